@@ -1,0 +1,105 @@
+"""geomkfac: the geometry of K-FAC, written without coordinates, and running.
+
+Two kinds of things and one door.  Points, vectors, covectors, maps, metrics and networks are intrinsic:
+they know their space and hide their numbers.  Arrays come out, and go in, where a frame is named.
+"""
+
+from __future__ import annotations
+
+from geomkfac import errors
+from geomkfac.arrays import GF, floating, namespace_of
+from geomkfac.maps import (
+    AffineMap,
+    AffineMaps,
+    CoordinatewiseMap,
+    GenericMap,
+    LinearMap,
+    SmoothMap,
+)
+from geomkfac.metrics import (
+    AdditiveMetric,
+    Bernoulli,
+    Categorical,
+    ConstantMetric,
+    CovectorMetric,
+    CovectorTensor,
+    DenseTensor,
+    DirectSumTensor,
+    EuclideanMetric,
+    ExpectedMetric,
+    FisherMetric,
+    Gaussian,
+    GenericFamily,
+    IndependenceMetric,
+    KroneckerTensor,
+    Metric,
+    MetricTensor,
+    PullbackMetric,
+)
+from geomkfac.networks import MLP
+from geomkfac.operators import BlockDiagonal, DenseMatrix, KroneckerProduct
+from geomkfac.spaces import (
+    AffineSpace,
+    Frame,
+    Hom,
+    Hull,
+    Parameterization,
+    Point,
+    ProductSpace,
+    Sample,
+    TensorProduct,
+    Vector,
+    VectorSpace,
+    affine_combination,
+    tensor,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [  # noqa: RUF022 (in the order in which the docs teach them)
+    "AffineSpace",
+    "VectorSpace",
+    "Frame",
+    "Point",
+    "Vector",
+    "affine_combination",
+    "Hull",
+    "TensorProduct",
+    "Hom",
+    "tensor",
+    "ProductSpace",
+    "Parameterization",
+    "Sample",
+    "SmoothMap",
+    "LinearMap",
+    "AffineMaps",
+    "AffineMap",
+    "CoordinatewiseMap",
+    "GenericMap",
+    "Metric",
+    "MetricTensor",
+    "EuclideanMetric",
+    "ConstantMetric",
+    "CovectorMetric",
+    "FisherMetric",
+    "PullbackMetric",
+    "ExpectedMetric",
+    "IndependenceMetric",
+    "AdditiveMetric",
+    "DenseTensor",
+    "CovectorTensor",
+    "KroneckerTensor",
+    "DirectSumTensor",
+    "Categorical",
+    "Bernoulli",
+    "Gaussian",
+    "GenericFamily",
+    "MLP",
+    "KroneckerProduct",
+    "BlockDiagonal",
+    "DenseMatrix",
+    "floating",
+    "GF",
+    "namespace_of",
+    "errors",
+]

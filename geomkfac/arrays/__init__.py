@@ -1,0 +1,39 @@
+"""Arrays over every kind of scalar: one contract, floating point and exact fields."""
+
+from __future__ import annotations
+
+from geomkfac.arrays.degree import DegreeArray, DegreeField, equality_bound, false_identity_bound
+from geomkfac.arrays.dispatch import kind_of, namespace_of
+from geomkfac.arrays.draws import Draws
+from geomkfac.arrays.exact import ExactArray
+from geomkfac.arrays.floating import FloatingKind, FloatingNamespace, floating
+from geomkfac.arrays.namespace import Array, Kind, Namespace, OrderedNamespace, RandomSource, Scalar
+from geomkfac.arrays.prime import GF, PrimeField, PrimeNamespace, random_prime
+from geomkfac.arrays.rational import RationalField, RationalNamespace, rational
+
+__all__ = [  # noqa: RUF022 - in the order in which the docs teach them
+    "Array",
+    "Scalar",
+    "RandomSource",
+    "Kind",
+    "Namespace",
+    "OrderedNamespace",
+    "namespace_of",
+    "kind_of",
+    "floating",
+    "FloatingKind",
+    "FloatingNamespace",
+    "GF",
+    "PrimeField",
+    "PrimeNamespace",
+    "random_prime",
+    "rational",
+    "RationalField",
+    "RationalNamespace",
+    "ExactArray",
+    "DegreeField",
+    "DegreeArray",
+    "equality_bound",
+    "false_identity_bound",
+    "Draws",
+]

@@ -1,0 +1,76 @@
+"""Random numbers that depend on the seed and the index of the datum, and on nothing else."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from geomkfac.errors import ShapeError, ValuesError
+
+__all__ = ["Draws"]
+
+_BLOCK = 4
+"""Philox makes four 64-bit words for every value of its counter."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """A source of random rows, one for each datum.
+
+    Row i depends on (`seed`, i, the row's length) alone, so that neither the size of a chunk nor
+    the worker that draws it can be seen in a result.
+
+    Parameters
+    ----------
+    seed : nonnegative integer below 2**128
+
+    Notes
+    -----
+    The counter-based generator Philox starts at the counter of the first datum's block.
+    Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011).
+    """
+
+    seed: int
+
+    def __post_init__(self) -> None:
+        try:
+            valid = not isinstance(self.seed, bool) and 0 <= operator.index(self.seed) < 2**128
+        except TypeError:
+            valid = False
+        if not valid:
+            raise ValuesError(
+                "a seed must be a nonnegative integer.\n  required: 0 <= seed < 2**128\n"
+                f"  came    : {self.seed!r}\nPass an int, for instance 0."
+            )
+
+    def uniform(self, first: int, count: int, k: int) -> Any:
+        """Numbers uniform on the open interval (0, 1), of shape (`count`, `k`), for data from `first` on.
+
+        Raises
+        ------
+        ShapeError
+            Where one of the three numbers is negative.
+        """
+        if min(first, count, k) < 0:
+            raise ShapeError(
+                "random rows are counted by nonnegative integers.\n  required: first, count, k >= 0\n"
+                f"  came    : first={first}, count={count}, k={k}\nPass the index of the first datum."
+            )
+        blocks = -(-k // _BLOCK)
+        generator = np.random.Philox(key=operator.index(self.seed))
+        generator.advance(first * blocks)
+        words = generator.random_raw(count * blocks * _BLOCK).reshape(count, blocks * _BLOCK)[:, :k]
+        # 52 bits and a half: 53 bits and a half would round up to 1.
+        return ((words >> np.uint64(12)).astype(float) + 0.5) * 2.0**-52
+
+    def normal(self, first: int, count: int, k: int) -> Any:
+        """Standard normal numbers of shape (`count`, `k`), for data from `first` on (Box and Muller)."""
+        half = -(-k // 2)
+        uniform = self.uniform(first, count, 2 * half)
+        radius = np.sqrt(-2.0 * np.log(uniform[:, :half]))
+        angle = 2.0 * np.pi * uniform[:, half:]
+        return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)[:, :k]

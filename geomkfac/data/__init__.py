@@ -1,0 +1,1 @@
+"""Data files; `geomkfac.interop.datasets` reads them."""

@@ -1,0 +1,92 @@
+"""One tree of errors; each is also the standard exception that a caller would expect.
+
+A message says what was required, what came, and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConditioningError",
+    "DegenerateMetricError",
+    "DivisionByZeroError",
+    "FileFormatError",
+    "FrameError",
+    "GeomkfacError",
+    "InexactEqualityError",
+    "KindError",
+    "MissingExtraError",
+    "NotInRangeError",
+    "NotPositiveError",
+    "ShapeError",
+    "SingularMatrixError",
+    "SpaceMismatchError",
+    "UnknownNameError",
+    "ValuesError",
+]
+
+
+class GeomkfacError(Exception):
+    """Root of everything that geomkfac raises on purpose."""
+
+
+class SpaceMismatchError(GeomkfacError, TypeError):
+    """Elements of different spaces were combined, or of the wrong sort of space."""
+
+
+class FrameError(GeomkfacError, ValueError):
+    """A frame is missing, or belongs to another space."""
+
+
+class ShapeError(GeomkfacError, ValueError):
+    """An array has the wrong shape."""
+
+
+class KindError(GeomkfacError, TypeError):
+    """Kinds of scalars, dtypes or array libraries were mixed, or the kind cannot do what was asked."""
+
+
+class ValuesError(GeomkfacError, ValueError):
+    """An array of the right shape holds values that it must not hold."""
+
+
+class DivisionByZeroError(GeomkfacError, ZeroDivisionError):
+    """A scalar that must be invertible is zero."""
+
+
+class SingularMatrixError(GeomkfacError, ValueError):
+    """A matrix that must be invertible is not."""
+
+
+class NotPositiveError(GeomkfacError, ValueError):
+    """A form or matrix that must be positive (semi)definite is not."""
+
+
+class ConditioningError(GeomkfacError, ValueError):
+    """A floating-point answer would have no correct digit."""
+
+
+class DegenerateMetricError(GeomkfacError, ValueError):
+    """A metric is degenerate where a nondegenerate one is required."""
+
+
+class NotInRangeError(GeomkfacError, ValueError):
+    """A covector does not lie in the range of a degenerate metric."""
+
+
+class InexactEqualityError(GeomkfacError, TypeError):
+    """``==`` was asked of floating-point elements."""
+
+
+class FileFormatError(GeomkfacError, ValueError):
+    """A file is missing, truncated, or holds something else than it should."""
+
+
+class UnknownNameError(GeomkfacError, KeyError):
+    """A name is not one of those known."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)
+
+
+class MissingExtraError(GeomkfacError, ImportError):
+    """An optional dependency is not installed."""

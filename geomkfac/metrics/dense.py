@@ -1,0 +1,263 @@
+"""A form given by one matrix: the factors of a layer's metric, and metrics of small dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, final
+
+from geomkfac.arrays.namespace import Array, Namespace, Scalar
+from geomkfac.errors import NotPositiveError, ShapeError, UnknownNameError
+from geomkfac.metrics.degenerate import (
+    not_in_range,
+    null_columns,
+    range_residual_bound,
+    weighted_pseudo_inverse,
+)
+from geomkfac.metrics.tensor import MetricTensor, Norm
+from geomkfac.operators import DenseMatrix
+from geomkfac.spaces import Euclidean, Frame, LinearSpace, Span, Subspace, Vector
+from geomkfac.spaces.frame import DenseFrame, convert
+
+__all__ = ["DenseTensor"]
+
+
+@final
+class DenseTensor(MetricTensor):
+    """A metric tensor with components (*batch, dim, dim) in vec order of a frame.
+
+    Made by `from_coordinates`; everything that solves needs batch shape ().
+    """
+
+    __slots__ = ("_frame", "_kept", "_known", "_matrix", "_ns", "provenance", "space")
+
+    def __init__(
+        self,
+        space: LinearSpace,
+        frame: Frame,
+        matrix: Array,
+        ns: Namespace,
+        provenance: str,
+        known: Span | None = None,
+    ) -> None:
+        self.space, self._frame, self._matrix, self._ns = space, frame, matrix, ns
+        self.provenance, self._known = provenance, known
+        self._kept: dict[str, Any] = {}
+
+    @staticmethod
+    def from_coordinates(matrix: Array, frame: Frame, *, provenance: str = "given") -> DenseTensor:
+        """The form with this matrix in `frame`.
+
+        Parameters
+        ----------
+        matrix : array, shape (dim, dim), symmetric, positive semidefinite
+        frame : Frame of a vector space
+
+        Raises
+        ------
+        ShapeError, KindError, NotPositiveError
+        """
+        space = frame.space.direction
+        if not isinstance(space, LinearSpace):
+            raise ShapeError(f"a metric tensor is a form on a vector space, not on {space!r}.")
+        frame = frame.linear
+        ns = space.kind.namespace_of(matrix)
+        checked = ns.asarray(matrix, what="matrix of the metric")
+        if tuple(checked.shape) != (space.dim, space.dim):
+            raise ShapeError(
+                f"the matrix of a metric on {space!r} must have shape ({space.dim}, {space.dim}), "
+                f"not {tuple(checked.shape)}."
+            )
+        _check_positive(ns, checked)
+        return DenseTensor(space, frame, ns.copy(checked), ns, provenance)
+
+    # -- coordinates ------------------------------------------------------------------------------
+    def coordinates(self, frame: Any) -> Array:
+        """The matrix in `frame`, shape (*batch, dim, dim), in vec order."""
+        return self._in(self.space._own_frame(frame))
+
+    def _in(self, frame: Frame) -> Array:
+        if frame is self._frame:
+            return self._matrix
+        half = self._rows_in(self._matrix, self._frame, frame)
+        return self._rows_in(half.mT, self._frame, frame)
+
+    def _rows_in(self, rows: Array, source: Frame, target: Frame) -> Array:
+        ns, dual = self._ns, self.space.dual
+        components = rows if isinstance(source, DenseFrame) else dual._unflatten(ns, rows)
+        moved = convert(dual, components, source.dual, target.dual, ns)
+        return moved if isinstance(target, DenseFrame) else dual._flatten(ns, moved)
+
+    def _restored(self, frame: Frame) -> DenseTensor:
+        return DenseTensor(self.space, frame, self._in(frame), self._ns, self.provenance, self._known)
+
+    def operator(self, frame: Any) -> DenseMatrix:
+        """The matrix in `frame` as an operator on components of shape `slots`."""
+        return DenseMatrix(self.coordinates(frame), acts_on=tuple(self.space.slots))
+
+    # -- the form -----------------------------------------------------------------------------------
+    def _columns(self, element: Vector, frame: Frame) -> Array:
+        components = element._in(frame)
+        if isinstance(frame, DenseFrame):
+            return components
+        return element.space._flatten(self._ns, components)
+
+    def _wrap(self, flat: Array, dual: bool) -> Vector:
+        space = self.space.dual if dual else self.space
+        frame = self._frame.dual if dual else self._frame
+        components = flat if isinstance(frame, DenseFrame) else space._unflatten(self._ns, flat)
+        made: Vector = space._make(frame, components, self._ns)
+        return made
+
+    def _flat(self, v: Vector) -> Vector:
+        flat = self._columns(v, self._frame)
+        if self._matrix.ndim == 2:
+            return self._wrap(self._ns.matmul(flat, self._matrix), dual=True)
+        return self._wrap(self._ns.matmul(flat[..., None, :], self._matrix)[..., 0, :], dual=True)
+
+    # -- degeneracy -----------------------------------------------------------------------------------
+    def _keep(self, key: str, make: Callable[[], Any]) -> Any:
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    def _null(self) -> Array:
+        def decide() -> Array:
+            known = None
+            if self._known is not None and not self.kind.is_exact:
+                known = self._ns.cast(self._known.columns(self._frame))
+            return null_columns(self._ns, self._one(), known)
+
+        return self._keep("null", decide)
+
+    def _one(self) -> Array:
+        if self._matrix.ndim != 2:
+            raise ShapeError(f"{self!r} is a batch of forms; take an expectation, or one of them, before solving.")
+        return self._matrix
+
+    @property
+    def nullity(self) -> int:
+        return int(self._null().shape[1])
+
+    @property
+    def radical(self) -> Subspace:
+        return Span(self._wrap(self._null().mT, dual=False))
+
+    @property
+    def _decision(self) -> str:
+        if self.kind.is_exact:
+            return "the rank is exact"
+        cut = self.space.dim * self._ns.epsilon
+        return (
+            "the rank was decided in the storage frame, scaled to unit diagonal, with tolerance "
+            f"n * epsilon = {cut:.1e}"
+        )
+
+    # -- solving -----------------------------------------------------------------------------------------
+    def _sharp(self, phi: Vector) -> Vector:
+        flat = self._columns(phi, self._frame.dual)
+        return self._wrap(self._solve(flat), dual=False)
+
+    def _solve(self, rows: Array) -> Array:
+        """Rows (*batch, dim) of covectors to rows of vectors; nondegenerate."""
+        ns = self._ns
+        if ns.kind.is_exact:
+            return ns.matmul(rows, self._keep("inverse", lambda: ns.inverse(self._one())))
+        ordered = ns.ordered("sharp")
+        factor = self._keep("cholesky", lambda: ordered.cholesky(self._one()))
+        flat = ns.reshape(rows, (-1, self.space.dim))
+        return ns.reshape(ordered.cholesky_solve(factor, flat.mT).mT, tuple(rows.shape))
+
+    def _particular(self, phi: Vector) -> Vector:
+        return self._smallest(phi, self._ns.eye(self.space.dim))
+
+    def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
+        return self._smallest(phi, as_dense(norm)._in(self._frame))
+
+    def _smallest(self, phi: Vector, weight: Array) -> Vector:
+        ns = self._ns
+        inverse, null, cut, _ = weighted_pseudo_inverse(ns, self._one(), weight)
+        rows = self._columns(phi, self._frame.dual)
+        solution = ns.matmul(rows, inverse)
+        self._require_range(rows, solution, null, cut)
+        return self._wrap(solution, dual=False)
+
+    def _require_range(self, rows: Array, solution: Array, null: Array, cut: float) -> None:
+        if null.shape[1] == 0:
+            return
+        ns = self._ns
+        gap = ns.matmul(rows, null)
+        if ns.kind.is_exact:
+            if not ns.is_zero(gap):
+                raise not_in_range(repr(self), str(ns.to_numpy(gap)))
+            return
+        ordered = ns.ordered("minimal_solution")
+        energy = abs(float(ns.sum(rows * solution)))
+        bound = range_residual_bound(ns, energy, cut, ordered.norm(rows) * ordered.norm(null), self.space.dim)
+        if ordered.norm(gap) > bound:
+            raise not_in_range(repr(self), f"of size {ordered.norm(gap):.3e} (rounding allows {bound:.1e})")
+
+    # -- algebra --------------------------------------------------------------------------------------
+    def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
+        if kind != "exact":
+            raise UnknownNameError(
+                f"a metric without Kronecker factors is damped 'exact', not {kind!r}.\n"
+                "Factored damping is for layers of a K-FAC metric."
+            )
+        other = as_dense(self._as_tensor(g0))._in(self._frame)
+        damped = self.operator(self._frame).damped_by(DenseMatrix(other, acts_on=tuple(self.space.slots)), gamma)
+        return DenseTensor(
+            self.space, self._frame, damped.dense(), self._ns, f"({self.provenance}) + {gamma} g0"
+        )
+
+    def _scaled(self, factor: Array) -> MetricTensor:
+        return DenseTensor(
+            self.space, self._frame, self._matrix * factor, self._ns, f"c ({self.provenance})", self._known
+        )
+
+    def _plus(self, other: MetricTensor) -> MetricTensor:
+        total = self._matrix + as_dense(other)._in(self._frame)
+        return DenseTensor(self.space, self._frame, total, self._ns, f"{self.provenance} + {other.provenance}")
+
+    def eigenvalues(self, relative_to: Norm) -> Array:
+        """Ascending, shape (dim,)."""
+        weight = as_dense(self._as_tensor(relative_to))._in(self._frame)
+        return relative_eigenvalues(self._ns, self._one(), weight)
+
+    def _euclidean_like(self, euclidean: Euclidean) -> MetricTensor:
+        frame = euclidean.parameterization[self.space]
+        return DenseTensor(self.space, frame, self._ns.eye(self.space.dim), self._ns, "Euclidean")
+
+    def _equals(self, other: MetricTensor) -> bool:
+        return bool(self._ns.equal(self._matrix, as_dense(other)._in(self._frame)))
+
+
+def as_dense(tensor: MetricTensor) -> DenseTensor:
+    """The same form as one matrix; for small dimensions."""
+    if isinstance(tensor, DenseTensor):
+        return tensor
+    dense: DenseTensor = tensor.dense()  # type: ignore[attr-defined]
+    return dense
+
+
+def relative_eigenvalues(ns: Namespace, form: Array, weight: Array) -> Array:
+    """Eigenvalues of `form` relative to a positive definite `weight`, ascending."""
+    ordered = ns.ordered("eigenvalues")
+    factor = ordered.cholesky(weight)
+    half = ordered.triangular_solve(factor, form)
+    whitened = ordered.triangular_solve(factor, half.mT)
+    return ordered.eigh((whitened + whitened.mT) / 2)[0]
+
+
+def _check_positive(ns: Namespace, matrix: Array) -> None:
+    if not ns.kind.is_exact:
+        ordered = ns.ordered("metric")
+        size, n = ordered.norm(matrix), matrix.shape[0]
+        if ordered.norm(matrix - matrix.mT) > n * ns.epsilon * size:
+            raise NotPositiveError("the matrix of a metric must be symmetric; pass (M + M.T) / 2 if the rest is rounding.")
+        smallest = float(ordered.eigh((matrix + matrix.mT) / 2)[0][0]) if n else 0.0
+        if smallest < -n * ns.epsilon * size:
+            raise NotPositiveError(
+                f"the matrix of a metric must be positive semidefinite; its smallest eigenvalue is {smallest:.3e}."
+            )
+    elif not ns.equal(matrix, matrix.mT):
+        raise NotPositiveError("the matrix of a metric must be symmetric.")

@@ -1,0 +1,58 @@
+"""The independence metric: ``E[a (x) a] (x) E[g(z)]`` on a space of affine maps, K-FAC's first idea.
+
+``E[a (x) a]`` is a form on Hull(A)*, a sum of squares of the hull vectors of the data; ``E[g(z)]`` is a
+form on TZ.  Their tensor product is a form on Hom(Hull(A), TZ), the direction of AffineMaps(A, Z).  It
+does not see which a goes with which z: that is the approximation.  Source: LG 3.4, (3.5), T3.6, P3.7.
+"""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from geomkfac.arrays.namespace import Array
+from geomkfac.errors import SpaceMismatchError
+from geomkfac.maps.affine import AffineMaps
+from geomkfac.metrics.covectors import CovectorTensor
+from geomkfac.metrics.kronecker import KroneckerTensor
+from geomkfac.metrics.metric import Metric
+from geomkfac.spaces import Hull, Point
+
+__all__ = ["IndependenceMetric", "second_moment"]
+
+
+def second_moment(points: Point, weights: Array | None = None) -> CovectorTensor:
+    """``E[a (x) a]`` over a batch (N,) of points: a form on Hull(A)*; its matrix is E[[a; 1] [a; 1]^T].
+
+    Parameters
+    ----------
+    points : Point of batch shape (N,)
+    weights : array, shape (N,), normalised here; None for the plain mean
+    """
+    vectors = Hull(points.space).of_point(points)
+    ns, count = vectors._ns, points.batch_shape[0]
+    share = ns.ones((count,)) if weights is None else ns.asarray(weights, what="weights")
+    return CovectorTensor(share / ns.sum(share), vectors, "E[a (x) a]")
+
+
+@final
+class IndependenceMetric(Metric):
+    """``w -> E[a (x) a] (x) E[g(w(a))]`` on ``AffineMaps(A, Z)``.
+
+    Parameters
+    ----------
+    points : Point of A, batch shape (N,): the data
+    metric : Metric on Z, evaluated at the images w(a) of the data
+    weights : array, shape (N,), normalised here; None for the plain mean
+    """
+
+    __slots__ = ("metric", "points", "space", "weights")
+
+    def __init__(self, points: Point, metric: Metric, weights: Array | None = None) -> None:
+        self.points, self.metric, self.weights = points, metric, weights
+        self.space = AffineMaps(points.space, metric.space)
+
+    def _at(self, point: Any) -> KroneckerTensor:
+        tensor = self.metric.at(point(self.points))
+        if not isinstance(tensor, CovectorTensor):
+            raise SpaceMismatchError(f"E[g(z)] is taken of forms in covectors, not of {tensor!r}.")
+        return KroneckerTensor(second_moment(self.points, self.weights), tensor.expectation(self.weights))

@@ -1,0 +1,281 @@
+"""The tensor product of two forms: the independence metric of one layer, at a point.
+
+``E[a (x) a] (x) E[g(z)]`` is a form on ``Hom(Hull(A), TZ)``, made of a form h on Hull(A)* and a form k
+on TZ.  In coordinates it is the Kronecker product A (x) G, columns stacked.  It determines h and k only
+up to a scalar, (c h, k / c), so only products are compared (GK-11).  Its radical holds ker h and ker k,
+never their product.  Source: LG (3.5), P3.7.
+"""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from geomkfac.arrays.namespace import Array, Scalar
+from geomkfac.errors import SpaceMismatchError
+from geomkfac.metrics.degenerate import not_in_range, range_residual_bound, weighted_pseudo_inverse
+from geomkfac.metrics.dense import DenseTensor, as_dense, relative_eigenvalues
+from geomkfac.metrics.kronecker_radical import KroneckerRadical
+from geomkfac.metrics.tensor import MetricTensor, Norm
+from geomkfac.operators import KroneckerProduct
+from geomkfac.operators.operator import StructuredMatrix
+from geomkfac.spaces import Euclidean, Frame, Hom, Subspace, Vector
+from geomkfac.spaces.frame import DenseFrame, derived_frame
+
+__all__ = ["DampedKroneckerTensor", "KroneckerTensor"]
+
+
+class LayerTensor(MetricTensor):
+    """A form on ``Hom(U, V)`` whose matrix in a frame is a structured matrix on arrays (m, n)."""
+
+    __slots__ = ()
+
+    space: Hom
+    _frame: Frame
+
+    def _operator(self, frame: Frame) -> StructuredMatrix:
+        """The structured matrix in a derived frame."""
+        raise SpaceMismatchError(f"{self!r} has no matrix.")
+
+    def coordinates(self, frame: Any) -> Any:
+        """A structured matrix; a dense array (dim, dim) in a dense frame."""
+        own = self.space._own_frame(frame)
+        return self.dense()._in(own) if isinstance(own, DenseFrame) else self._operator(own)
+
+    def dense(self) -> DenseTensor:
+        """The same form as one matrix; for small dimensions."""
+        matrix = self._operator(self._frame).dense()
+        return DenseTensor(self.space, self._frame, matrix, self._ns, self.provenance)
+
+    def _wrap(self, components: Array, dual: bool) -> Vector:
+        space = self.space.dual if dual else self.space
+        made: Vector = space._make(self._frame.dual if dual else self._frame, components, self._ns)
+        return made
+
+    def _flat(self, v: Vector) -> Vector:
+        return self._wrap(self._operator(self._frame).apply(v._in(self._frame)), dual=True)
+
+    def _plus(self, other: MetricTensor) -> MetricTensor:
+        return self.dense() + as_dense(other)
+
+    def _equals(self, other: MetricTensor) -> bool:
+        return self.dense()._equals(other)
+
+    def _euclidean_like(self, euclidean: Euclidean) -> KroneckerTensor:
+        parts = euclidean.parameterization[self.space].parts
+        ns, hom = self._ns, self.space
+        domain = DenseTensor(hom.domain.dual, parts[0].dual, ns.eye(hom.domain.dim), ns, "Euclidean")
+        codomain = DenseTensor(hom.codomain, parts[1], ns.eye(hom.codomain.dim), ns, "Euclidean")
+        return KroneckerTensor(domain, codomain)
+
+    def _as_kronecker(self, norm: Norm, purpose: str) -> KroneckerTensor:
+        tensor = self._as_tensor(norm)
+        if not isinstance(tensor, KroneckerTensor):
+            raise SpaceMismatchError(
+                f"{purpose} of a Kronecker metric needs a second metric that is a tensor product too.\n  came: {tensor!r}"
+            )
+        return tensor
+
+
+@final
+class KroneckerTensor(LayerTensor):
+    """The tensor product ``h (x) k`` of a form on U* and a form on V: a form on ``Hom(U, V)``.
+
+    Parameters
+    ----------
+    domain_form : form h on the dual of the domain; for a layer ``E[a (x) a]`` on Hull(A)*
+    codomain_form : form k on the codomain; for a layer ``E[g(z)]`` on TZ
+    """
+
+    __slots__ = ("_frame", "_kept", "_ns", "codomain_form", "domain_form", "provenance", "space")
+
+    def __init__(self, domain_form: MetricTensor, codomain_form: MetricTensor) -> None:
+        h, k = as_dense(domain_form), as_dense(codomain_form)
+        if h._ns is not k._ns:
+            raise SpaceMismatchError(f"the forms have different arrays: {h._ns.name} and {k._ns.name}.")
+        self.domain_form, self.codomain_form = h, k
+        self.space = Hom(h.space.dual, k.space)
+        self._ns = h._ns
+        frames = (_plain(h), _plain(k))
+        self._frame = derived_frame(self.space, (frames[0].dual, frames[1]))
+        self.provenance = f"({h.provenance}) (x) ({k.provenance})"
+        self._kept: dict[Frame, KroneckerProduct] = {}
+
+    def kronecker_factors(self) -> tuple[tuple[MetricTensor, MetricTensor], ...]:
+        """``((h, k),)``."""
+        return ((self.domain_form, self.codomain_form),)
+
+    def _operator(self, frame: Frame) -> KroneckerProduct:
+        if frame is not self._frame:
+            return self._build(frame)
+        if frame not in self._kept:
+            self._kept[frame] = self._build(frame)
+        return self._kept[frame]
+
+    def _build(self, frame: Frame) -> KroneckerProduct:
+        domain, codomain = frame.parts
+        return KroneckerProduct(self.domain_form._in(domain.dual), self.codomain_form._in(codomain))
+
+    # -- degeneracy ----------------------------------------------------------------------------------
+    @property
+    def nullity(self) -> int:
+        return self.radical.dim
+
+    @property
+    def radical(self) -> Subspace:
+        return KroneckerRadical(self.space, self.domain_form.radical, self.codomain_form.radical)
+
+    @property
+    def _decision(self) -> str:
+        return self.domain_form._decision
+
+    # -- solving ---------------------------------------------------------------------------------------
+    def _sharp(self, phi: Vector) -> Vector:
+        """``G^{-1} D A^{-1}``.  Source: LG 2.1.3."""
+        components = phi._in(self._frame.dual)
+        half = self.domain_form._solve(components)
+        return self._wrap(self.codomain_form._solve(half.mT).mT, dual=False)
+
+    def _particular(self, phi: Vector) -> Vector:
+        ns, (n, m) = self._ns, (self.space.domain.dim, self.space.codomain.dim)
+        return self._smallest(phi, ns.eye(n), ns.eye(m))
+
+    def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
+        if not self.nullity:
+            return self._sharp(phi)
+        if isinstance(norm, KroneckerTensor):
+            domain, codomain = self._frame.parts
+            return self._smallest(phi, norm.domain_form._in(domain.dual), norm.codomain_form._in(codomain))
+        return self._projected(self._particular(phi), norm)
+
+    def _smallest(self, phi: Vector, domain_weight: Array, codomain_weight: Array) -> Vector:
+        """``G^+ D A^+`` with the pseudo-inverses that the two weights define.
+
+        `domain_weight` is a form on U*, like A; what is smallest on Hom(U, V) is measured by
+        ``domain_weight (x) codomain_weight``, so both pseudo-inverses are taken in their own weight.
+        """
+        ns = self._ns
+        a_plus, a_null, a_cut, a_top = weighted_pseudo_inverse(ns, self.domain_form._one(), domain_weight)
+        g_plus, g_null, g_cut, g_top = weighted_pseudo_inverse(ns, self.codomain_form._one(), codomain_weight)
+        components = phi._in(self._frame.dual)
+        solution = ns.matmul(ns.matmul(g_plus, components), a_plus)
+        self._require_range(components, solution, (a_null, g_null), max(a_cut * g_top, g_cut * a_top))
+        return self._wrap(solution, dual=False)
+
+    def _require_range(self, covector: Array, solution: Array, null: tuple[Array, Array], cut: float) -> None:
+        ns = self._ns
+        gaps = [ns.matmul(covector, null[0]), ns.matmul(null[1].mT, covector)]
+        if ns.kind.is_exact:
+            if not all(ns.is_zero(gap) for gap in gaps):
+                shown = [str(ns.to_numpy(gap)) for gap in gaps if not ns.is_zero(gap)]
+                raise not_in_range(repr(self), " and ".join(shown))
+            return
+        ordered = ns.ordered("minimal_solution")
+        energy = abs(float(ns.sum(covector * solution)))
+        spread = max(ordered.norm(null[0]), ordered.norm(null[1]), 1.0)
+        bound = range_residual_bound(ns, energy, cut, ordered.norm(covector) * spread, self.space.dim)
+        sizes = [ordered.norm(gap) for gap in gaps]
+        if max(sizes) > bound:
+            raise not_in_range(
+                repr(self),
+                f"of size {sizes[0]:.3e} on the null directions of E[a (x) a] and {sizes[1]:.3e} on those of "
+                f"E[g(z)] (rounding allows {bound:.1e})",
+            )
+
+    def _projected(self, solution: Vector, norm: MetricTensor) -> Vector:
+        """`solution` less its component in the radical, orthogonally in an unstructured norm."""
+        basis = self.radical.basis()
+        gram = norm(basis[:, None], basis[None, :])
+        values = norm(basis, solution[..., None] if solution.batch_shape else solution)
+        ns = self._ns
+        weights = ns.matmul(values, ns.inverse(gram))
+        return solution - basis.scaled(weights).sum()
+
+    # -- algebra ---------------------------------------------------------------------------------------
+    def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
+        """'factored': ``(h + pi sqrt(gamma) h0) (x) (k + sqrt(gamma)/pi k0)``, pi by traces relative to g0."""
+        other = self._as_kronecker(g0, "damping")
+        operator = self._operator(self._frame).damped_by(other._operator(self._frame), gamma, kind)
+        if not isinstance(operator, KroneckerProduct):
+            return DampedKroneckerTensor(self, other, gamma)
+        domain, codomain = self._frame.parts
+        left, right = operator.factors
+        ns = self._ns
+        return KroneckerTensor(
+            DenseTensor(self.domain_form.space, domain.dual, left, ns, f"{self.domain_form.provenance}, damped"),
+            DenseTensor(self.space.codomain, codomain, right, ns, f"{self.codomain_form.provenance}, damped"),
+        )
+
+    def _scaled(self, factor: Array) -> MetricTensor:
+        scaled = self.codomain_form._scaled(factor)
+        return KroneckerTensor(self.domain_form, scaled)
+
+    def eigenvalues(self, relative_to: Norm) -> Array:
+        """Ascending products of the factors' relative eigenvalues, shape (dim,)."""
+        other = self._as_kronecker(relative_to, "eigenvalues")
+        domain, codomain = self._frame.parts
+        ns = self._ns
+        pairs = [(self.domain_form, other.domain_form, domain.dual), (self.codomain_form, other.codomain_form, codomain)]
+        left, right = (relative_eigenvalues(ns, form._in(frame), weight._in(frame)) for form, weight, frame in pairs)
+        products = ns.reshape(left[:, None] * right[None, :], (self.space.dim,))
+        return ns.take(products, ns.to_numpy(products).argsort(), 0)
+
+    def _equals(self, other: MetricTensor) -> bool:
+        if isinstance(other, KroneckerTensor):
+            return self._operator(self._frame).equals(other._operator(self._frame))
+        return self.dense()._equals(other)
+
+
+@final
+class DampedKroneckerTensor(LayerTensor):
+    """``g + gamma g0`` of two tensor products on one space: what exact damping by a metric gives."""
+
+    __slots__ = ("_frame", "_kept", "_ns", "base", "gamma", "other", "provenance", "space")
+
+    def __init__(self, base: KroneckerTensor, other: KroneckerTensor, gamma: Scalar) -> None:
+        self.base, self.other, self.gamma = base, other, gamma
+        self.space, self._frame, self._ns = base.space, base._frame, base._ns
+        self.provenance = f"{base.provenance} + {gamma} {other.provenance}"
+        self._kept: list[StructuredMatrix] = []
+
+    def _operator(self, frame: Frame) -> StructuredMatrix:
+        if frame is self._frame and self._kept:
+            return self._kept[0]
+        operator = self.base._operator(frame).damped_by(self.other._operator(frame), self.gamma, "exact")
+        if frame is self._frame:
+            self._kept.append(operator)
+        return operator
+
+    @property
+    def nullity(self) -> int:
+        if self.kind.is_exact:
+            return self.dense().nullity
+        return 0
+
+    @property
+    def radical(self) -> Subspace:
+        return self.dense().radical
+
+    def _sharp(self, phi: Vector) -> Vector:
+        return self._wrap(self._operator(self._frame).solve(phi._in(self._frame.dual)), dual=False)
+
+    def _particular(self, phi: Vector) -> Vector:
+        return self.dense()._particular(phi)
+
+    def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
+        return self.dense()._minimal(phi, norm) if self.nullity else self._sharp(phi)
+
+    def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
+        return self.dense().damped(g0, gamma, kind)
+
+    def _scaled(self, factor: Array) -> MetricTensor:
+        return self.dense()._scaled(factor)
+
+    def eigenvalues(self, relative_to: Norm) -> Array:
+        """Ascending, shape (dim,)."""
+        return self.dense().eigenvalues(relative_to)
+
+
+def _plain(form: DenseTensor) -> Frame:
+    frame = form._frame
+    return frame.over if isinstance(frame, DenseFrame) else frame
+

@@ -1,0 +1,174 @@
+"""Output families placed on an output space: losses, their differentials, and the output Fisher metric.
+
+A family of distributions is given in coordinates; a frame on the outputs makes it intrinsic.  Targets
+are outcomes, not points: labels, or arrays that the family reads in its own frame.
+Source: LG 3.2, Example 3.2.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal, final
+
+from geomkfac.arrays.draws import Draws
+from geomkfac.arrays.namespace import Array
+from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, UnknownNameError, ValuesError
+from geomkfac.metrics.covectors import CovectorTensor
+from geomkfac.metrics.metric import Metric
+from geomkfac.metrics.output_family import OutputFamily
+from geomkfac.spaces import AffineSpace, Frame, Parameterization, Point, Span, Vector
+
+__all__ = ["Fisher", "FisherMetric", "OutputModel", "PlacedFamily", "place"]
+
+Fisher = Literal["exact", "sampled", "empirical"]
+
+
+class OutputModel(ABC):
+    """A loss on an output space that also has a Fisher metric: what a network needs of its outputs.
+
+    Attributes
+    ----------
+    space : the output space
+    """
+
+    __slots__ = ("__weakref__",)
+
+    space: AffineSpace
+
+    @abstractmethod
+    def loss(self, outputs: Point, targets: Any) -> Array:
+        """The loss of each datum, shape (N,); nothing is summed."""
+
+    @abstractmethod
+    def differential(self, outputs: Point, targets: Any) -> Vector:
+        """The differential of each datum's loss in its output: covectors, batch shape (N,)."""
+
+    @abstractmethod
+    def fisher(self, outputs: Point) -> CovectorTensor:
+        """The output Fisher metric at each output, exactly: a batch (N,) of tensors.  Source: LG Example 3.2."""
+
+    @abstractmethod
+    def sampled(self, outputs: Point, draws: Draws, first: int, samples: int) -> CovectorTensor:
+        """The same from targets drawn from the model; datum i uses row ``first + i`` of the draws alone."""
+
+    def empirical(self, outputs: Point, targets: Any) -> CovectorTensor:
+        """The same from the targets themselves (the "empirical Fisher")."""
+        covectors = self.differential(outputs, targets)
+        ns = covectors._ns
+        return CovectorTensor(ns.ones((1, *covectors.batch_shape)), covectors[None], "dL (x) dL at the targets")
+
+    def tensor(
+        self, outputs: Point, targets: Any, fisher: Fisher, draws: Draws, first: int, samples: int
+    ) -> CovectorTensor:
+        """The tensor of the kind that `fisher` names."""
+        if fisher == "exact":
+            return self.fisher(outputs)
+        if fisher == "sampled":
+            return self.sampled(outputs, draws, first, samples)
+        if fisher == "empirical":
+            return self.empirical(outputs, targets)
+        raise UnknownNameError(f"fisher must be 'exact', 'sampled' or 'empirical', not {fisher!r}.")
+
+    @property
+    def metric(self) -> FisherMetric:
+        """The output Fisher metric, as a field."""
+        return FisherMetric(self)
+
+
+@final
+class FisherMetric(Metric):
+    """The Fisher metric of an output model: ``g(z) = E_y[dL (x) dL]``, y drawn from the model at z."""
+
+    __slots__ = ("model", "space")
+
+    def __init__(self, model: OutputModel) -> None:
+        self.model, self.space = model, model.space
+
+    def _at(self, point: Any) -> CovectorTensor:
+        return self.model.fisher(point)
+
+
+@final
+class PlacedFamily(OutputModel):
+    """An output family read in one frame of the outputs.  Made by ``family.on(frame)``.
+
+    Parameters
+    ----------
+    family : OutputFamily
+    frame : frame of the output space
+    """
+
+    __slots__ = ("family", "frame", "space")
+
+    def __init__(self, family: OutputFamily, frame: Frame) -> None:
+        space = frame.space
+        if not isinstance(space, AffineSpace):
+            raise SpaceMismatchError(f"an output family is placed on an AffineSpace, not on {space!r}.")
+        family.check_dimension(space.dim)
+        self.family, self.frame = family, frame
+        self.space: AffineSpace = space
+
+    def _read(self, outputs: Point) -> Array:
+        if not isinstance(outputs, Point) or outputs.space is not self.space:
+            raise SpaceMismatchError(f"{self!r} takes outputs in {self.space!r}.\n  came: {outputs!r}")
+        return outputs._in(self.frame)
+
+    def _targets(self, outputs: Point, targets: Any) -> Array:
+        if targets is None:
+            raise ValuesError(f"{self!r} needs targets, and the sample has none.\nMake it with sample(X, y).")
+        checked = self.family.check_targets(outputs._ns, targets, self.space.dim)
+        if checked.shape[0] != outputs.batch_shape[0]:
+            raise ShapeError(f"there are {outputs.batch_shape[0]} outputs and {checked.shape[0]} targets.")
+        return checked
+
+    def _family(self, weights: Array, rows: Array, outputs: Point, provenance: str) -> CovectorTensor:
+        ns, dual = outputs._ns, self.space.direction.dual
+        covectors: Vector = dual._make(self.frame.linear.dual, rows, ns)
+        return CovectorTensor(weights, covectors, provenance, self._known(ns))
+
+    def _known(self, ns: Any) -> Span | None:
+        rows = self.family.radical(ns, self.space.dim)
+        if rows.shape[0] == 0:
+            return None
+        return Span(self.space.direction._make(self.frame.linear, rows, ns))
+
+    def loss(self, outputs: Point, targets: Any) -> Array:
+        """``-log r(y | z)`` of each datum, shape (N,)."""
+        z = self._read(outputs)
+        return self.family.loss(outputs._ns, z, self._targets(outputs, targets))
+
+    def differential(self, outputs: Point, targets: Any) -> Vector:
+        ns, z = outputs._ns, self._read(outputs)
+        gradient = self.family.loss_gradient(ns, z, self._targets(outputs, targets))
+        made: Vector = self.space.direction.dual._make(self.frame.linear.dual, gradient, ns)
+        return made
+
+    def fisher(self, outputs: Point) -> CovectorTensor:
+        z = self._read(outputs)
+        weights, rows = self.family.fisher_factor(outputs._ns, z)
+        return self._family(weights, rows, outputs, "E_y[dL (x) dL]")
+
+    def sampled(self, outputs: Point, draws: Draws, first: int, samples: int) -> CovectorTensor:
+        if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+            raise ValuesError(f"the number of sampled targets must be a positive int, not {samples!r}.")
+        z = self._read(outputs)
+        weights, rows = self.family.sampled_factor(outputs._ns, z, draws, first, samples)
+        return self._family(weights, rows, outputs, "mean of dL (x) dL at sampled targets")
+
+    def predictions(self, outputs: Point) -> Array:
+        """The mean of the targets at each output: probabilities, or means in this family's frame; (N, m)."""
+        return self.family.predictions(outputs._ns, self._read(outputs))
+
+    def __repr__(self) -> str:
+        return f"{self.family!r} on {self.space!r}"
+
+
+def place(family: OutputFamily, frame: Any) -> PlacedFamily:
+    """The family on a frame of the outputs, or on the outputs' frame of a parameterization."""
+    if isinstance(frame, Parameterization):
+        if frame.outputs is None:
+            raise FrameError(f"{frame!r} names no output space; pass a frame of the outputs.")
+        frame = frame[frame.outputs]
+    if not isinstance(frame, Frame):
+        raise KindError(f"an output family is placed on a Frame or a Parameterization, not on {type(frame).__name__}.")
+    return PlacedFamily(family, frame)

@@ -1,0 +1,51 @@
+"""Looking something up by name, with an error that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TypeVar
+
+from geomkfac.errors import UnknownNameError
+
+__all__ = ["look_up"]
+
+T = TypeVar("T")
+
+
+def look_up(what: str, name: object, known: Mapping[str, T]) -> T:
+    """The entry of `known` under `name`.
+
+    Parameters
+    ----------
+    what : what the names stand for, as shown in the error: ``"activation"``
+    name : the name that was given
+    known : every name that is accepted
+
+    Raises
+    ------
+    UnknownNameError
+        If `name` is not one of them; it lists them, and the nearest.
+
+    Examples
+    --------
+    >>> look_up("colour", "gren", {"red": 1, "green": 2})
+    Traceback (most recent call last):
+    geomkfac.errors.UnknownNameError: unknown colour 'gren'.
+      required: one of 'green', 'red'
+      came    : 'gren'
+    Did you mean 'green'?
+    """
+    if isinstance(name, str) and name in known:
+        return known[name]
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1) if isinstance(name, str) else []
+    advice = (
+        f"Did you mean {near[0]!r}?" if near else f"Pass the {what} by one of these names, or as an object."
+    )
+    raise UnknownNameError(
+        f"unknown {what} {name!r}.\n"
+        f"  required: one of {', '.join(map(repr, names))}\n"
+        f"  came    : {name!r}\n"
+        f"{advice}"
+    )

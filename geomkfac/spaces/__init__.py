@@ -1,0 +1,52 @@
+"""Spaces, their elements, and the frames through which numbers pass."""
+
+from geomkfac.spaces.vector import Dual, LinearSpace, VectorSpace  # isort: skip
+from geomkfac.spaces.affine import AffineSpace, Direction, Hull, PointSpace
+from geomkfac.spaces.canonical import CanonicalIsomorphism, bilinear_as_map, dual_of_tensor, swap, tensor_as_hom
+from geomkfac.spaces.element import Element, Point, Vector, affine_combination
+from geomkfac.spaces.frame import BaseFrame, DenseFrame, DerivedFrame, Frame
+from geomkfac.spaces.gauge import gauge_fuzzing
+from geomkfac.spaces.parameterization import Euclidean, Parameterization
+from geomkfac.spaces.product import ProductSpace, ProductVectorSpace
+from geomkfac.spaces.sample import Chunk, Sample
+from geomkfac.spaces.space import Space
+from geomkfac.spaces.subspace import AffineSubspace, Span, Subspace
+from geomkfac.spaces.tensor import Hom, TensorProduct, contract, tensor
+
+__all__ = [
+    "AffineSpace",
+    "AffineSubspace",
+    "BaseFrame",
+    "CanonicalIsomorphism",
+    "Chunk",
+    "DenseFrame",
+    "DerivedFrame",
+    "Direction",
+    "Dual",
+    "Element",
+    "Euclidean",
+    "Frame",
+    "Hom",
+    "Hull",
+    "LinearSpace",
+    "Parameterization",
+    "Point",
+    "PointSpace",
+    "ProductSpace",
+    "ProductVectorSpace",
+    "Sample",
+    "Space",
+    "Span",
+    "Subspace",
+    "TensorProduct",
+    "Vector",
+    "VectorSpace",
+    "affine_combination",
+    "bilinear_as_map",
+    "contract",
+    "dual_of_tensor",
+    "gauge_fuzzing",
+    "swap",
+    "tensor",
+    "tensor_as_hom",
+]

@@ -1,0 +1,204 @@
+"""Coordinate changes: what turns components in one frame into components in another.
+
+A change is structured as its space is: one matrix per slot of a tensor, a translation where the
+space is affine, one change per factor of a product.  Kronecker matrices are never formed, identity
+matrices never multiplied.  Matrices are kept in the default namespace of their kind and cast once
+for each dtype and device.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeAlias, final
+from weakref import WeakKeyDictionary
+
+from geomkfac.arrays.namespace import Array, Kind, Namespace
+
+__all__ = [
+    "BaseChange",
+    "Change",
+    "Components",
+    "DenseChange",
+    "ProductChange",
+    "SlotChange",
+    "first_leaf",
+    "map_components",
+]
+
+Components: TypeAlias = Any
+"""An array of shape (*batch, *slots); for a product space a tuple of these, one per factor."""
+
+
+def map_components(function: Callable[..., Array], *trees: Components) -> Components:
+    """Apply an array function to every leaf of components of the same structure."""
+    if isinstance(trees[0], tuple):
+        return tuple(map_components(function, *leaves) for leaves in zip(*trees, strict=True))
+    return function(*trees)
+
+
+def first_leaf(tree: Components) -> Array:
+    """The first array of a tree of components."""
+    while isinstance(tree, tuple):
+        tree = tree[0]
+    return tree
+
+
+@final
+class BaseChange:
+    """The change between two frames of one base space: ``y = matrix @ x + translation``.
+
+    `matrix` and `inverse` (n, n) are both None where the linear part is the identity;
+    `translation` (n,) is None where it is zero, and always for vector spaces.
+    """
+
+    __slots__ = ("dim", "inverse", "kind", "matrix", "translation")
+
+    def __init__(
+        self, kind: Kind, dim: int, matrix: Array | None, inverse: Array | None, translation: Array | None
+    ) -> None:
+        self.kind, self.dim = kind, dim
+        self.matrix, self.inverse, self.translation = matrix, inverse, translation
+
+    def inverted(self) -> BaseChange:
+        """The change back, ``x = inverse @ y - inverse @ translation``."""
+        moved = self.translation
+        if moved is not None:
+            moved = -(moved if self.inverse is None else self.inverse @ moved)
+        return BaseChange(self.kind, self.dim, self.inverse, self.matrix, moved)
+
+    def then(self, later: BaseChange) -> BaseChange:
+        """This change followed by `later`."""
+        moved = self.translation
+        if moved is not None and later.matrix is not None:
+            moved = later.matrix @ moved
+        if later.translation is not None:
+            moved = later.translation if moved is None else moved + later.translation
+        return BaseChange(
+            self.kind,
+            self.dim,
+            _product(later.matrix, self.matrix),
+            _product(self.inverse, later.inverse),
+            moved,
+        )
+
+    def homogeneous(self) -> BaseChange:
+        """The linear change on the hull, ``[[matrix, translation], [0, 1]]``; homogeneous coordinate last."""
+        if self.matrix is None and self.translation is None:
+            return BaseChange(self.kind, self.dim + 1, None, None, None)
+        back = self.inverted()
+        forth_matrix = _bordered(self.kind, self.dim, self.matrix, self.translation)
+        back_matrix = _bordered(self.kind, self.dim, back.matrix, back.translation)
+        return BaseChange(self.kind, self.dim + 1, forth_matrix, back_matrix, None)
+
+    def linear(self) -> BaseChange:
+        """The linear part alone: the change on the direction."""
+        return BaseChange(self.kind, self.dim, self.matrix, self.inverse, None)
+
+    def dual(self) -> BaseChange:
+        """The change on the dual space, the inverse transpose, of a linear change."""
+        if self.matrix is None or self.inverse is None:
+            return self
+        return BaseChange(self.kind, self.dim, self.inverse.mT, self.matrix.mT, None)
+
+
+def _product(left: Array | None, right: Array | None) -> Array | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return left @ right
+
+
+def _bordered(kind: Kind, dim: int, matrix: Array | None, translation: Array | None) -> Array:
+    ns = kind.default_namespace
+    top = ns.eye(dim) if matrix is None else matrix
+    column = ns.zeros((dim, 1)) if translation is None else ns.reshape(translation, (dim, 1))
+    last = ns.concat([ns.zeros((1, dim)), ns.ones((1, 1))], axis=1)
+    return ns.concat([ns.concat([top, column], axis=1), last], axis=0)
+
+
+class Change(ABC):
+    """A change of components, ready to apply in any namespace of its kind."""
+
+    __slots__ = ("__weakref__", "_cast")
+
+    def __init__(self) -> None:
+        self._cast: WeakKeyDictionary[Namespace, list[Array | None]] = WeakKeyDictionary()
+
+    @abstractmethod
+    def __call__(self, ns: Namespace, components: Components) -> Components:
+        """The components in the other frame."""
+
+    @property
+    @abstractmethod
+    def linear(self) -> Change:
+        """The change on the direction."""
+
+    def _in(self, ns: Namespace, matrices: list[Array | None]) -> list[Array | None]:
+        known = self._cast.get(ns)
+        if known is None:
+            known = [None if matrix is None else ns.cast(matrix) for matrix in matrices]
+            self._cast[ns] = known
+        return known
+
+
+@final
+class SlotChange(Change):
+    """One linear change per slot, and for affine spaces a translation of the shape of the slots."""
+
+    __slots__ = ("slots", "translation")
+
+    def __init__(self, slots: tuple[BaseChange, ...], translation: Array | None = None) -> None:
+        super().__init__()
+        self.slots, self.translation = slots, translation
+
+    @property
+    def linear(self) -> Change:
+        return self if self.translation is None else SlotChange(self.slots)
+
+    def __call__(self, ns: Namespace, components: Components) -> Components:
+        *matrices, translation = self._in(ns, [slot.matrix for slot in self.slots] + [self.translation])
+        for axis, matrix in zip(range(-len(self.slots), 0), matrices, strict=True):
+            if matrix is not None:
+                components = ns.apply(matrix, components, axis)
+        return components if translation is None else components + translation
+
+
+@final
+class ProductChange(Change):
+    """One change per factor of a product."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: tuple[Change | None, ...]) -> None:
+        super().__init__()
+        self.parts = parts
+
+    @property
+    def linear(self) -> Change:
+        return ProductChange(tuple(None if part is None else part.linear for part in self.parts))
+
+    def __call__(self, ns: Namespace, components: Components) -> Components:
+        return tuple(
+            leaf if part is None else part(ns, leaf)
+            for part, leaf in zip(self.parts, components, strict=True)
+        )
+
+
+@final
+class DenseChange(Change):
+    """``y = matrix @ x + translation`` on flattened components of one array."""
+
+    __slots__ = ("matrix", "translation")
+
+    def __init__(self, matrix: Array, translation: Array | None) -> None:
+        super().__init__()
+        self.matrix, self.translation = matrix, translation
+
+    @property
+    def linear(self) -> Change:
+        return self if self.translation is None else DenseChange(self.matrix, None)
+
+    def __call__(self, ns: Namespace, components: Components) -> Components:
+        matrix, translation = self._in(ns, [self.matrix, self.translation])
+        moved = ns.apply(matrix, components, -1)
+        return moved if translation is None else moved + translation

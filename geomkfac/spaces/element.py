@@ -1,0 +1,346 @@
+"""Elements of spaces: immutable, batched, and silent about their numbers.
+
+An element knows its space and hides its components, which have shape (*batch, *slots) in a storage
+frame of its own choosing.  Arithmetic runs in the frame of the left operand.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, TypeVar, final
+
+from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.errors import (
+    GeomkfacError,
+    InexactEqualityError,
+    KindError,
+    ShapeError,
+    SpaceMismatchError,
+    ValuesError,
+)
+from geomkfac.spaces.change import Components, first_leaf, map_components
+from geomkfac.spaces.frame import DenseFrame, Frame, convert
+from geomkfac.spaces.space import Space, check_same_space, shape_of_batch
+
+__all__ = ["Element", "Point", "Vector", "affine_combination"]
+
+ElementT = TypeVar("ElementT", bound="Element")
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True, repr=False)
+class Element:
+    """An element, or a batch of elements, of a space.
+
+    Attributes
+    ----------
+    space : the space that it lives in
+    batch_shape : the shape of the batch; () for one element
+    kind : kind of scalar
+    """
+
+    space: Space
+    _frame: Frame
+    _components: Components
+    _ns: Namespace
+
+    __array_ufunc__ = None
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    @abstractmethod
+    def _noun(self) -> str: ...
+
+    @property
+    def kind(self) -> Kind:
+        return self.space.kind
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return shape_of_batch(self.space, self._frame, self._components)
+
+    # -- numbers, through a named frame ----------------------------------------------------------
+    def coordinates(self, frame: Any) -> Any:
+        """The coordinates in `frame`, the paper's double bracket.
+
+        Parameters
+        ----------
+        frame : Frame of this element's space, or a Parameterization
+
+        Returns
+        -------
+        array, shape (*batch, *slots); a tuple of arrays for a product space; not to be written to
+        """
+        return self._in(self.space._own_frame(frame))
+
+    def _in(self, frame: Frame) -> Components:
+        return convert(self.space, self._components, self._frame, frame, self._ns)
+
+    def expressed_in(self: ElementT, frame: Any) -> ElementT:
+        """The same element, stored in `frame`, so that what follows runs there."""
+        return self._restored(self.space._own_frame(frame))
+
+    def _restored(self: ElementT, frame: Frame) -> ElementT:
+        if frame is self._frame:
+            return self
+        restored: ElementT = self.space._element(frame, self._in(frame), self._ns)
+        return restored
+
+    # -- batches ----------------------------------------------------------------------------------
+    def __getitem__(self: ElementT, key: Any) -> ElementT:
+        """Index or slice the batch axes."""
+        key = key if isinstance(key, tuple) else (key,)
+        used = sum(entry is not None and entry is not Ellipsis for entry in key)
+        if used > len(self.batch_shape):
+            raise ShapeError(f"too many indices for the batch: {self!r} has batch shape {self.batch_shape}.")
+        if Ellipsis not in key:
+            key = (*key, Ellipsis)
+        rank = len(self.batch_shape)
+        return self._with(
+            map_components(lambda leaf: leaf[key + (slice(None),) * (leaf.ndim - rank)], self._components)
+        )
+
+    def _with(self: ElementT, components: Components) -> ElementT:
+        made: ElementT = self.space._make(self._frame, components, self._ns)
+        return made
+
+    # -- comparison --------------------------------------------------------------------------------
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same element; exact kinds only.  Different spaces are an error."""
+        if not isinstance(other, Element):
+            return NotImplemented
+        check_same_space(self, other, "compare", "Map one into the other's space first.")
+        if not self.kind.is_exact:
+            raise InexactEqualityError(
+                "== compares geometry, and floating-point elements are known only up to rounding.\n"
+                "Use isclose(other, frame=..., rtol=...), with a tolerance that you can justify."
+            )
+        equal = map_components(self._ns.equal, self._components, other._in(self._frame))
+        return _all(equal)
+
+    def isclose(self, other: Element, *, frame: Any, rtol: float, atol: float = 0.0) -> bool:
+        """Whether coordinates in a named frame agree: ``|x - y| <= atol + rtol |y|``, Euclidean norms.
+
+        Floating point only; whether two elements are close depends on the frame, so it must be named.
+        """
+        check_same_space(self, other, "compare", "Map one into the other's space first.")
+        ns = self._ns.ordered("isclose")
+        own = self.space._own_frame(frame)
+        gap = map_components(lambda x, y: ns.norm(x - y) ** 2, self._in(own), other._in(own))
+        size = map_components(lambda y: ns.norm(y) ** 2, other._in(own))
+        return bool(_total(gap) ** 0.5 <= atol + rtol * _total(size) ** 0.5)
+
+    # -- refusals ------------------------------------------------------------------------------------
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise KindError(
+            f"{self!r} is not an array: it has components only in a frame.\n"
+            "Use coordinates(frame), or coordinates(parameterization)."
+        )
+
+    def __bool__(self) -> bool:
+        raise GeomkfacError(f"{self!r} has no truth value.")
+
+    def __repr__(self) -> str:
+        batch = f", batch={self.batch_shape}" if self.batch_shape else ""
+        return f"{self._noun} of {self.space!r}{batch} over {self.kind!r}"
+
+    def _same_namespace(self, other: Element) -> None:
+        if self._ns is not other._ns:
+            raise KindError(
+                f"cannot mix arrays of different kinds, dtypes, libraries or devices.\n"
+                f"  left : {self!r}, {self._ns.name}\n  right: {other!r}, {other._ns.name}\n"
+                "Convert the arrays to one dtype before they enter."
+            )
+
+
+def _all(tree: Any) -> bool:
+    return all(_all(leaf) for leaf in tree) if isinstance(tree, tuple) else bool(tree)
+
+
+def _total(tree: Any) -> float:
+    return sum(_total(leaf) for leaf in tree) if isinstance(tree, tuple) else float(tree)
+
+
+def weak_scalar(ns: Namespace, value: Any, element: Element) -> Any:
+    """A Python scalar or 0-dimensional array by which `element` may be multiplied."""
+    if isinstance(value, bool):
+        raise KindError(f"cannot scale {element!r} by a bool; use an int.")
+    if isinstance(value, int | float | Fraction):
+        return ns.scalar(value)
+    shape = getattr(value, "shape", None)
+    if shape == () and not isinstance(value, Element):
+        return ns.asarray(value, what="scalar")
+    raise KindError(
+        f"cannot multiply {element!r} by {type(value).__name__}"
+        + (f" of shape {shape}" if shape is not None else "")
+        + ".\nScalars are ints, floats, Fractions and 0-dimensional arrays; use scaled(array) for one scalar per datum."
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True, repr=False)
+class Vector(Element):
+    """An element of a vector space: base, dual, direction, hull, Hom, tensor product or product.
+
+    A vector of a dual space is a covector, one of a Hom a linear map, one of a tensor product a
+    tensor; `repr` says which.  A covector is called on vectors.
+    """
+
+    @property
+    def _noun(self) -> str:
+        return self.space._noun.split(" ", 1)[1].capitalize()
+
+    def _other(self, other: Any, action: str) -> Components:
+        if not isinstance(other, Vector):
+            if isinstance(other, Point):
+                raise SpaceMismatchError(
+                    f"cannot {action}: a vector and a point.\n  left : {self!r}\n  right: {other!r}\n"
+                    "A point plus a vector is a point, point first: p + v."
+                )
+            raise SpaceMismatchError(f"cannot {action}: {self!r} and {type(other).__name__}.")
+        remedy = "Map one into the other's space with a LinearMap or a canonical isomorphism first."
+        check_same_space(self, other, action, remedy)
+        self._same_namespace(other)
+        return other._in(self._frame)
+
+    def __add__(self, other: Any) -> Vector:
+        return self._with(map_components(lambda x, y: x + y, self._components, self._other(other, "add")))
+
+    def __sub__(self, other: Any) -> Vector:
+        return self._with(map_components(lambda x, y: x - y, self._components, self._other(other, "subtract")))
+
+    def __neg__(self) -> Vector:
+        return self._with(map_components(lambda x: -x, self._components))
+
+    def __mul__(self, scalar: Any) -> Vector:
+        factor = weak_scalar(self._ns, scalar, self)
+        return self._with(map_components(lambda x: x * factor, self._components))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, scalar: Any) -> Vector:
+        factor = weak_scalar(self._ns, scalar, self)
+        return self._with(map_components(lambda x: x / factor, self._components))
+
+    def scaled(self, scalars: Array) -> Vector:
+        """Each vector of the batch times its own scalar; `scalars` has a shape that broadcasts with the batch."""
+        checked = self._ns.asarray(scalars, what="scalars")
+        rank = len(self.batch_shape)
+
+        def scale(leaf: Array) -> Array:
+            return self._ns.reshape(checked, (*checked.shape, *(1,) * (leaf.ndim - rank))) * leaf
+
+        return self._with(map_components(scale, self._components))
+
+    def sum(self, weights: Array | None = None) -> Vector:
+        """The sum over the last batch axis, weighted by `weights` (of that length) where given."""
+        if not self.batch_shape:
+            raise ShapeError(f"{self!r} has no batch axis to sum over.")
+        scaled = self if weights is None else self.scaled(weights)
+        axis = len(scaled.batch_shape) - 1
+        return scaled._with(map_components(lambda x: scaled._ns.sum(x, axis=axis), scaled._components))
+
+    def __call__(self, *arguments: Any) -> Any:
+        """A covector on a vector gives a number (an array of the batch's shape); a linear map a vector.
+
+        Source: LG 2.2.1.
+        """
+        return self.space._call(self, *arguments)
+
+    def __matmul__(self, other: Any) -> Any:
+        return self.space._compose(self, other)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True, repr=False)
+class Point(Element):
+    """A point of an affine space: ``p - q`` is a vector, ``p + v`` a point, ``p + q`` an error.
+
+    A point of a space of affine maps is an affine map, and is called on points.
+    """
+
+    @property
+    def _noun(self) -> str:
+        return self.space._noun.split(" ", 1)[1].capitalize()
+
+    def __sub__(self, other: Any) -> Any:
+        """``p - q``, the vector from q to p; ``p - v``, the point moved back.  Source: LG 2.2.3."""
+        if isinstance(other, Point):
+            remedy = "Map one into the other's space with an AffineMap first."
+            check_same_space(self, other, "subtract", remedy)
+            self._same_namespace(other)
+            gap = map_components(lambda x, y: x - y, self._components, other._in(self._frame))
+            return self.space.direction._make(self._frame.linear, gap, self._ns)
+        return self._moved(other, lambda x, y: x - y)
+
+    def __add__(self, other: Any) -> Point:
+        """``p + v``, the point that v leads to."""
+        if isinstance(other, Point):
+            raise SpaceMismatchError(
+                f"cannot add two points.\n  left : {self!r}\n  right: {other!r}\n"
+                "An affine space has no origin: use affine_combination(points, weights) with weights "
+                "that sum to 1, or of_point in the Hull."
+            )
+        return self._moved(other, lambda x, y: x + y)
+
+    def _moved(self, vector: Any, move: Any) -> Point:
+        direction = self.space.direction
+        if not isinstance(vector, Vector) or vector.space is not direction:
+            raise SpaceMismatchError(
+                f"a point of {self.space!r} is moved by a vector of its direction.\n  left : {self!r}\n"
+                f"  right: {vector!r}\nRequired: a vector of {direction!r}."
+            )
+        self._same_namespace(vector)
+        return self._with(map_components(move, self._components, vector._in(self._frame.linear)))
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.space._call(self, *arguments)
+
+    def __matmul__(self, other: Any) -> Any:
+        return self.space._compose(self, other)
+
+    @property
+    def linear(self) -> Vector:
+        """The linear part of an affine map, from the direction of its domain to that of its codomain."""
+        part: Vector = self.space._linear_part(self)
+        return part
+
+
+def affine_combination(points: Point, weights: Array) -> Point:
+    """``sum_n w_n p_n`` over the last batch axis, for weights (N,) that sum to 1.
+
+    Exact kinds must sum to exactly 1, floating ones within N times epsilon.  Source: LG 2.2.3.
+    """
+    if not isinstance(points, Point) or not points.batch_shape:
+        raise ShapeError(f"an affine combination needs a batch of points, not {points!r}.")
+    ns = points._ns
+    checked = ns.asarray(weights, what="weights")
+    count = points.batch_shape[-1]
+    if tuple(checked.shape) != (count,):
+        raise ShapeError(f"affine weights must have shape ({count},), not {tuple(checked.shape)}.")
+    excess = ns.sum(checked) - ns.scalar(1)
+    close = ns.is_zero(excess)
+    if not close and ns.epsilon:
+        ordered = ns.ordered("affine_combination")
+        close = ordered.norm(excess) <= count * ns.epsilon * float(ns.sum(ordered.abs(checked)))
+    if not close:
+        raise ValuesError("the weights of an affine combination must sum to 1; divide them by their sum.")
+    axis = len(points.batch_shape) - 1
+    rank = axis + 1
+
+    def combine(leaf: Array) -> Array:
+        shaped = ns.reshape(checked, (count, *(1,) * (leaf.ndim - rank)))
+        return ns.sum(leaf * shaped, axis=axis)
+
+    return points._with(map_components(combine, points._components))
+
+
+def leaf_of(element: Element) -> Array:
+    """One array of the components, for shapes and namespaces."""
+    return first_leaf(element._components)
+
+
+def in_slots(element: Element, frame: Frame) -> Components:
+    """Components in a frame that is not dense, so that slots are what the space says."""
+    return element._in(frame.over if isinstance(frame, DenseFrame) else frame)

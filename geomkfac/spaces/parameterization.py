@@ -1,0 +1,246 @@
+"""A parameterization: one frame for every base space, closed under every construction.
+
+It knows no network.  ``kappa[space]`` is the frame that its choice determines on any space built from
+its base spaces; ``x.coordinates(kappa)`` means ``x.coordinates(kappa[x.space])``.  New ones are made
+relative to one that is there, by one rule: y_new = B y_old + c.
+Source: LG 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, Protocol, final
+
+from geomkfac.arrays.namespace import Array
+from geomkfac.errors import FrameError, KindError, ShapeError, ValuesError
+from geomkfac.spaces.affine import AffineSpace
+from geomkfac.spaces.frame import BaseFrame, Frame
+from geomkfac.spaces.gauge import random_change
+from geomkfac.spaces.sample import Sample
+from geomkfac.spaces.space import BaseSpace, Space
+from geomkfac.spaces.whitening import centering, root_and_inverse, split_moments
+
+__all__ = ["Euclidean", "Parameterization"]
+
+Root = Literal["symmetric", "cholesky"]
+
+
+class Form(Protocol):
+    """What is needed of a symmetric form: its space and its matrix in a frame."""
+
+    @property
+    def space(self) -> Any: ...
+
+    def coordinates(self, frame: Any, /) -> Any: ...
+
+
+class KroneckerFactored(Protocol):
+    """A metric whose blocks have factors: forms on Hull(A)* and on the direction of Z, one pair per layer."""
+
+    def kronecker_factors(self) -> Iterable[tuple[Form, Form]]: ...
+
+
+@final
+class Parameterization:
+    """A choice of one frame for each base space.
+
+    Parameters
+    ----------
+    frames : base frames, at most one per space
+    inputs, outputs : the base spaces whose frames `sample` and output families use; may be None
+    name : label
+    """
+
+    __slots__ = ("_frames", "inputs", "name", "outputs")
+
+    def __init__(
+        self,
+        frames: Iterable[BaseFrame],
+        *,
+        inputs: BaseSpace | None = None,
+        outputs: BaseSpace | None = None,
+        name: str = "parameterization",
+    ) -> None:
+        chosen: dict[BaseSpace, BaseFrame] = {}
+        for frame in frames:
+            if not isinstance(frame, BaseFrame):
+                raise FrameError(f"a parameterization is made of frames of base spaces, not of {frame!r}.")
+            if frame.space in chosen:
+                raise FrameError(f"two frames came for {frame.space!r}; a parameterization has one per space.")
+            chosen[frame.space] = frame
+        for space in (inputs, outputs):
+            if space is not None and space not in chosen:
+                raise FrameError(f"{space!r} is named as inputs or outputs, and no frame of it came.")
+        self._frames, self.inputs, self.outputs, self.name = chosen, inputs, outputs, name
+
+    # -- lookup --------------------------------------------------------------------------------
+    def __getitem__(self, space: Space) -> Frame:
+        """The frame of `space`: chosen for a base space, derived for every space built from base spaces.
+
+        Raises
+        ------
+        FrameError : a base space has no frame here.
+        """
+        if not isinstance(space, Space):
+            raise FrameError(f"a parameterization is indexed by a space, not by {type(space).__name__}.")
+        return space._frame_from(self._base)
+
+    def frame_of(self, space: Space) -> Frame:
+        """``self[space]``."""
+        return self[space]
+
+    def _base(self, space: BaseSpace) -> BaseFrame:
+        frame = self._frames.get(space)
+        if frame is None:
+            known = ", ".join(repr(known) for known in self._frames) or "none"
+            raise FrameError(
+                f"{self!r} has no frame for {space!r}.\n  it has frames for: {known}\n"
+                "Make a Parameterization that includes a frame of it."
+            )
+        return frame
+
+    def __iter__(self) -> Iterator[BaseSpace]:
+        return iter(self._frames)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __repr__(self) -> str:
+        return f"Parameterization({self.name!r}, {len(self)} spaces)"
+
+    # -- the way in ----------------------------------------------------------------------------
+    def sample(self, X: Any, y: Any = None, *, weights: Array | None = None) -> Sample:
+        """A sample from arrays, inputs read in this parameterization's frame of the input space.
+
+        Parameters
+        ----------
+        X : array, shape (N, n), or an iterable or callable of batches where `y` is left out
+        y : targets, first axis N; what they must be is for the output family to say
+        weights : array, shape (N,), nonnegative; normalised wherever a mean is taken
+        """
+        if self.inputs is None:
+            raise FrameError(f"{self!r} names no input space; use Sample.from_coordinates with a frame.")
+        frame = self[self.inputs]
+        if getattr(X, "shape", None) is None:
+            if y is not None or weights is not None:
+                raise KindError(
+                    f"X must be an array, not {type(X).__name__}.\n"
+                    "Pass arrays X and y, or batches (X, y) as one argument alone."
+                )
+            return Sample.from_batches(X, frame)
+        return Sample.from_coordinates(X, y, frame, weights=weights)
+
+    @property
+    def euclidean(self) -> Euclidean:
+        """The Euclidean structure in which these frames are orthonormal: a named norm."""
+        return Euclidean(self)
+
+    # -- other parameterizations, relative to this one --------------------------------------------
+    def change(self, changes: Mapping[BaseSpace, tuple[Any, Any]], *, name: str | None = None) -> Parameterization:
+        """Each named space's frame changed by ``y_new = B y_old + c``; the others kept.
+
+        Parameters
+        ----------
+        changes : {space: (B, c)}; B an invertible array (n, n) or None, c an array (n,) or None
+        """
+        for space in changes:
+            self._base(space)
+        frames = []
+        for space, frame in self._frames.items():
+            if space not in changes:
+                frames.append(frame)
+                continue
+            pair = changes[space]
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise ShapeError(f"the change for {space!r} must be a pair (B, c); use None for what stays.")
+            frames.append(frame.change(*pair, name=name))
+        return self._with(frames, name or f"{self.name}'")
+
+    def random(self, rng: Any, *, name: str = "random") -> Parameterization:
+        """Every frame changed at random: uniform over exact kinds, condition number at most 10 in floating point.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        """
+        frames = []
+        for space, frame in self._frames.items():
+            step = random_change(space, rng)
+            frames.append(BaseFrame(space, name, frame, step))
+        return self._with(frames, name)
+
+    def centered(self, g: KroneckerFactored, *, name: str = "centered") -> Parameterization:
+        """Origins of the activation spaces moved to the means that stand in g's own factors."""
+        changes: dict[BaseSpace, tuple[Any, Any]] = {}
+        for activations, _ in g.kronecker_factors():
+            space = _base_of_hull(activations)
+            frame = self._base(space)
+            mean, _ = split_moments(activations.coordinates(frame.hull.dual))
+            changes[space] = (None, -centering(mean))
+        return self.change(changes, name=name)
+
+    def whitened(
+        self,
+        g: KroneckerFactored,
+        norm: Euclidean | None = None,
+        root: Root = "symmetric",
+        *,
+        name: str = "whitened",
+    ) -> Parameterization:
+        """Frames in which every activation has mean 0 and covariance 1, and every G is 1.
+
+        Mean and covariance are read from g's own factors.  Where a factor is degenerate its null
+        directions keep the lengths that `norm` gives them, and the factor becomes a projection.
+
+        Parameters
+        ----------
+        g : a K-FAC metric tensor
+        norm : the Euclidean structure of a parameterization; required where a factor is degenerate
+        root : 'symmetric' with respect to `norm` (or to these frames), or 'cholesky' (nondegenerate only)
+
+        Raises
+        ------
+        DegenerateMetricError : a factor is degenerate and no norm was named.
+
+        Source: GK-1.
+        """
+        if root not in ("symmetric", "cholesky"):
+            raise ValuesError(f"root must be 'symmetric' or 'cholesky', not {root!r}.")
+        base = self if norm is None else norm.parameterization
+        frames = dict(self._frames)
+        for activations, preactivations in g.kronecker_factors():
+            space = _base_of_hull(activations)
+            frame = base._base(space)
+            mean, covariance = split_moments(activations.coordinates(frame.hull.dual))
+            _, inverse = root_and_inverse(covariance, root, norm is not None, f"the covariance in {space!r}")
+            frames[space] = frame.change(inverse, -(inverse @ centering(mean)), name=name)
+            target = preactivations.space.of
+            frame = base._base(target)
+            forth, _ = root_and_inverse(
+                preactivations.coordinates(frame.linear), root, norm is not None, f"the metric on {target!r}"
+            )
+            frames[target] = frame.change(forth, None, name=name)
+        return self._with(frames.values(), name)
+
+    def _with(self, frames: Iterable[BaseFrame], name: str) -> Parameterization:
+        return Parameterization(frames, inputs=self.inputs, outputs=self.outputs, name=name)
+
+
+def _base_of_hull(form: Form) -> AffineSpace:
+    space = form.space.of.of
+    if not isinstance(space, AffineSpace):
+        raise FrameError(f"only frames of base spaces can be changed, and the activations live in {space!r}.")
+    return space
+
+
+@final
+class Euclidean:
+    """The inner product in which the frames of a parameterization are orthonormal, on every space at once."""
+
+    __slots__ = ("parameterization",)
+
+    def __init__(self, parameterization: Parameterization) -> None:
+        self.parameterization = parameterization
+
+    def __repr__(self) -> str:
+        return f"Euclidean({self.parameterization!r})"

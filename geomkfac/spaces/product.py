@@ -1,0 +1,195 @@
+"""Products: of vector spaces (the direct sum) and of affine spaces (the weight space of a network).
+
+The components of an element are a tuple, one array per factor.  The dual of a direct sum is the
+direct sum of the duals, which here is an identity, not a choice.  The hull of a product is *not* the
+product of the hulls: it has one homogeneous coordinate (erratum E1).
+Source: LG 2.2.1, 2.2.3, 3.5.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
+from geomkfac.spaces.affine import PointSpace
+from geomkfac.spaces.change import BaseChange, Change, Components, ProductChange
+from geomkfac.spaces.element import Element, Point, Vector
+from geomkfac.spaces.frame import BaseFrame, Frame, derived_frame
+from geomkfac.spaces.space import BaseSpace, Space, intern_space
+from geomkfac.spaces.vector import LinearSpace
+
+__all__ = ["ProductSpace", "ProductVectorSpace"]
+
+
+class _Product(Space):
+    """What products of either sort share: everything happens factor by factor."""
+
+    __slots__ = ()
+
+
+
+    def _build(self, factors: tuple[Any, ...]) -> None:
+        self.factors = factors
+        slots = tuple(factor.slots for factor in factors)
+        name = " x ".join(factor.name for factor in factors)
+        self._set_up(name, factors[0].kind, sum(factor.dim for factor in factors), slots)
+
+    def frame(self, *frames: Frame) -> Frame:
+        """The product frame of frames of the factors, in order."""
+        owned = tuple(factor._own_frame(f) for factor, f in zip(self.factors, frames, strict=True))
+        return derived_frame(self, owned)
+
+    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+        return derived_frame(self, tuple(factor._frame_from(lookup) for factor in self.factors))
+
+    def _change(self, source: Frame, target: Frame) -> Change:
+        parts = zip(self.factors, source.parts, target.parts, strict=True)
+        return ProductChange(tuple(None if f is g else factor._change(f, g) for factor, f, g in parts))
+
+    def _namespace(self, array: Any) -> Namespace:
+        if not isinstance(array, Sequence) or len(array) != len(self.factors):
+            came = f"{len(array)}" if isinstance(array, Sequence) else type(array).__name__
+            raise ShapeError(
+                f"coordinates in {self!r} are a sequence of {len(self.factors)} arrays, one per factor, not {came}."
+            )
+        namespaces = [factor._namespace(part) for factor, part in zip(self.factors, array, strict=True)]
+        for namespace in namespaces:
+            if namespace is not namespaces[0]:
+                raise KindError(
+                    f"the parts of one element of {self!r} must be arrays of one library, dtype and device; "
+                    f"they are {namespaces[0].name} and {namespace.name}."
+                )
+        first: Namespace = namespaces[0]
+        return first
+
+    def _checked_components(self, ns: Namespace, array: Any) -> Components:
+        parts = zip(self.factors, array, strict=True)
+        return tuple(factor._checked_components(ns, part) for factor, part in parts)
+
+    def _flatten(self, ns: Namespace, components: Components) -> Array:
+        parts = zip(self.factors, components, strict=True)
+        return ns.concat([factor._flatten(ns, part) for factor, part in parts], axis=-1)
+
+    def _unflatten(self, ns: Namespace, flat: Array) -> Components:
+        parts, start = [], 0
+        for factor in self.factors:
+            parts.append(factor._unflatten(ns, flat[..., start : start + factor.dim]))
+            start += factor.dim
+        return tuple(parts)
+
+    def _slot_parts(self, element: Element) -> tuple[tuple[Frame, ...], Components]:
+        over: Frame | None = getattr(element._frame, "over", None)
+        frame = element._frame if over is None else over
+        return frame.parts, element._in(frame)
+
+    def project(self, element: Element, index: int) -> Any:
+        """The component in factor `index`."""
+        if element.space is not self:
+            raise SpaceMismatchError(f"project needs an element of {self!r}.\n  came: {element!r}")
+        frames, components = self._slot_parts(element)
+        return self.factors[index]._make(frames[index], components[index], element._ns)
+
+    def split(self, element: Element) -> tuple[Any, ...]:
+        """The components in all factors."""
+        return tuple(self.project(element, index) for index in range(len(self.factors)))
+
+    def join(self, *elements: Element) -> Any:
+        """The element with these components, one of each factor, of one batch shape."""
+        if len(elements) != len(self.factors):
+            raise ShapeError(f"{self!r} has {len(self.factors)} factors, and {len(elements)} elements came.")
+        frames, components = [], []
+        for factor, element in zip(self.factors, elements, strict=True):
+            if not isinstance(element, Element) or element.space is not factor:
+                raise SpaceMismatchError(
+                    f"cannot join: a component lives in the wrong space.\n  required: {factor!r}\n  came    : {element!r}"
+                )
+            elements[0]._same_namespace(element)
+            if element.batch_shape != elements[0].batch_shape:
+                raise ShapeError(
+                    f"the components must have one batch shape; they have {elements[0].batch_shape} "
+                    f"and {element.batch_shape}."
+                )
+            over: Frame | None = getattr(element._frame, "over", None)
+            frame = element._frame if over is None else over
+            frames.append(frame)
+            components.append(element._in(frame))
+        return self._make(derived_frame(self, tuple(frames)), tuple(components), elements[0]._ns)
+
+
+def _checked_factors(factors: tuple[Any, ...], wanted: type, noun: str) -> None:
+    if not factors:
+        raise SpaceMismatchError(f"a product of {noun}s needs at least one factor.")
+    for factor in factors:
+        if not isinstance(factor, wanted):
+            raise SpaceMismatchError(f"a product of {noun}s cannot have the factor {factor!r}.")
+
+
+@final
+class ProductVectorSpace(_Product, LinearSpace):
+    """The direct sum of vector spaces."""
+
+    __slots__ = ("factors",)
+
+    def __new__(cls, *factors: LinearSpace) -> ProductVectorSpace:
+        _checked_factors(factors, LinearSpace, "vector space")
+        return intern_space(cls, factors, lambda product: product._build(factors))
+
+    @property
+    def dual(self) -> ProductVectorSpace:
+        return ProductVectorSpace(*(factor.dual for factor in self.factors))
+
+    def _dual_frame(self, frame: Frame) -> Frame:
+        return derived_frame(self.dual, tuple(part.dual for part in frame.parts))
+
+    def _zeros(self, ns: Namespace) -> Components:
+        return tuple(factor._zeros(ns) for factor in self.factors)
+
+    def _slot_changes(self, source: Frame, target: Frame) -> tuple[BaseChange, ...]:
+        raise SpaceMismatchError(f"{self!r} has factors, not slots.")
+
+    def inject(self, vector: Vector, index: int) -> Vector:
+        """The vector with component `vector` in factor `index` and zero elsewhere."""
+        parts = [factor.zero(like=vector) for factor in self.factors]
+        batch = vector.batch_shape
+        if batch:
+            parts = [part.scaled(vector._ns.ones(batch)) for part in parts]
+        parts[index] = vector
+        joined: Vector = self.join(*parts)
+        return joined
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ProductVectorSpace, self.factors
+
+
+@final
+class ProductSpace(_Product, PointSpace):
+    """The product of affine spaces; A^K is ``ProductSpace(*[A] * K)``.
+
+    Examples
+    --------
+    >>> from geomkfac.spaces.affine import AffineSpace, Hull
+    >>> A = AffineSpace("A", 2)
+    >>> Hull(ProductSpace(A, A)).dim, 2 * Hull(A).dim  # not the product of the hulls
+    (5, 6)
+    """
+
+    __slots__ = ("factors",)
+
+    def __new__(cls, *factors: PointSpace) -> ProductSpace:
+        _checked_factors(factors, PointSpace, "affine space")
+        return intern_space(cls, factors, lambda product: product._build(factors))
+
+    @property
+    def direction(self) -> ProductVectorSpace:
+        return ProductVectorSpace(*(factor.direction for factor in self.factors))
+
+    def _linear_frame(self, parts: tuple[Frame, ...]) -> Frame:
+        return derived_frame(self.direction, tuple(part.linear for part in parts))
+
+    def _element(self, frame: Frame, components: Components, ns: Namespace) -> Point:
+        return Point(self, frame, components, ns)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ProductSpace, self.factors

@@ -1,0 +1,280 @@
+"""What every space has: a name, a kind of scalar, a dimension, and frames through which numbers pass.
+
+The identity of a space is the object; the name is only a label.  Derived spaces are interned, so a
+type check is ``is``.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
+
+from geomkfac.arrays import floating
+from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, ValuesError
+from geomkfac.spaces import gauge
+from geomkfac.spaces.change import BaseChange, Change, Components
+from geomkfac.spaces.frame import BaseFrame, DenseFrame, Frame
+
+if TYPE_CHECKING:
+    from geomkfac.spaces.element import Element
+
+__all__ = ["BaseSpace", "Space"]
+
+_bases: WeakValueDictionary[str, BaseSpace] = WeakValueDictionary()
+_interned: WeakValueDictionary[tuple[Any, ...], Space] = WeakValueDictionary()
+SpaceT = TypeVar("SpaceT", bound="Space")
+
+
+class Space(ABC):
+    """A finite-dimensional vector or affine space.
+
+    Attributes
+    ----------
+    name : label, for people
+    kind : kind of scalar
+    dim : dimension
+    slots : shape of the components of one element, (*slots); for a product a tuple of shapes
+    """
+
+    __slots__ = ("__weakref__", "_kept", "dim", "kind", "name", "slots")
+
+    name: str
+    kind: Kind
+    dim: int
+    slots: Any
+    is_affine = False
+
+    def _set_up(self, name: str, kind: Kind, dim: int, slots: Any) -> None:
+        self.name, self.kind, self.dim, self.slots = name, kind, dim, slots
+        self._kept: dict[str, Any] = {}
+
+    @property
+    @abstractmethod
+    def direction(self) -> Space:
+        """The vector space of differences: of an affine space its direction, of a vector space itself."""
+
+    @property
+    @abstractmethod
+    def dual(self) -> Space:
+        """The dual of a vector space."""
+
+    @abstractmethod
+    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+        """The frame that a choice of one frame for every base space determines here."""
+
+    @abstractmethod
+    def _change(self, source: Frame, target: Frame) -> Change:
+        """The change between two base or derived frames of this space."""
+
+    @abstractmethod
+    def _element(self, frame: Frame, components: Components, ns: Namespace) -> Any:
+        """Wrap components, unchecked."""
+
+    def _dual_frame(self, frame: Frame) -> Frame:
+        raise FrameError(f"{self!r} is affine and has no dual; its direction has.")
+
+    def _call(self, element: Any, *arguments: Any) -> Any:
+        raise SpaceMismatchError(f"{element!r} is not a map and cannot be called.")
+
+    def _compose(self, element: Any, other: Any) -> Any:
+        raise SpaceMismatchError(f"@ composes maps; {element!r} is not a map.\nElements of Hom and AffineMaps are.")
+
+    def _linear_part(self, element: Any) -> Any:
+        raise SpaceMismatchError(f"{element!r} is not an affine map and has no linear part.")
+
+    def _linear_frame(self, parts: tuple[Frame, ...]) -> Frame:
+        raise FrameError(f"{self!r} has no direction apart from itself.")
+
+    # -- the door ----------------------------------------------------------------------------
+    def from_coordinates(self, array: Any, frame: Any) -> Any:
+        """The element, or batch of elements, with these coordinates.
+
+        Parameters
+        ----------
+        array : array, shape (*batch, *slots); for a product space a sequence of arrays, one per factor
+        frame : Frame of this space, or a Parameterization
+
+        Raises
+        ------
+        ShapeError, KindError, ValuesError, FrameError
+        """
+        frame = self._own_frame(frame)
+        ns = self._namespace(array)
+        if isinstance(frame, DenseFrame):
+            components = self._checked_leaf(ns, array, (self.dim,))
+        else:
+            components = self._checked_components(ns, array)
+        return self._make(frame, components, ns)
+
+    def _make(self, frame: Frame, components: Components, ns: Namespace) -> Any:
+        """The one place where elements are born; gauge fuzzing stores them in frames of its own."""
+        element = self._element(frame, components, ns)
+        return element if gauge.active is None else gauge.active.stored(element)
+
+    def _namespace(self, array: Any) -> Namespace:
+        return self.kind.namespace_of(array)
+
+    def _checked_components(self, ns: Namespace, array: Any) -> Components:
+        return self._checked_leaf(ns, array, self.slots)
+
+    def _checked_leaf(self, ns: Namespace, array: Any, slots: tuple[int, ...]) -> Array:
+        checked = ns.asarray(array, what=f"coordinates in {self!r}")
+        shape = tuple(checked.shape)
+        if len(shape) < len(slots) or shape[len(shape) - len(slots) :] != slots:
+            wanted = ", ".join(["*batch", *map(str, slots)])
+            raise ShapeError(
+                f"coordinates of {self._noun} of {self!r} must have shape ({wanted}), not {shape}.\n"
+                "The axes of one element come last; batch axes come first."
+            )
+        return checked
+
+    def _own_frame(self, frame: Any) -> Frame:
+        if not isinstance(frame, Frame):
+            lookup = getattr(frame, "frame_of", None)
+            if lookup is None:
+                raise FrameError(
+                    f"coordinates need a Frame of {self!r} or a Parameterization, "
+                    f"not {type(frame).__name__}.\nMake one with frame('name') of the base space."
+                )
+            frame = lookup(self)
+        if frame.space is not self:
+            raise FrameError(
+                f"the frame belongs to another space.\n  required: a frame of {self!r}\n"
+                f"  came    : {frame!r}\nUse the frame of this space, or a Parameterization."
+            )
+        result: Frame = frame
+        return result
+
+    # -- flattening, in vec order ----------------------------------------------------------------
+    @property
+    def _vec_order(self) -> tuple[int, ...]:
+        """The order of the slots in which the C-order ravel is vec."""
+        return tuple(range(len(self.slots)))
+
+    def _flatten(self, ns: Namespace, components: Components) -> Array:
+        """Components (*batch, *slots) as (*batch, dim), in vec order."""
+        rank = len(self.slots)
+        batch = tuple(components.shape)[: components.ndim - rank]
+        order = self._vec_order
+        if order != tuple(range(rank)):
+            axes = [*range(len(batch)), *(len(batch) + axis for axis in order)]
+            components = ns.permute(components, axes)
+        return ns.reshape(components, (*batch, self.dim))
+
+    def _unflatten(self, ns: Namespace, flat: Array) -> Components:
+        order = self._vec_order
+        batch = tuple(flat.shape)[:-1]
+        components = ns.reshape(flat, (*batch, *(self.slots[axis] for axis in order)))
+        if order != tuple(range(len(order))):
+            back = [order.index(axis) for axis in range(len(order))]
+            components = ns.permute(components, [*range(len(batch)), *(len(batch) + axis for axis in back)])
+        return components
+
+    @property
+    def _noun(self) -> str:
+        return "a point" if self.is_affine else "a vector"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, dim={self.dim})"
+
+
+class BaseSpace(Space):
+    """A space that is not derived from others.  Its first frame introduces coordinates."""
+
+    __slots__ = ("_declared", "_id", "_reference")
+
+    def __init__(self, name: str, dim: int, kind: Kind = floating) -> None:
+        if not isinstance(name, str):
+            raise ValuesError(f"a space is named by a string, not {type(name).__name__}.")
+        if isinstance(dim, bool) or not isinstance(dim, int) or dim < 0:
+            raise ValuesError(f"the dimension of {name!r} must be a nonnegative int, not {dim!r}.")
+        if not isinstance(kind, Kind):
+            raise KindError(f"the kind of {name!r} must be a kind of scalar such as floating or GF(p), not {kind!r}.")
+        self._set_up(name, kind, dim, (dim,))
+        self._id = uuid.uuid4().hex
+        self._reference: BaseFrame | None = None
+        self._declared = False
+        _bases[self._id] = self
+
+    def frame(self, name: str) -> BaseFrame:
+        """The first frame of this space, which introduces its coordinates; once only.
+
+        Raises
+        ------
+        FrameError : a frame has been declared before; declare further ones by their `change` from it.
+        """
+        if self._declared:
+            raise FrameError(
+                f"{self!r} has a frame already; a second one without its relation to the first has no meaning.\n"
+                "Use change(matrix, translation) of a frame that you have: y_new = matrix @ y_old + translation."
+            )
+        self._declared = True
+        step = BaseChange(self.kind, self.dim, None, None, None)
+        if gauge.active is not None:
+            step = gauge.active.draw(self)
+        return BaseFrame(self, name, self._reference_frame(), step)
+
+    def _reference_frame(self) -> BaseFrame:
+        if self._reference is None:
+            self._reference = BaseFrame(self, "reference", None, BaseChange(self.kind, self.dim, None, None, None))
+        return self._reference
+
+    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+        return lookup(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore_space, (type(self), self._id, self.name, self.dim, self.kind, self._declared)
+
+
+def _restore_space(
+    cls: type[BaseSpace], identity: str, name: str, dim: int, kind: Kind, declared: bool
+) -> BaseSpace:
+    known = _bases.get(identity)
+    if known is None:
+        known = cls(name, dim, kind)
+        del _bases[known._id]
+        known._id, known._declared = identity, declared
+        _bases[identity] = known
+    return known
+
+
+def intern_space(cls: type[SpaceT], parts: tuple[Space, ...], make: Callable[[SpaceT], None]) -> SpaceT:
+    """The space of class `cls` derived from `parts`, made once; `make` sets it up."""
+    key = (cls, *map(id, parts))
+    space = _interned.get(key)
+    if space is None:
+        kinds = {part.kind for part in parts}
+        if len(kinds) > 1:
+            listed = "\n".join(f"  {part!r} over {part.kind!r}" for part in parts)
+            raise KindError(f"the spaces must be over one kind of scalar; they are\n{listed}")
+        fresh = object.__new__(cls)
+        make(fresh)
+        space = _interned[key] = fresh
+    return space  # type: ignore[return-value]
+
+
+def slot_count(slots: tuple[int, ...]) -> int:
+    """How many numbers one element has."""
+    return math.prod(slots)
+
+
+def shape_of_batch(space: Space, frame: Frame, components: Components) -> tuple[int, ...]:
+    """The batch shape of components in `frame`."""
+    slots = (space.dim,) if isinstance(frame, DenseFrame) else space.slots
+    while isinstance(components, tuple):
+        components, slots = components[0], slots[0]
+    shape = tuple(components.shape)
+    return shape[: len(shape) - len(slots)]
+
+
+def check_same_space(left: Element, right: Element, action: str, remedy: str) -> None:
+    """Raise unless both elements live in the same space."""
+    if left.space is not right.space:
+        raise SpaceMismatchError(
+            f"cannot {action}: the elements live in different spaces.\n  left : {left!r}\n  right: {right!r}\n{remedy}"
+        )

@@ -1,0 +1,11 @@
+"""Profiles of Hypothesis: `dev` explores, `ci` (where CI is set) repeats the same examples every time."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")

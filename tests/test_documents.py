@@ -1,0 +1,161 @@
+"""What the documents and docstrings show runs as printed.
+
+In README.md, docs/*.md and CONTRIBUTING.md, the blocks of a document run in order, in one namespace and one
+empty folder.  ```python blocks are executed, as doctests where they hold a prompt; ```bash and ```console
+blocks run where the marker ``<!-- run -->`` stands directly above them.  Other blocks are left alone.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import geomkfac
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(
+    r"^(?P<marker><!-- run -->\n\s*)?^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```\s*$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, code, line number, and whether the marker stands above it."""
+
+    language: str
+    code: str
+    line: int
+    marked: bool
+
+
+def blocks_of(text: str) -> list[Block]:
+    return [
+        Block(
+            match["language"],
+            match["code"],
+            text.count("\n", 0, match.start("code")) + 1,
+            match["marker"] is not None,
+        )
+        for match in FENCE.finditer(text)
+    ]
+
+
+def run_python(block: Block, name: str, namespace: dict[str, Any], flags: int) -> None:
+    """Execute a block; one with prompts is compared with what it prints."""
+    if ">>>" not in block.code:
+        padding = "\n" * (block.line - 1)
+        exec(compile(padding + block.code, name, "exec", dont_inherit=True), namespace)
+        return
+    test = doctest.DocTestParser().get_doctest(block.code, namespace, name, name, block.line - 1)
+    report: list[str] = []
+    runner = doctest.DocTestRunner(verbose=False, optionflags=flags)
+    runner.run(test, out=report.append, clear_globs=False)
+    namespace.update(test.globs)
+    if runner.failures:
+        pytest.fail("".join(report), pytrace=False)
+
+
+def run_shell(block: Block, name: str, folder: Path, bin_folder: Path) -> None:
+    """Run a marked block with bash; `geomkfac` is the package under test."""
+    code = block.code
+    if block.language == "console":
+        code = "\n".join(line[2:] for line in code.splitlines() if line.startswith("$ "))
+    environment = {
+        **os.environ,
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONPATH": str(Path(geomkfac.__file__).parents[1]),
+    }
+    result = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        printed = f"{code}\n{result.stdout}{result.stderr}"
+        pytest.fail(f"{name}, line {block.line}: exit status {result.returncode}\n{printed}", pytrace=False)
+
+
+@pytest.fixture
+def bin_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    command = folder / "geomkfac"
+    command.write_text(f"#!{sys.executable}\nfrom geomkfac.cli.main import main\nmain()\n")
+    command.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def flags(request: pytest.FixtureRequest) -> int:
+    """The doctest options of setup.cfg."""
+    names = request.config.getini("doctest_optionflags")
+    return sum(doctest.OPTIONFLAGS_BY_NAME[name] for name in names)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_the_code_blocks_of_a_document_run(
+    path: Path, tmp_path: Path, bin_folder: Path, flags: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks_of(path.read_text(encoding="utf-8")):
+        if block.language == "python":
+            run_python(block, path.name, namespace, flags)
+        elif block.marked:
+            run_shell(block, path.name, folder, bin_folder)
+
+
+def modules() -> list[str]:
+    found = pkgutil.walk_packages(geomkfac.__path__, "geomkfac.")
+    return ["geomkfac", *(module.name for module in found if not module.name.endswith("__main__"))]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_the_examples_in_the_docstrings_of_a_module_run(
+    name: str, flags: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module: ModuleType = importlib.import_module(name)
+    monkeypatch.chdir(tmp_path)
+    report: list[str] = []
+    runner = doctest.DocTestRunner(verbose=False, optionflags=flags)
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module, name):
+        runner.run(test, out=report.append)
+    if runner.failures:
+        pytest.fail("".join(report), pytrace=False)
+
+
+FAULTY = {
+    "python": "```python\nassert 1 == 2\n```\n",
+    "later block": "```python\nx = 1\n```\n\n```python\nassert x == 2\n```\n",
+    "doctest": "```python\n>>> 1 + 1\n3\n```\n",
+    "bash": "<!-- run -->\n```bash\nfalse\n```\n",
+    "console": "<!-- run -->\n\n```console\n$ false\nwhatever\n```\n",
+}
+
+
+@pytest.mark.parametrize("text", FAULTY.values(), ids=FAULTY.keys())
+def test_a_document_with_a_faulty_block_is_refused(
+    text: str, tmp_path: Path, bin_folder: Path, flags: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = tmp_path / "faulty.md"
+    document.write_text(text)
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        test_the_code_blocks_of_a_document_run(document, tmp_path, bin_folder, flags, monkeypatch)
