@@ -21,6 +21,7 @@ __all__ = [
     "SingularMatrixError",
     "SpaceMismatchError",
     "UnknownNameError",
+    "VacuousCheckError",
     "ValuesError",
 ]
 
@@ -86,6 +87,10 @@ class UnknownNameError(GeomkfacError, KeyError):
 
     def __str__(self) -> str:
         return Exception.__str__(self)
+
+
+class VacuousCheckError(GeomkfacError, ValueError):
+    """A check of a statement could not have failed, so that its passing is no evidence."""
 
 
 class MissingExtraError(GeomkfacError, ImportError):

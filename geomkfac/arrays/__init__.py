@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from geomkfac.arrays.degree import DegreeArray, DegreeField, equality_bound, false_identity_bound
 from geomkfac.arrays.dispatch import kind_of, namespace_of
-from geomkfac.arrays.draws import Draws
+from geomkfac.arrays.draws import Draws, generator
 from geomkfac.arrays.exact import ExactArray
 from geomkfac.arrays.floating import FloatingKind, FloatingNamespace, floating
 from geomkfac.arrays.namespace import Array, Kind, Namespace, OrderedNamespace, RandomSource, Scalar
@@ -36,4 +36,5 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "equality_bound",
     "false_identity_bound",
     "Draws",
+    "generator",
 ]

@@ -125,6 +125,8 @@ class StrictArray(ABC):
         return self.namespace.subtract(self._lifted(other), self)
 
     def __mul__(self, other: Any) -> Array:
+        if _handles_scalars(other):
+            return NotImplemented
         return self.namespace.multiply(self, self._lifted(other))
 
     __rmul__ = __mul__
@@ -201,6 +203,11 @@ class StrictArray(ABC):
             f"  required: a sequence\n  came    : array over {self.namespace.name}\n"
             "Index it, or compute with all of it at once."
         )
+
+
+def _handles_scalars(value: Any) -> bool:
+    """Whether `value`, no array, asks for arithmetic with arrays to be left to it, by NumPy's protocol."""
+    return not isinstance(value, StrictArray) and getattr(type(value), "__array_ufunc__", value) is None
 
 
 def _is_weak(value: Any) -> bool:

@@ -15,8 +15,20 @@ from typing import Any, final
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.maps.smooth import Derivative, SmoothMap
-from geomkfac.spaces import AffineSpace, Element, Frame, Hom, Hull, LinearSpace, Point, PointSpace, Space, Vector
+from geomkfac.spaces import (
+    AffineSpace,
+    Element,
+    Frame,
+    Hom,
+    Hull,
+    LinearSpace,
+    Point,
+    PointSpace,
+    Space,
+    Vector,
+)
 from geomkfac.spaces.change import Change, SlotChange
+from geomkfac.spaces.element import check_namespace
 from geomkfac.spaces.frame import BaseFrame, DenseFrame, derived_frame
 from geomkfac.spaces.space import BaseSpace, intern_space
 
@@ -86,7 +98,11 @@ class AffineMaps(PointSpace):
 
     # -- what a point does ------------------------------------------------------------------------
     def _call(self, element: Point, *arguments: Any) -> Any:
-        if len(arguments) != 1 or not isinstance(arguments[0], Point) or arguments[0].space is not self.domain:
+        if (
+            len(arguments) != 1
+            or not isinstance(arguments[0], Point)
+            or arguments[0].space is not self.domain
+        ):
             came = ", ".join(repr(argument) for argument in arguments)
             raise SpaceMismatchError(
                 f"cannot evaluate {element!r}.\n  required: a point of {self.domain!r}\n  came    : {came}"
@@ -134,7 +150,9 @@ class AffineMaps(PointSpace):
             raise SpaceMismatchError(f"lift takes a point of {self!r}.\n  came: {element!r}")
         frame, ns = map_frame(element), element._ns
         hom = Hom(Hull(self.domain), Hull(self.codomain))
-        row = ns.broadcast_to(ns.eye(self.domain.dim + 1)[-1:, :], (*element.batch_shape, 1, self.domain.dim + 1))
+        row = ns.broadcast_to(
+            ns.eye(self.domain.dim + 1)[-1:, :], (*element.batch_shape, 1, self.domain.dim + 1)
+        )
         target = derived_frame(hom, (frame.parts[0].hull, frame.parts[1].hull))
         made: Vector = hom._make(target, ns.concat([element._in(frame), row], axis=-2), ns)
         return made
@@ -173,12 +191,14 @@ class AffineDerivative(Derivative):
         self.codomain: LinearSpace = space.codomain.direction
 
     def _push(self, vector: Vector) -> Vector:
+        check_namespace(self._ns, vector)
         ns, (source, target) = self._ns, self._frame.parts
         flat = self.domain._flatten(ns, vector._in(source.linear))
         made: Vector = self.codomain._make(target.linear, rows_times(ns, flat, self._matrix.mT), ns)
         return made
 
     def _pull(self, covector: Vector) -> Vector:
+        check_namespace(self._ns, covector)
         ns, (source, target) = self._ns, self._frame.parts
         flat = rows_times(ns, covector._in(target.linear.dual), self._matrix)
         dual = self.domain.dual
@@ -199,7 +219,9 @@ class AffineMap(SmoothMap):
 
     def __init__(self, element: Point) -> None:
         if not isinstance(element, Point) or not isinstance(element.space, AffineMaps):
-            raise SpaceMismatchError(f"an AffineMap is made of a point of AffineMaps(A, Z), not of {element!r}.")
+            raise SpaceMismatchError(
+                f"an AffineMap is made of a point of AffineMaps(A, Z), not of {element!r}."
+            )
         self.element, self._space = element, element.space
         self.domain, self.codomain = element.space.domain, element.space.codomain
 
@@ -213,7 +235,10 @@ class AffineMap(SmoothMap):
 
 @final
 class EvaluationDerivative(Derivative):
-    """Contraction with the homogeneous vector of a point: ``dw -> dw(of_point(a))``.  Source: LG 3.4, L3.5."""
+    """Contraction with the homogeneous vector of a point, ``dw -> dw(of_point(a))``.
+
+    Source: LG 3.4, L3.5.
+    """
 
     __slots__ = ("_homogeneous", "codomain", "domain")
 
@@ -228,6 +253,7 @@ class EvaluationDerivative(Derivative):
 
     def _pull(self, covector: Vector) -> Vector:
         ns, vector = self._homogeneous._ns, self._homogeneous
+        vector._same_namespace(covector)
         hull_frame = vector._frame.over if isinstance(vector._frame, DenseFrame) else vector._frame
         frame = covector._frame.over if isinstance(covector._frame, DenseFrame) else covector._frame
         product = covector._in(frame)[..., :, None] * vector._in(hull_frame)[..., None, :]

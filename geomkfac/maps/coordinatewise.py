@@ -13,6 +13,7 @@ from geomkfac.errors import ShapeError
 from geomkfac.maps.activation import Activation, activation
 from geomkfac.maps.smooth import Derivative, SmoothMap
 from geomkfac.spaces import AffineSpace, Element, Frame, LinearSpace, Point, Vector
+from geomkfac.spaces.element import check_namespace
 
 __all__ = ["CoordinatewiseMap"]
 
@@ -29,10 +30,12 @@ class DiagonalDerivative(Derivative):
         self.codomain: LinearSpace = self._target.space  # type: ignore[assignment]
 
     def _push(self, vector: Vector) -> Vector:
+        check_namespace(self._ns, vector)
         made: Vector = self.codomain._make(self._target, vector._in(self._source) * self._entries, self._ns)
         return made
 
     def _pull(self, covector: Vector) -> Vector:
+        check_namespace(self._ns, covector)
         components = covector._in(self._target.dual) * self._entries
         made: Vector = self.domain.dual._make(self._source.dual, components, self._ns)
         return made
@@ -60,10 +63,13 @@ class CoordinatewiseMap(SmoothMap):
     def __init__(self, source: Frame, target: Frame, function: str | Activation) -> None:
         for frame in (source, target):
             if not isinstance(frame, Frame) or not isinstance(frame.space, AffineSpace):
-                raise ShapeError(f"a coordinatewise map is given in frames of two AffineSpaces, not in {frame!r}.")
+                raise ShapeError(
+                    f"a coordinatewise map is given in frames of two AffineSpaces.\n  came: {frame!r}"
+                )
         if source.space.dim != target.space.dim:
             raise ShapeError(
-                f"a coordinatewise map needs spaces of one dimension, not {source.space!r} and {target.space!r}."
+                f"a coordinatewise map needs spaces of one dimension.\n  source: {source.space!r}\n"
+                f"  target: {target.space!r}\nIt has one output for every input; use an AffineMap between them."
             )
         self.source, self.target = source, target
         self.domain, self.codomain = source.space, target.space

@@ -17,7 +17,7 @@ __all__ = ["Composition", "Derivative", "HomDerivative", "SmoothMap"]
 
 
 class Derivative(ABC):
-    """The derivative of a map at a point, or at each point of a batch: linear from `domain` to `codomain`."""
+    """The derivative of a map at a point, or at each of a batch: linear from `domain` to `codomain`."""
 
     __slots__ = ()
 
@@ -25,7 +25,7 @@ class Derivative(ABC):
     codomain: LinearSpace
 
     def pushforward(self, vector: Vector) -> Vector:
-        """``J v``.  Leading batch axes of `vector` broadcast against those of the point.  Source: LG 2.2.4."""
+        """``J v``; leading batch axes of `vector` broadcast against the point's.  Source: LG 2.2.4."""
         _check(vector, self.domain, "pushforward")
         return self._push(vector)
 

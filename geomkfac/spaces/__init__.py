@@ -2,7 +2,13 @@
 
 from geomkfac.spaces.vector import Dual, LinearSpace, VectorSpace  # isort: skip
 from geomkfac.spaces.affine import AffineSpace, Direction, Hull, PointSpace
-from geomkfac.spaces.canonical import CanonicalIsomorphism, bilinear_as_map, dual_of_tensor, swap, tensor_as_hom
+from geomkfac.spaces.canonical import (
+    CanonicalIsomorphism,
+    bilinear_as_map,
+    dual_of_tensor,
+    swap,
+    tensor_as_hom,
+)
 from geomkfac.spaces.element import Element, Point, Vector, affine_combination
 from geomkfac.spaces.frame import BaseFrame, DenseFrame, DerivedFrame, Frame
 from geomkfac.spaces.gauge import gauge_fuzzing

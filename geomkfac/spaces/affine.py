@@ -36,7 +36,8 @@ class PointSpace(Space):
     @property
     def dual(self) -> Space:
         raise SpaceMismatchError(
-            f"{self!r} is affine and has no dual.\nUse direction.dual for covectors, Hull(A).dual for affine functions."
+            f"{self!r} is affine and has no dual.\n"
+            "Use direction.dual for covectors, Hull(A).dual for affine functions."
         )
 
     @property
@@ -155,7 +156,9 @@ class Hull(LinearSpace):
     def of_vector(self, vector: Vector) -> Vector:
         """The vector of weight 0 that stands for a direction: coordinates [v; 0]."""
         if not isinstance(vector, Vector) or vector.space is not self.of.direction:
-            raise SpaceMismatchError(f"of_vector needs a vector of {self.of.direction!r}.\n  came: {vector!r}")
+            raise SpaceMismatchError(
+                f"of_vector needs a vector of {self.of.direction!r}.\n  came: {vector!r}"
+            )
         frame = point_frame(self.of, vector._frame)
         flat = self.of._flatten(vector._ns, vector._in(frame.linear))
         last = vector._ns.zeros((*vector.batch_shape, 1))
@@ -219,5 +222,3 @@ def point_frame(space: PointSpace, frame: Frame) -> Frame:
         base: Frame = frame.parts[0]
         return base
     return space._frame_from(lambda base: base._reference_frame())
-
-

@@ -22,7 +22,6 @@ __all__ = [
     "DenseChange",
     "ProductChange",
     "SlotChange",
-    "first_leaf",
     "map_components",
 ]
 
@@ -35,13 +34,6 @@ def map_components(function: Callable[..., Array], *trees: Components) -> Compon
     if isinstance(trees[0], tuple):
         return tuple(map_components(function, *leaves) for leaves in zip(*trees, strict=True))
     return function(*trees)
-
-
-def first_leaf(tree: Components) -> Array:
-    """The first array of a tree of components."""
-    while isinstance(tree, tuple):
-        tree = tree[0]
-    return tree
 
 
 @final
@@ -68,7 +60,7 @@ class BaseChange:
         return BaseChange(self.kind, self.dim, self.inverse, self.matrix, moved)
 
     def then(self, later: BaseChange) -> BaseChange:
-        """This change followed by `later`."""
+        """The composition: first this change, then `later`."""
         moved = self.translation
         if moved is not None and later.matrix is not None:
             moved = later.matrix @ moved

@@ -9,10 +9,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Integral
 from typing import Any, TypeVar, final
 
 from geomkfac.arrays.namespace import Array, Kind, Namespace
 from geomkfac.errors import (
+    DivisionByZeroError,
     GeomkfacError,
     InexactEqualityError,
     KindError,
@@ -20,8 +22,8 @@ from geomkfac.errors import (
     SpaceMismatchError,
     ValuesError,
 )
-from geomkfac.spaces.change import Components, first_leaf, map_components
-from geomkfac.spaces.frame import DenseFrame, Frame, convert
+from geomkfac.spaces.change import Components, map_components
+from geomkfac.spaces.frame import Frame, convert
 from geomkfac.spaces.space import Space, check_same_space, shape_of_batch
 
 __all__ = ["Element", "Point", "Vector", "affine_combination"]
@@ -89,8 +91,8 @@ class Element:
 
     # -- batches ----------------------------------------------------------------------------------
     def __getitem__(self: ElementT, key: Any) -> ElementT:
-        """Index or slice the batch axes."""
-        key = key if isinstance(key, tuple) else (key,)
+        """Index or slice the batch axes, with integers, slices, None and ``...``."""
+        key = _checked_key(key if isinstance(key, tuple) else (key,))
         used = sum(entry is not None and entry is not Ellipsis for entry in key)
         if used > len(self.batch_shape):
             raise ShapeError(f"too many indices for the batch: {self!r} has batch shape {self.batch_shape}.")
@@ -125,6 +127,7 @@ class Element:
         Floating point only; whether two elements are close depends on the frame, so it must be named.
         """
         check_same_space(self, other, "compare", "Map one into the other's space first.")
+        self._same_namespace(other)
         ns = self._ns.ordered("isclose")
         own = self.space._own_frame(frame)
         gap = map_components(lambda x, y: ns.norm(x - y) ** 2, self._in(own), other._in(own))
@@ -146,12 +149,44 @@ class Element:
         return f"{self._noun} of {self.space!r}{batch} over {self.kind!r}"
 
     def _same_namespace(self, other: Element) -> None:
-        if self._ns is not other._ns:
-            raise KindError(
-                f"cannot mix arrays of different kinds, dtypes, libraries or devices.\n"
-                f"  left : {self!r}, {self._ns.name}\n  right: {other!r}, {other._ns.name}\n"
-                "Convert the arrays to one dtype before they enter."
+        """Raise unless arrays of both may meet: one namespace, and batch shapes that broadcast."""
+        check_namespace(self._ns, other)
+        if not _broadcast(self.batch_shape, other.batch_shape):
+            raise ShapeError(
+                f"the batch shapes do not broadcast.\n  left : {self!r}\n  right: {other!r}\n"
+                "Axes must agree from the last one on, or be 1; p[..., None] adds an axis."
             )
+
+
+def _broadcast(left: tuple[int, ...], right: tuple[int, ...]) -> bool:
+    pairs = zip(reversed(left), reversed(right), strict=False)
+    return all(m == n or 1 in (m, n) for m, n in pairs)
+
+
+def check_namespace(ns: Namespace, element: Element) -> None:
+    """Raise unless the arrays of `element` are of this namespace."""
+    if element._ns is not ns:
+        raise KindError(
+            f"cannot mix arrays of different kinds, dtypes, libraries or devices.\n"
+            f"  left : {ns.name}\n  right: {element._ns.name}, in {element!r}\n"
+            "Convert the arrays to one dtype before they enter."
+        )
+
+
+def _checked_key(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Basic indices alone, NumPy's integers as Python's."""
+    checked: list[Any] = []
+    for entry in key:
+        if isinstance(entry, Integral) and not isinstance(entry, bool):
+            checked.append(int(entry))
+        elif entry is None or entry is Ellipsis or isinstance(entry, slice):
+            checked.append(entry)
+        else:
+            raise KindError(
+                "batch axes are indexed by integers, slices, None and `...`.\n"
+                f"  came: {type(entry).__name__}\nIndex the arrays before they enter."
+            )
+    return tuple(checked)
 
 
 def _all(tree: Any) -> bool:
@@ -166,7 +201,9 @@ def weak_scalar(ns: Namespace, value: Any, element: Element) -> Any:
     """A Python scalar or 0-dimensional array by which `element` may be multiplied."""
     if isinstance(value, bool):
         raise KindError(f"cannot scale {element!r} by a bool; use an int.")
-    if isinstance(value, int | float | Fraction):
+    if isinstance(value, Integral):
+        return ns.scalar(int(value))
+    if isinstance(value, float | Fraction):
         return ns.scalar(value)
     shape = getattr(value, "shape", None)
     if shape == () and not isinstance(value, Element):
@@ -174,7 +211,8 @@ def weak_scalar(ns: Namespace, value: Any, element: Element) -> Any:
     raise KindError(
         f"cannot multiply {element!r} by {type(value).__name__}"
         + (f" of shape {shape}" if shape is not None else "")
-        + ".\nScalars are ints, floats, Fractions and 0-dimensional arrays; use scaled(array) for one scalar per datum."
+        + ".\nScalars are ints, floats, Fractions and 0-dimensional arrays; "
+        "use scaled(array) for one scalar per datum."
     )
 
 
@@ -198,7 +236,11 @@ class Vector(Element):
                     f"cannot {action}: a vector and a point.\n  left : {self!r}\n  right: {other!r}\n"
                     "A point plus a vector is a point, point first: p + v."
                 )
-            raise SpaceMismatchError(f"cannot {action}: {self!r} and {type(other).__name__}.")
+            raise SpaceMismatchError(
+                f"cannot {action}: a vector and what is none.\n  left : {self!r}\n"
+                f"  right: {type(other).__name__}\n"
+                "Vectors are added to vectors of their space; from_coordinates makes one of an array."
+            )
         remedy = "Map one into the other's space with a LinearMap or a canonical isomorphism first."
         check_same_space(self, other, action, remedy)
         self._same_namespace(other)
@@ -208,7 +250,9 @@ class Vector(Element):
         return self._with(map_components(lambda x, y: x + y, self._components, self._other(other, "add")))
 
     def __sub__(self, other: Any) -> Vector:
-        return self._with(map_components(lambda x, y: x - y, self._components, self._other(other, "subtract")))
+        return self._with(
+            map_components(lambda x, y: x - y, self._components, self._other(other, "subtract"))
+        )
 
     def __neg__(self) -> Vector:
         return self._with(map_components(lambda x: -x, self._components))
@@ -221,12 +265,19 @@ class Vector(Element):
 
     def __truediv__(self, scalar: Any) -> Vector:
         factor = weak_scalar(self._ns, scalar, self)
+        if self._ns.is_zero(factor):
+            raise DivisionByZeroError(f"cannot divide {self!r} by zero; divide by a nonzero scalar.")
         return self._with(map_components(lambda x: x / factor, self._components))
 
     def scaled(self, scalars: Array) -> Vector:
-        """Each vector of the batch times its own scalar; `scalars` has a shape that broadcasts with the batch."""
+        """Each vector of the batch times its own scalar; `scalars` broadcasts with the batch."""
         checked = self._ns.asarray(scalars, what="scalars")
         rank = len(self.batch_shape)
+        if not _broadcast(tuple(checked.shape), self.batch_shape):
+            raise ShapeError(
+                f"one scalar per vector of the batch is required.\n  required: shape {self.batch_shape}\n"
+                f"  came    : shape {tuple(checked.shape)}\nReshape the scalars."
+            )
 
         def scale(leaf: Array) -> Array:
             return self._ns.reshape(checked, (*checked.shape, *(1,) * (leaf.ndim - rank))) * leaf
@@ -237,6 +288,13 @@ class Vector(Element):
         """The sum over the last batch axis, weighted by `weights` (of that length) where given."""
         if not self.batch_shape:
             raise ShapeError(f"{self!r} has no batch axis to sum over.")
+        if weights is not None:
+            weights = self._ns.asarray(weights, what="weights")
+            if tuple(weights.shape) != self.batch_shape[-1:]:
+                raise ShapeError(
+                    f"one weight per summand is required.\n  required: shape {self.batch_shape[-1:]}\n"
+                    f"  came    : shape {tuple(weights.shape)}\nUse scaled(array) for other shapes."
+                )
         scaled = self if weights is None else self.scaled(weights)
         axis = len(scaled.batch_shape) - 1
         return scaled._with(map_components(lambda x: scaled._ns.sum(x, axis=axis), scaled._components))
@@ -334,13 +392,3 @@ def affine_combination(points: Point, weights: Array) -> Point:
         return ns.sum(leaf * shaped, axis=axis)
 
     return points._with(map_components(combine, points._components))
-
-
-def leaf_of(element: Element) -> Array:
-    """One array of the components, for shapes and namespaces."""
-    return first_leaf(element._components)
-
-
-def in_slots(element: Element, frame: Frame) -> Components:
-    """Components in a frame that is not dense, so that slots are what the space says."""
-    return element._in(frame.over if isinstance(frame, DenseFrame) else frame)

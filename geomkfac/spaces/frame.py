@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["BaseFrame", "DenseFrame", "DerivedFrame", "Frame", "between", "convert", "derived_frame"]
 
 _by_id: WeakValueDictionary[str, BaseFrame] = WeakValueDictionary()
+_dense_by_id: WeakValueDictionary[str, DenseFrame] = WeakValueDictionary()
 _derived: WeakValueDictionary[tuple[int, ...], DerivedFrame] = WeakValueDictionary()
 
 
@@ -120,7 +121,7 @@ class BaseFrame(Frame):
         return BaseFrame(self.space, name or f"{self.name}'", self, step)
 
     def change_from(self, other: BaseFrame) -> tuple[Array, Array]:
-        """``(matrix, translation)`` with ``y_self = matrix @ y_other + translation``, in float64 or exactly."""
+        """``(matrix, translation)`` with ``y_self = matrix @ y_other + translation``, float64 or exact."""
         if not isinstance(other, BaseFrame) or other.space is not self.space:
             raise FrameError(f"cannot relate frames of different spaces: {other!r} and {self!r}.")
         ns, dim = self.space.kind.default_namespace, self.space.dim
@@ -148,7 +149,13 @@ class BaseFrame(Frame):
         return self._derived_frames[key]
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self._parent is None:
+            return _reference_frame, (self.space,)
         return _restore_frame, (self._id, self.space, self.name, self._parent, self._step)
+
+
+def _reference_frame(space: BaseSpace) -> BaseFrame:
+    return space._reference_frame()
 
 
 def _restore_frame(
@@ -194,6 +201,13 @@ def derived_frame(space: Space, parts: tuple[Frame, ...]) -> DerivedFrame:
     key = (id(space), *map(id, parts))
     frame = _derived.get(key)
     if frame is None:
+        for part in parts:
+            if isinstance(part, DenseFrame):
+                raise FrameError(
+                    f"a derived frame is made of base and derived frames.\n  required: parts of {space!r}\n"
+                    f"  came    : {part!r}\n"
+                    "Use `change` of a base frame, or `dense_change` of the derived frame itself."
+                )
         frame = _derived[key] = DerivedFrame(space, parts)
     return frame
 
@@ -202,12 +216,14 @@ def derived_frame(space: Space, parts: tuple[Frame, ...]) -> DerivedFrame:
 class DenseFrame(Frame):
     """One matrix on the flattened components of another frame; components have shape (*batch, dim)."""
 
-    __slots__ = ("_back", "_forth", "over")
+    __slots__ = ("_back", "_dual", "_forth", "_id", "_linear", "over")
 
     def __init__(self, over: Frame, matrix: Any, translation: Any = None, *, name: str = "dense") -> None:
         if isinstance(over, DenseFrame):
-            raise FrameError("a dense frame stands over a base or derived frame; multiply the matrices instead.")
-        super().__init__(over.space, name)
+            raise FrameError(
+                "a dense frame stands over a base or derived frame.\n"
+                f"  came: {over!r}\nMultiply the matrices instead."
+            )
         ns, dim = over.space.kind.default_namespace, over.space.dim
         matrix = _checked(ns, matrix, (dim, dim), "matrix of the dense frame")
         inverse = _inverse(ns, matrix, over.space)
@@ -215,17 +231,51 @@ class DenseFrame(Frame):
             if not over.space.is_affine:
                 raise FrameError(f"a frame of {over.space!r} has no origin to move; pass the matrix alone.")
             translation = _checked(ns, translation, (dim,), "translation of the dense frame")
-        self.over = over
-        self._forth = BaseChange(over.space.kind, dim, matrix, inverse, translation)
-        self._back = self._forth.inverted()
+        self._set_up(over, BaseChange(over.space.kind, dim, matrix, inverse, translation), name)
+
+    def _set_up(self, over: Frame, forth: BaseChange, name: str) -> None:
+        super().__init__(over.space, name)
+        self.over, self._forth, self._back = over, forth, forth.inverted()
+        self._linear: DenseFrame | None = None
+        self._dual: DenseFrame | None = None
+        self._id = uuid.uuid4().hex
+        _dense_by_id[self._id] = self
 
     @property
     def linear(self) -> Frame:
-        return DenseFrame(self.over.linear, self._forth.matrix, name=self.name)
+        if not self.space.is_affine:
+            return self
+        if self._linear is None:
+            self._linear = _dense_frame(self.over.linear, self._forth.linear(), self.name)
+        return self._linear
 
     @property
     def dual(self) -> Frame:
-        return DenseFrame(self.over.dual, self._forth.dual().matrix, name=self.name)
+        if self.space.is_affine:
+            return self.linear.dual
+        if self._dual is None:
+            self._dual = _dense_frame(self.over.dual, self._forth.dual(), self.name)
+            self._dual._dual = self
+        return self._dual
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore_dense, (self._id, self.over, self._forth, self.name)
+
+
+def _dense_frame(over: Frame, forth: BaseChange, name: str) -> DenseFrame:
+    frame = object.__new__(DenseFrame)
+    frame._set_up(over, forth, name)
+    return frame
+
+
+def _restore_dense(identity: str, over: Frame, forth: BaseChange, name: str) -> DenseFrame:
+    known = _dense_by_id.get(identity)
+    if known is None:
+        known = _dense_frame(over, forth, name)
+        del _dense_by_id[known._id]
+        known._id = identity
+        _dense_by_id[identity] = known
+    return known
 
 
 def convert(space: Space, components: Components, source: Frame, target: Frame, ns: Any) -> Components:
@@ -250,7 +300,7 @@ def _dense(ns: Any, change: BaseChange, flat: Array) -> Array:
 
 
 def between(source: Frame, target: Frame) -> BaseChange:
-    """The change from `source` to `target`, frames of one base space, through their nearest common ancestor."""
+    """The change from `source` to `target`, frames of one base space, by their nearest common ancestor."""
     if not isinstance(source, BaseFrame) or not isinstance(target, BaseFrame):
         raise FrameError(f"only frames of base spaces are related directly, not {source!r} and {target!r}.")
     up: list[BaseFrame] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, final
 from weakref import WeakKeyDictionary
 
@@ -77,7 +78,7 @@ def gauge_fuzzing(rng: Any, draws: Draws = "general") -> Iterator[GaugeFuzzing]:
     >>> bool(abs(p.coordinates(iota) - np.asarray([1.0, 2.0])).max() < 1e-12)
     True
     """
-    global active
+    global active  # noqa: PLW0603 - one switch for the process, on for the body of a `with` alone
     if draws not in ("general", "dyadic"):
         raise ValuesError(f"draws must be 'general' or 'dyadic', not {draws!r}.")
     if active is not None:
@@ -95,9 +96,9 @@ def random_change(space: BaseSpace, rng: Any, draws: Draws = "general") -> BaseC
     if dim == 0:
         return BaseChange(kind, 0, None, None, None)
     if draws == "dyadic":
-        powers = [int(power) for power in rng.integers(-3, 4, size=dim)]
-        columns = [ns.eye(dim)[i] * ns.scalar(2) ** power for i, power in enumerate(powers)]
-        inverses = [ns.eye(dim)[i] * ns.scalar(2) ** -power for i, power in enumerate(powers)]
+        scales = [Fraction(2) ** int(power) for power in rng.integers(-3, 4, size=dim)]
+        columns = [ns.eye(dim)[i] * ns.scalar(scale) for i, scale in enumerate(scales)]
+        inverses = [ns.eye(dim)[i] * ns.scalar(1 / scale) for i, scale in enumerate(scales)]
         return BaseChange(kind, dim, ns.stack(columns), ns.stack(inverses), None)
     matrix, inverse = _invertible(ns, rng, dim)
     translation = ns.random(rng, (dim,)) if space.is_affine else None

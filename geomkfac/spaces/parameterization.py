@@ -66,7 +66,9 @@ class Parameterization:
             if not isinstance(frame, BaseFrame):
                 raise FrameError(f"a parameterization is made of frames of base spaces, not of {frame!r}.")
             if frame.space in chosen:
-                raise FrameError(f"two frames came for {frame.space!r}; a parameterization has one per space.")
+                raise FrameError(
+                    f"two frames came for {frame.space!r}; a parameterization has one per space."
+                )
             chosen[frame.space] = frame
         for space in (inputs, outputs):
             if space is not None and space not in chosen:
@@ -136,7 +138,9 @@ class Parameterization:
         return Euclidean(self)
 
     # -- other parameterizations, relative to this one --------------------------------------------
-    def change(self, changes: Mapping[BaseSpace, tuple[Any, Any]], *, name: str | None = None) -> Parameterization:
+    def change(
+        self, changes: Mapping[BaseSpace, tuple[Any, Any]], *, name: str | None = None
+    ) -> Parameterization:
         """Each named space's frame changed by ``y_new = B y_old + c``; the others kept.
 
         Parameters
@@ -157,7 +161,7 @@ class Parameterization:
         return self._with(frames, name or f"{self.name}'")
 
     def random(self, rng: Any, *, name: str = "random") -> Parameterization:
-        """Every frame changed at random: uniform over exact kinds, condition number at most 10 in floating point.
+        """Every frame changed at random: over GF(p) uniformly, in floating point with condition at most 10.
 
         Parameters
         ----------

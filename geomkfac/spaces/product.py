@@ -17,7 +17,7 @@ from geomkfac.spaces.affine import PointSpace
 from geomkfac.spaces.change import BaseChange, Change, Components, ProductChange
 from geomkfac.spaces.element import Element, Point, Vector
 from geomkfac.spaces.frame import BaseFrame, Frame, derived_frame
-from geomkfac.spaces.space import BaseSpace, Space, intern_space
+from geomkfac.spaces.space import BaseSpace, Space, check_count, intern_space, shape_of_slots
 from geomkfac.spaces.vector import LinearSpace
 
 __all__ = ["ProductSpace", "ProductVectorSpace"]
@@ -26,9 +26,9 @@ __all__ = ["ProductSpace", "ProductVectorSpace"]
 class _Product(Space):
     """What products of either sort share: everything happens factor by factor."""
 
-    __slots__ = ()
+    __slots__ = ("factors",)
 
-
+    factors: tuple[Any, ...]
 
     def _build(self, factors: tuple[Any, ...]) -> None:
         self.factors = factors
@@ -38,6 +38,7 @@ class _Product(Space):
 
     def frame(self, *frames: Frame) -> Frame:
         """The product frame of frames of the factors, in order."""
+        check_count(self, len(self.factors), len(frames), "frames")
         owned = tuple(factor._own_frame(f) for factor, f in zip(self.factors, frames, strict=True))
         return derived_frame(self, owned)
 
@@ -52,7 +53,8 @@ class _Product(Space):
         if not isinstance(array, Sequence) or len(array) != len(self.factors):
             came = f"{len(array)}" if isinstance(array, Sequence) else type(array).__name__
             raise ShapeError(
-                f"coordinates in {self!r} are a sequence of {len(self.factors)} arrays, one per factor, not {came}."
+                f"coordinates in {self!r} are a sequence of {len(self.factors)} arrays, one per factor.\n"
+                f"  came: {came}\nPass a tuple or list."
             )
         namespaces = [factor._namespace(part) for factor, part in zip(self.factors, array, strict=True)]
         for namespace in namespaces:
@@ -65,8 +67,15 @@ class _Product(Space):
         return first
 
     def _checked_components(self, ns: Namespace, array: Any) -> Components:
-        parts = zip(self.factors, array, strict=True)
-        return tuple(factor._checked_components(ns, part) for factor, part in parts)
+        pairs = list(zip(self.factors, array, strict=True))
+        parts = tuple(factor._checked_components(ns, part) for factor, part in pairs)
+        batches = [shape_of_slots(factor.slots, part) for (factor, _), part in zip(pairs, parts, strict=True)]
+        if any(batch != batches[0] for batch in batches):
+            raise ShapeError(
+                f"the parts of an element of {self!r} must have one batch shape.\n"
+                f"  came: {', '.join(map(str, batches))}\nPass as many of each part."
+            )
+        return parts
 
     def _flatten(self, ns: Namespace, components: Components) -> Array:
         parts = zip(self.factors, components, strict=True)
@@ -97,13 +106,13 @@ class _Product(Space):
 
     def join(self, *elements: Element) -> Any:
         """The element with these components, one of each factor, of one batch shape."""
-        if len(elements) != len(self.factors):
-            raise ShapeError(f"{self!r} has {len(self.factors)} factors, and {len(elements)} elements came.")
+        check_count(self, len(self.factors), len(elements), "elements")
         frames, components = [], []
         for factor, element in zip(self.factors, elements, strict=True):
             if not isinstance(element, Element) or element.space is not factor:
                 raise SpaceMismatchError(
-                    f"cannot join: a component lives in the wrong space.\n  required: {factor!r}\n  came    : {element!r}"
+                    f"cannot join: a component lives in the wrong space.\n  required: {factor!r}\n"
+                    f"  came    : {element!r}"
                 )
             elements[0]._same_namespace(element)
             if element.batch_shape != elements[0].batch_shape:
@@ -130,7 +139,7 @@ def _checked_factors(factors: tuple[Any, ...], wanted: type, noun: str) -> None:
 class ProductVectorSpace(_Product, LinearSpace):
     """The direct sum of vector spaces."""
 
-    __slots__ = ("factors",)
+    __slots__ = ()
 
     def __new__(cls, *factors: LinearSpace) -> ProductVectorSpace:
         _checked_factors(factors, LinearSpace, "vector space")
@@ -175,7 +184,7 @@ class ProductSpace(_Product, PointSpace):
     (5, 6)
     """
 
-    __slots__ = ("factors",)
+    __slots__ = ()
 
     def __new__(cls, *factors: PointSpace) -> ProductSpace:
         _checked_factors(factors, PointSpace, "affine space")

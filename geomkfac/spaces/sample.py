@@ -61,7 +61,9 @@ class Sample:
         self.space, self._chunks, self.count = space, chunks, count
 
     @staticmethod
-    def from_coordinates(points: Array, targets: Any, frame: Frame, *, weights: Array | None = None) -> Sample:
+    def from_coordinates(
+        points: Array, targets: Any, frame: Frame, *, weights: Array | None = None
+    ) -> Sample:
         """A sample held in memory.
 
         Parameters
@@ -103,7 +105,9 @@ class Sample:
             first = 0
             for batch in batches() if callable(batches) else batches:
                 if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
-                    raise ShapeError("each batch must be a tuple (points, targets) or (points, targets, weights).")
+                    raise ShapeError(
+                        "each batch must be a tuple (points, targets) or (points, targets, weights)."
+                    )
                 points, targets, *rest = batch
                 chunk = _checked_chunk(first, points, targets, rest[0] if rest else None, frame)
                 if chunk.count:
@@ -153,20 +157,27 @@ def chunk_weights(chunk: Chunk, ns: Namespace) -> Array:
 
 def _checked_chunk(first: int, points: Any, targets: Any, weights: Any, frame: Frame) -> Chunk:
     if not isinstance(frame, Frame):
-        raise SpaceMismatchError(f"a sample needs a Frame of the space of its points, not {type(frame).__name__}.")
-    checked: Point = frame.space.from_coordinates(points, frame)
+        raise SpaceMismatchError(
+            f"a sample needs a Frame of the space of its points.\n  came: {type(frame).__name__}"
+        )
+    checked: Point = frame.space._make(*frame.space._admitted(points, frame))
     if len(checked.batch_shape) != 1:
         raise ShapeError(
-            f"points of a sample must have one batch axis, shape (N, {', '.join(map(str, frame.space.slots))}); "
+            "points of a sample must have one batch axis: shape "
+            f"(N, {', '.join(map(str, frame.space.slots))}); "
             f"the batch shape is {checked.batch_shape}."
         )
     count = checked.batch_shape[0]
     if targets is not None:
         shape = getattr(targets, "shape", None)
         if shape is None:
-            raise KindError(f"targets must be an array, not {type(targets).__name__}; convert with numpy.asarray.")
+            raise KindError(
+                f"targets must be an array, not {type(targets).__name__}; convert with numpy.asarray."
+            )
         if not shape or shape[0] != count:
-            raise ShapeError(f"there are {count} points and targets of shape {tuple(shape)}; one target per point.")
+            raise ShapeError(
+                f"a sample has one target per point.\n  points : {count}\n  targets: shape {tuple(shape)}"
+            )
     if weights is not None:
         weights = checked._ns.asarray(weights, what="weights of the sample")
         if tuple(weights.shape) != (count,):

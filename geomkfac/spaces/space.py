@@ -17,7 +17,7 @@ from geomkfac.arrays import floating
 from geomkfac.arrays.namespace import Array, Kind, Namespace
 from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.spaces import gauge
-from geomkfac.spaces.change import BaseChange, Change, Components
+from geomkfac.spaces.change import BaseChange, Change, Components, map_components
 from geomkfac.spaces.frame import BaseFrame, DenseFrame, Frame
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ class Space(ABC):
         raise SpaceMismatchError(f"{element!r} is not a map and cannot be called.")
 
     def _compose(self, element: Any, other: Any) -> Any:
-        raise SpaceMismatchError(f"@ composes maps; {element!r} is not a map.\nElements of Hom and AffineMaps are.")
+        raise SpaceMismatchError(
+            f"@ composes maps; {element!r} is not a map.\nElements of Hom and AffineMaps are."
+        )
 
     def _linear_part(self, element: Any) -> Any:
         raise SpaceMismatchError(f"{element!r} is not an affine map and has no linear part.")
@@ -96,20 +98,25 @@ class Space(ABC):
 
         Parameters
         ----------
-        array : array, shape (*batch, *slots); for a product space a sequence of arrays, one per factor
+        array : array, shape (*batch, *slots), copied; for a product space a sequence of arrays, one per
+            factor, of one batch shape
         frame : Frame of this space, or a Parameterization
 
         Raises
         ------
         ShapeError, KindError, ValuesError, FrameError
         """
+        frame, components, ns = self._admitted(array, frame)
+        return self._make(frame, map_components(ns.copy, components), ns)
+
+    def _admitted(self, array: Any, frame: Any) -> tuple[Frame, Components, Namespace]:
+        """Checked components, which may share memory with `array`."""
         frame = self._own_frame(frame)
-        ns = self._namespace(array)
         if isinstance(frame, DenseFrame):
-            components = self._checked_leaf(ns, array, (self.dim,))
-        else:
-            components = self._checked_components(ns, array)
-        return self._make(frame, components, ns)
+            ns = self.kind.namespace_of(array)
+            return frame, self._checked_leaf(ns, array, (self.dim,)), ns
+        ns = self._namespace(array)
+        return frame, self._checked_components(ns, array), ns
 
     def _make(self, frame: Frame, components: Components, ns: Namespace) -> Any:
         """The one place where elements are born; gauge fuzzing stores them in frames of its own."""
@@ -117,7 +124,8 @@ class Space(ABC):
         return element if gauge.active is None else gauge.active.stored(element)
 
     def _namespace(self, array: Any) -> Namespace:
-        return self.kind.namespace_of(array)
+        # An exact kind has one namespace, whose door also takes lists of ints.
+        return self.kind.default_namespace if self.kind.is_exact else self.kind.namespace_of(array)
 
     def _checked_components(self, ns: Namespace, array: Any) -> Components:
         return self._checked_leaf(ns, array, self.slots)
@@ -194,7 +202,9 @@ class BaseSpace(Space):
         if isinstance(dim, bool) or not isinstance(dim, int) or dim < 0:
             raise ValuesError(f"the dimension of {name!r} must be a nonnegative int, not {dim!r}.")
         if not isinstance(kind, Kind):
-            raise KindError(f"the kind of {name!r} must be a kind of scalar such as floating or GF(p), not {kind!r}.")
+            raise KindError(
+                f"the kind of {name!r} must be a kind of scalar such as floating or GF(p), not {kind!r}."
+            )
         self._set_up(name, kind, dim, (dim,))
         self._id = uuid.uuid4().hex
         self._reference: BaseFrame | None = None
@@ -210,8 +220,8 @@ class BaseSpace(Space):
         """
         if self._declared:
             raise FrameError(
-                f"{self!r} has a frame already; a second one without its relation to the first has no meaning.\n"
-                "Use change(matrix, translation) of a frame that you have: y_new = matrix @ y_old + translation."
+                f"{self!r} has a frame already; a second one needs its relation to the first.\n"
+                "Use change(matrix, translation) of a frame: y_new = matrix @ y_old + translation."
             )
         self._declared = True
         step = BaseChange(self.kind, self.dim, None, None, None)
@@ -221,7 +231,9 @@ class BaseSpace(Space):
 
     def _reference_frame(self) -> BaseFrame:
         if self._reference is None:
-            self._reference = BaseFrame(self, "reference", None, BaseChange(self.kind, self.dim, None, None, None))
+            self._reference = BaseFrame(
+                self, "reference", None, BaseChange(self.kind, self.dim, None, None, None)
+            )
         return self._reference
 
     def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
@@ -265,16 +277,30 @@ def slot_count(slots: tuple[int, ...]) -> int:
 
 def shape_of_batch(space: Space, frame: Frame, components: Components) -> tuple[int, ...]:
     """The batch shape of components in `frame`."""
-    slots = (space.dim,) if isinstance(frame, DenseFrame) else space.slots
+    return shape_of_slots((space.dim,) if isinstance(frame, DenseFrame) else space.slots, components)
+
+
+def shape_of_slots(slots: Any, components: Components) -> tuple[int, ...]:
+    """The batch shape of components whose last axes are `slots`."""
     while isinstance(components, tuple):
         components, slots = components[0], slots[0]
     shape = tuple(components.shape)
     return shape[: len(shape) - len(slots)]
 
 
+def check_count(space: Space, required: int, came: int, what: str) -> None:
+    """Raise unless there is one of `what` for every factor."""
+    if came != required:
+        raise ShapeError(
+            f"{space!r} takes one of each factor's {what}.\n  required: {required}\n  came    : {came}\n"
+            "Pass them in the order of the factors."
+        )
+
+
 def check_same_space(left: Element, right: Element, action: str, remedy: str) -> None:
     """Raise unless both elements live in the same space."""
     if left.space is not right.space:
         raise SpaceMismatchError(
-            f"cannot {action}: the elements live in different spaces.\n  left : {left!r}\n  right: {right!r}\n{remedy}"
+            f"cannot {action}: the elements live in different spaces.\n"
+            f"  left : {left!r}\n  right: {right!r}\n{remedy}"
         )

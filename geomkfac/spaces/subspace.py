@@ -32,7 +32,7 @@ class Subspace(ABC):
 
     @abstractmethod
     def restriction(self, covector: Vector) -> Any:
-        """The values of a covector on spanning vectors: all zero if and only if it annihilates the subspace."""
+        """The values of a covector on spanning vectors: all zero just where it annihilates the subspace."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} of dimension {self.dim} in {self.space!r}"

@@ -21,7 +21,7 @@ from geomkfac.spaces.change import BaseChange
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frame import BaseFrame, Frame, derived_frame
 from geomkfac.spaces.product import ProductVectorSpace
-from geomkfac.spaces.space import BaseSpace, Space, intern_space, slot_count
+from geomkfac.spaces.space import BaseSpace, Space, check_count, intern_space, slot_count
 from geomkfac.spaces.vector import LinearSpace
 
 __all__ = ["Hom", "TensorProduct", "contract", "slot_frame", "tensor"]
@@ -97,6 +97,7 @@ class TensorProduct(LinearSpace):
 
     def frame(self, *frames: Frame) -> Frame:
         """The frame that frames of the factors, in order, determine."""
+        check_count(self, len(self.factors), len(frames), "frames")
         owned = tuple(factor._own_frame(f) for factor, f in zip(self.factors, frames, strict=True))
         return derived_frame(self, owned)
 
@@ -196,7 +197,8 @@ class Hom(LinearSpace):
         """The transpose (pullback) of a linear map applied to a covector of its codomain: phi o L."""
         if not isinstance(covector, Vector) or covector.space is not self.codomain.dual:
             raise SpaceMismatchError(
-                f"the transpose of {element!r} takes a vector of {self.codomain.dual!r}.\n  came: {covector!r}"
+                f"the transpose of {element!r} takes a covector of its codomain.\n"
+                f"  required: a vector of {self.codomain.dual!r}\n  came    : {covector!r}"
             )
         element._same_namespace(covector)
         frame = slot_frame(element)
@@ -205,7 +207,11 @@ class Hom(LinearSpace):
         return _moved(covector, source, matrix, self.domain.dual, target)
 
     def _compose(self, element: Vector, other: Any) -> Vector:
-        if not isinstance(other, Vector) or not isinstance(other.space, Hom) or other.space.codomain is not self.domain:
+        if (
+            not isinstance(other, Vector)
+            or not isinstance(other.space, Hom)
+            or other.space.codomain is not self.domain
+        ):
             raise SpaceMismatchError(
                 f"cannot compose: the inner map must end where the outer one begins.\n"
                 f"  outer: {element!r}\n  inner: {other!r}"
@@ -275,7 +281,8 @@ def contract(element: Vector, covector: Vector, position: int) -> Vector:
     factor = space.factors[position]
     if not isinstance(covector, Vector) or covector.space is not factor.dual:
         raise SpaceMismatchError(
-            f"factor {position} of {element!r} is contracted with a vector of {factor.dual!r}.\n  came: {covector!r}"
+            f"cannot contract factor {position} of {element!r}.\n"
+            f"  required: a vector of {factor.dual!r}\n  came    : {covector!r}"
         )
     element._same_namespace(covector)
     ns = element._ns
@@ -297,5 +304,3 @@ def contract(element: Vector, covector: Vector, position: int) -> Vector:
         result = TensorProduct(*left)
         made = result._make(derived_frame(result, frames), components, ns)
     return made
-
-

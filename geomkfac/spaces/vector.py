@@ -64,7 +64,8 @@ class LinearSpace(Space):
             return pairing(element, arguments[0])
         came = ", ".join(repr(argument) for argument in arguments)
         raise SpaceMismatchError(
-            f"cannot evaluate {element!r}.\n  required: a vector of {self.dual!r}{self._also_takes}\n  came    : {came}"
+            f"cannot evaluate {element!r}.\n  required: a vector of {self.dual!r}{self._also_takes}\n"
+            f"  came    : {came}"
         )
 
     @property
@@ -151,4 +152,3 @@ class Dual(LinearSpace):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (self.of, "dual")
-

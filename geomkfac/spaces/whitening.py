@@ -41,7 +41,7 @@ def root_and_inverse(form: Array, root: str, degenerate_allowed: bool, what: str
         raise DegenerateMetricError(
             f"cannot whiten: {what} has {nullity} null direction{'s' if nullity > 1 else ''} out of {n} "
             f"(eigenvalues up to n * epsilon = {n * given.epsilon:.1e} of the largest).\n"
-            "Name a norm that gives them a length, as in whitened(g, norm=iota.euclidean), with root='symmetric'."
+            "Name a norm that gives them a length, with the symmetric root: whitened(g, norm=iota.euclidean)."
         )
     if root == "cholesky":
         lower = ns.cholesky(matrix)

@@ -1,0 +1,24 @@
+"""All statements, in the order of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from geomkfac.names import look_up
+from geomkfac.theorems import lg_2_1
+from geomkfac.theorems.statement import Statement
+
+__all__ = ["STATEMENTS", "find"]
+
+STATEMENTS: dict[str, Statement] = {statement.id: statement for statement in (*lg_2_1.STATEMENTS,)}
+"""Statements by their id in the ledger."""
+
+
+def find(ids: Iterable[str] = ()) -> list[Statement]:
+    """The statements of these ids, in the order given; all of them, in the order of the ledger, for none.
+
+    Raises
+    ------
+    UnknownNameError : an id is not one of them; it lists them, and the nearest.
+    """
+    return [look_up("statement", name, STATEMENTS) for name in ids] or list(STATEMENTS.values())

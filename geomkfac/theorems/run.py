@@ -1,0 +1,111 @@
+"""Running a statement: every check by its grade, every mutant, and one report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+from geomkfac.errors import ValuesError
+from geomkfac.theorems import exact, numeric
+from geomkfac.theorems.statement import Check, Evidence, Mutant, Statement
+from geomkfac.theorems.trials import Key
+
+__all__ = ["Report", "run"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What running a statement gave.
+
+    Attributes
+    ----------
+    statement : Statement
+    results : Evidence, one per check and then one per mutant, in the statement's order
+    trials, seed : as they were asked for
+    """
+
+    statement: Statement
+    results: tuple[Evidence, ...]
+    trials: int
+    seed: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether every check is as it must be, and every mutant is refuted."""
+        return bool(self.results) and all(result.holds for result in self.results)
+
+    @property
+    def seconds(self) -> float:
+        """How long all of it took."""
+        return sum(result.seconds for result in self.results)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, JSON-serialisable."""
+        statement = self.statement
+        return {
+            "id": statement.id,
+            "source": statement.source,
+            "title": statement.title,
+            "statement": statement.text,
+            "latex": statement.latex,
+            "hypotheses": list(statement.hypotheses),
+            "holds": self.holds,
+            "trials": self.trials,
+            "seed": self.seed,
+            "seconds": self.seconds,
+            "results": [result.to_json() for result in self.results],
+        }
+
+
+def run(
+    statement: Statement,
+    *,
+    trials: int = 4,
+    seed: int = 0,
+    progress: Callable[[Evidence], None] | None = None,
+) -> Report:
+    """Run every check and every mutant of a statement; the result depends on its arguments alone.
+
+    Parameters
+    ----------
+    statement : Statement
+    trials : how many random instances each check is run at
+    seed : nonnegative integer
+    progress : called after each check and each mutant with its Evidence
+
+    Raises
+    ------
+    ValuesError : trials or seed is no integer in its range.
+    VacuousCheckError : a check could not have failed.
+    """
+    _check_count("trials", trials, 1)
+    _check_count("seed", seed, 0)
+    results: list[Evidence] = []
+    for item in (*statement.checks, *statement.mutants):
+        start = time.perf_counter()
+        evidence = _evidence(statement, item, trials, seed)
+        results.append(replace(evidence, seconds=time.perf_counter() - start))
+        if progress is not None:
+            progress(results[-1])
+    return Report(statement, tuple(results), trials, seed)
+
+
+def _evidence(statement: Statement, item: Check | Mutant, trials: int, seed: int) -> Evidence:
+    if isinstance(item, Mutant):
+        return exact.refuted(item, (seed, statement.id, "M", item.fault), trials)
+    key: Key = (seed, statement.id, item.grade, item.name)
+    numeric_scalars = item.over == "floating"
+    if item.grade == "C":
+        return numeric.counterexample(item, key, trials) if numeric_scalars else exact.counterexample(item, key, trials)
+    return numeric.numeric(item, key, trials) if numeric_scalars else exact.exact(item, key, trials)
+
+
+def _check_count(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValuesError(
+            f"{name} must be an integer, {least} or more.\n  required: {name} >= {least}\n  came    : {value!r}\n"
+            f"Pass an int, for instance {max(least, 4)}."
+        )

@@ -1,0 +1,85 @@
+"""Where a check happens: a kind of scalar, sizes, random draws, and perhaps one planted fault."""
+
+from __future__ import annotations
+
+from typing import final
+
+from geomkfac.arrays.namespace import Array, Kind, Namespace, RandomSource
+from geomkfac.theorems.statement import Sizes
+
+__all__ = ["CONDITION", "World"]
+
+CONDITION = 10.0
+"""The largest condition number of a random change of basis in floating point."""
+
+
+@final
+class World:
+    """The kind of scalar and the random draws of one run of a check.
+
+    Parameters
+    ----------
+    kind : kind of scalar; over exact ones every draw is free
+    rng : numpy.random.Generator
+    sizes : of the instance
+    fault : the fault to plant, or None
+    jitter : a second generator, by which every floating-point draw is changed in its last digit
+
+    Attributes
+    ----------
+    ns : the namespace of the kind
+    consulted : the faults that the construction has asked for
+    """
+
+    __slots__ = ("_fault", "_jitter", "consulted", "kind", "ns", "rng", "sizes")
+
+    def __init__(
+        self,
+        kind: Kind,
+        rng: RandomSource,
+        sizes: Sizes,
+        fault: str | None = None,
+        jitter: RandomSource | None = None,
+    ) -> None:
+        self.kind, self.rng, self.sizes = kind, rng, sizes
+        self.ns: Namespace = kind.default_namespace
+        self._fault, self._jitter = fault, jitter
+        self.consulted: set[str] = set()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing is rounded, and activations are generic."""
+        return self.kind.is_exact
+
+    def planted(self, fault: str) -> bool:
+        """Whether this run has that fault; every fault that a construction knows is asked for here."""
+        self.consulted.add(fault)
+        return fault == self._fault
+
+    # -- draws -------------------------------------------------------------------------------------
+    def array(self, *shape: int) -> Array:
+        """Random entries: uniform over GF(p), small fractions over Q, standard normal in floating point."""
+        drawn = self.ns.random(self.rng, shape)
+        if self._jitter is None or self.is_exact:
+            return drawn
+        ordered = self.ns.ordered("rounding")
+        return drawn * (1.0 + self.ns.epsilon * ordered.sign(self.ns.random(self._jitter, shape)))
+
+    def positive(self, *shape: int) -> Array:
+        """Random numbers ``1 + x^2``: positive wherever that has a meaning."""
+        x = self.array(*shape)
+        return x * x + 1
+
+    def number(self) -> Array:
+        """One random number, an array of shape ()."""
+        return self.array(1)[0]
+
+    def invertible(self, n: int) -> Array:
+        """A random matrix (n, n), of condition number at most `CONDITION` in floating point."""
+        if self.is_exact:
+            return self.array(n, n)
+        ordered = self.ns.ordered("a random basis of bounded condition number")
+        left, _ = ordered.qr(self.array(n, n))
+        right, _ = ordered.qr(self.array(n, n))
+        stretch = 1.0 + (CONDITION - 1.0) * ordered.uniform(self.rng, (n,))
+        return (left * stretch) @ right

@@ -1,0 +1,37 @@
+"""The examples run as a user runs them, and end in their own asserts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
+
+
+def run(script: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", str(script), *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 3
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
+def test_the_example_runs_to_its_end(script: Path, tmp_path: Path) -> None:
+    finished = run(script, tmp_path)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert finished.stdout
+
+
+def test_the_digits_example_writes_its_figure(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    finished = run(ROOT / "examples" / "02_kfac_of_a_digit_classifier.py", tmp_path, "--figure", "factors.png")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert (tmp_path / "factors.png").read_bytes().startswith(b"\x89PNG")
