@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geomkfac.interop.datasets import load_digits
+from geomkfac.interop.datasets import load_digits, load_digits_network
 from geomkfac.interop.files import (
     read_arrays,
     read_data,
@@ -14,6 +14,7 @@ from geomkfac.interop.files import (
 
 __all__ = [
     "load_digits",
+    "load_digits_network",
     "read_arrays",
     "read_data",
     "read_network",

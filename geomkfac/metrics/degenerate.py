@@ -1,112 +1,192 @@
 """Degenerate forms in coordinates: their rank, their null directions, their smallest solutions.
 
 Over exact kinds rank and null space are exact.  In floating point they depend on the frame, the one
-decision that is not intrinsic.  What provenance gives is used first.  Then: relative to a named
-metric, eigenvalues at most n * epsilon times the largest are zero; without one, the same for the form
-scaled to unit diagonal in its storage frame; a Cholesky factorisation whose inverse iteration shows all
-eigenvalues larger settles it sooner.
+decision that is not intrinsic, so it is made once for each form and everything else follows it.  What
+provenance gives is used first.  The rest is decided on the form scaled to unit diagonal in its storage
+frame, so that units do not matter: a Cholesky factorisation whose inverse iteration shows all eigenvalues
+larger than n * epsilon settles it; else eigenvalues at most n * epsilon times the largest are zero.
 """
 
 from __future__ import annotations
 
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
-from geomkfac.errors import DegenerateMetricError, NotInRangeError, NotPositiveError, SingularMatrixError
+from dataclasses import dataclass
+from typing import final
 
+from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
+from geomkfac.errors import DegenerateMetricError, NotInRangeError, SingularMatrixError
 from geomkfac.operators.square_matrix import SquareMatrix
 
-__all__ = ["null_columns", "range_residual_bound", "weighted_pseudo_inverse"]
+__all__ = [
+    "NullSpace",
+    "PseudoInverse",
+    "norm_is_degenerate",
+    "not_in_range",
+    "null_space",
+    "pseudo_inverse",
+    "range_bound",
+    "weighted_pseudo_inverse",
+]
 
 
-def null_columns(ns: Namespace, form: Array, known: Array | None = None) -> Array:
-    """A basis of the null space of a symmetric PSD form (n, n), as columns (n, k).
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class NullSpace:
+    """The null space of a symmetric PSD form (n, n), decided once.
+
+    Attributes
+    ----------
+    columns : array, shape (n, k), a basis
+    lengths : array, shape (n,), the scaling to unit diagonal (1 where the diagonal is zero); None exactly
+    directions : array, shape (n, k), ``lengths * columns`` made orthonormal; the columns themselves exactly
+    """
+
+    columns: Array
+    lengths: Array | None
+    directions: Array
+
+    @property
+    def dim(self) -> int:
+        """The nullity k."""
+        return int(self.columns.shape[1])
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class PseudoInverse:
+    """A symmetric X (n, n) with ``form @ X @ form = form``, and what counted as zero for it.
+
+    Attributes
+    ----------
+    inverse : array, shape (n, n)
+    top : the largest eigenvalue of the form scaled to unit diagonal; 0 exactly
+    cut : n * epsilon * top, what cannot be told from zero there
+    """
+
+    inverse: Array
+    top: float
+    cut: float
+
+
+def null_space(ns: Namespace, form: Array, known: Array | None = None) -> NullSpace:
+    """The null space of a symmetric PSD form (n, n).
 
     Parameters
     ----------
-    known : null directions that provenance gives, as columns (n, r), or None
+    known : null directions that provenance gives, as columns (n, r), or None; exact kinds need none
     """
     if ns.kind.is_exact:
-        return ns.nullspace(form)
+        columns = ns.nullspace(form)
+        return NullSpace(columns, None, columns)
     ordered = ns.ordered("rank")
-    n = form.shape[0]
-    scales = ordered.sqrt(ordered.maximum(ordered.diagonal(form), 0.0))
-    lengths = ordered.where(scales > 0, scales, 1.0)
-    scaled = form / (lengths[:, None] * lengths[None, :])
-    if known is not None and known.shape[1]:
+    lengths, scaled = _unit_diagonal(ordered, form)
+    given = None if known is None or not known.shape[1] else known * lengths[:, None]
+    if given is not None:
         # Known null directions are filled in, so that what is left to decide is the rest.
-        directions, _ = ordered.qr(known * lengths[:, None])
+        directions, _ = ordered.qr(given)
         scaled = scaled + directions @ directions.mT
     found = _scaled_null(ordered, scaled)
-    found = found / lengths[:, None]
-    return found if known is None else ordered.concat([known, found], axis=1)
+    if given is not None:
+        found = ordered.concat([given, found], axis=1)
+    directions = ordered.qr(found)[0] if found.shape[1] else found
+    return NullSpace(found / lengths[:, None], lengths, directions)
+
+
+def _unit_diagonal(ns: OrderedNamespace, form: Array) -> tuple[Array, Array]:
+    scales = ns.sqrt(ns.maximum(ns.diagonal(form), 0.0))
+    lengths = ns.where(scales > 0, scales, 1.0)
+    return lengths, form / (lengths[:, None] * lengths[None, :])
 
 
 def _scaled_null(ns: OrderedNamespace, scaled: Array) -> Array:
     n = scaled.shape[0]
-    cut = n * ns.epsilon
     if n == 0 or SquareMatrix((scaled + scaled.mT) / 2, "the form").cholesky() is not None:
         return ns.zeros((n, 0))
     values, vectors = ns.eigh(scaled)
-    nullity = sum(1 for value in ns.to_numpy(values) if value <= cut * float(values[-1]))
+    cut = n * ns.epsilon * float(values[-1])
+    nullity = sum(1 for value in ns.to_numpy(values) if value <= cut)
     return vectors[:, :nullity]
 
 
-def weighted_pseudo_inverse(ns: Namespace, form: Array, weight: Array) -> tuple[Array, Array, float, float]:
-    """The map from covectors in the range of `form` to the solution smallest in `weight`.
+def pseudo_inverse(ns: Namespace, form: Array, null: NullSpace) -> PseudoInverse:
+    """A symmetric solver for covectors in the range of a form, zero on a complement of its null space.
+
+    Which complement is an accident of the frame: `weighted_pseudo_inverse` replaces it.
+    """
+    n = form.shape[0]
+    if ns.kind.is_exact or n == 0:
+        raised = form if null.dim == 0 else _raised_exactly(ns, form, null.columns)
+        return PseudoInverse(ns.inverse(raised), 0.0, 0.0)
+    ordered = ns.ordered("minimal_solution")
+    lengths, scaled = _unit_diagonal(ordered, form)
+    if null.dim:
+        rest = ordered.eye(n) - null.directions @ null.directions.mT
+        scaled = rest @ scaled @ rest
+    values, vectors = ordered.eigh((scaled + scaled.mT) / 2)
+    kept = vectors[:, null.dim :] / lengths[:, None]
+    top = float(values[-1])
+    return PseudoInverse((kept / values[null.dim :]) @ kept.mT, top, n * ordered.epsilon * top)
+
+
+def _raised_exactly(ns: Namespace, form: Array, null: Array) -> Array:
+    """The form plus squares of functionals that a complement of the null space does not see: invertible."""
+    n, k = null.shape
+    # Functionals dual to the null basis: rows F with F @ null = 1, supported on k coordinates.
+    chosen: list[int] = []
+    for index in range(n):
+        if len(chosen) < k and ns.rank(ns.take(null, [*chosen, index], 0)) > len(chosen):
+            chosen.append(index)
+    functionals = ns.solve(ns.take(null, chosen, 0).mT, ns.eye(k)).mT @ ns.take(ns.eye(n), chosen, 0)
+    return form + functionals.mT @ functionals
+
+
+def weighted_pseudo_inverse(ns: Namespace, inverse: Array, null: NullSpace, weight: Array) -> Array:
+    """The map from covectors in the range of a form to the solution smallest in `weight`, (n, n).
 
     Parameters
     ----------
-    form, weight : symmetric arrays (n, n); `weight` nondegenerate on the null space of `form`
-
-    Returns
-    -------
-    inverse : array, shape (n, n)
-    null : array, shape (n, k), a basis of the null space as columns, orthonormal in `weight` for floats
-    cut : the largest eigenvalue relative to `weight` that counted as zero; 0 for exact kinds
-    top : the largest eigenvalue relative to `weight`; 0 for exact kinds
+    inverse : array, shape (n, n), of a `PseudoInverse`
+    weight : symmetric array (n, n), nondegenerate on the null space
 
     Notes
     -----
-    Exactly: with null basis K and ``P = K (K^T W K)^{-1} K^T`` it is ``(M + W P W)^{-1} - P``.
+    With null basis K and W the weight it is ``R inverse R^T``, ``R = 1 - K (K^T W K)^{-1} K^T W``.
+
+    Raises
+    ------
+    DegenerateMetricError : the weight is degenerate on the null space.
     """
-    if ns.kind.is_exact:
-        null = ns.nullspace(form)
-        if null.shape[1] == 0:
-            return ns.inverse(form), null, 0.0, 0.0
-        try:
-            projector = null @ ns.solve(null.mT @ weight @ null, null.mT)
-        except SingularMatrixError as error:
-            raise DegenerateMetricError(_DEGENERATE_NORM) from error
-        return ns.inverse(form + weight @ projector @ weight) - projector, null, 0.0, 0.0
-    ordered = ns.ordered("minimal_solution")
-    n = form.shape[0]
+    if null.dim == 0:
+        return inverse
+    columns, against = null.columns, weight @ null.columns
+    gram = columns.mT @ against
+    if not ns.kind.is_exact:
+        gram = (gram + gram.mT) / 2
+        if SquareMatrix(gram, "the norm on the radical").cholesky() is None:
+            raise norm_is_degenerate()
     try:
-        factor = ordered.cholesky(weight)
-    except NotPositiveError as error:
-        raise DegenerateMetricError(_DEGENERATE_NORM) from error
-    half = ordered.triangular_solve(factor, form)
-    whitened = ordered.triangular_solve(factor, half.mT)
-    values, vectors = ordered.eigh((whitened + whitened.mT) / 2)
-    top = float(values[-1]) if n else 0.0
-    cut = n * ordered.epsilon * top
-    nullity = sum(1 for value in ordered.to_numpy(values) if value <= cut)
-    basis = ordered.triangular_solve(factor, vectors, transpose=True)
-    kept = basis[:, nullity:]
-    return (kept / values[nullity:]) @ kept.mT, basis[:, :nullity], cut, top
+        coefficients = ns.solve(gram, against.mT)
+    except SingularMatrixError as error:
+        raise norm_is_degenerate() from error
+    rest = ns.eye(inverse.shape[0]) - columns @ coefficients
+    return rest @ inverse @ rest.mT
 
 
-_DEGENERATE_NORM = (
-    "the norm is degenerate on the radical, so it picks no smallest solution.\n"
-    "Name a norm that gives every nonzero vector of the radical a length, for example iota.euclidean."
-)
+def norm_is_degenerate() -> DegenerateMetricError:
+    """The error for a norm that picks no solution."""
+    return DegenerateMetricError(
+        "the norm is degenerate on the radical, so it picks no smallest solution.\n"
+        "Name a norm that gives every nonzero vector of the radical a length, for example iota.euclidean."
+    )
 
 
-def range_residual_bound(ns: Namespace, energy: float, cut: float, size: float, dim: int) -> float:
+def range_bound(ns: OrderedNamespace, energy: Array, cut: float, size: Array, dim: int) -> Array:
     """How large the restriction of a covector to the null directions may be, if it is in the range.
 
-    By Cauchy-Schwarz ``phi(r)^2 <= g(r, r) |phi|^2`` with ``|phi|^2 = energy``, for null directions r of
-    unit norm ``g(r, r) <= cut``; and the covector's own sums carry rounding of dim * epsilon * size.
+    All in the scaling to unit diagonal.  By Cauchy-Schwarz ``phi(r)^2 <= g(r, r) |phi|^2`` with
+    ``|phi|^2 = energy``, and ``g(r, r) <= cut`` for null directions r of unit length; and the covector's
+    own sums carry rounding of dim * epsilon * size.  One bound for each covector of a batch.
     """
-    return float((max(cut, 0.0) * max(energy, 0.0)) ** 0.5 + dim * ns.epsilon * size)
+    return ns.sqrt(ns.abs(energy) * cut) + size * (dim * ns.epsilon)
 
 
 def not_in_range(what: str, restriction: str) -> NotInRangeError:
@@ -114,6 +194,6 @@ def not_in_range(what: str, restriction: str) -> NotInRangeError:
     return NotInRangeError(
         f"the covector is not in the range of the metric: no vector v has flat(v) = phi.\n  metric: {what}\n"
         f"  the covector's restriction to the radical is {restriction}, and must be zero.\n"
-        "Its statistics come from other data than the metric's, or too few targets were sampled. Use the same "
-        "data for both, or a damped metric."
+        "Its statistics come from other data than the metric's, or too few targets were sampled, or it is "
+        "nothing but rounding (a differential at an optimum). Use the same data for both, or a damped metric."
     )
