@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array, Scalar
+from geomkfac.arrays.namespace import Array, Namespace, Scalar
 from geomkfac.errors import ShapeError, SpaceMismatchError, ValuesError
-from geomkfac.metrics.degenerate import not_in_range, range_residual_bound
 from geomkfac.metrics.dense import DenseTensor, as_dense
 from geomkfac.metrics.tensor import MetricTensor, Norm
 from geomkfac.spaces import Euclidean, Frame, LinearSpace, Span, Subspace, Vector
@@ -64,8 +63,11 @@ class CovectorTensor(MetricTensor):
 
     # -- the form ----------------------------------------------------------------------------------
     def _flat(self, v: Vector) -> Vector:
-        values = self.covectors(v)
-        return _sum_first(self.covectors.scaled(self.weights * values))
+        # Axes of v's batch beyond this one's stand between K and the rest.
+        extra = max(0, len(v.batch_shape) - (self.weights.ndim - 1))
+        key = (slice(None), *(None,) * extra, ...)
+        covectors = self.covectors[key]
+        return _sum_first(covectors.scaled(self.weights[key] * covectors(v)))
 
     def _rows(self, frame: Frame) -> Array:
         """Flattened covectors (*batch, K, dim) in a frame of the space."""
@@ -97,8 +99,7 @@ class CovectorTensor(MetricTensor):
         if len(shape) < 2:
             raise ShapeError(f"{self!r} is one form, not a batch; there is nothing to average.")
         ns, count = self._ns, shape[-1]
-        share = ns.ones((count,)) if weights is None else ns.asarray(weights, what="weights")
-        share = share / ns.sum(share)
+        share = shares(ns, count, weights)
         order = [len(shape) - 1, *range(len(shape) - 1)]
         joined = (shape[0] * count, *shape[1:-1])
         mixed = ns.reshape(ns.permute(self.weights * share, order), joined)
@@ -110,20 +111,10 @@ class CovectorTensor(MetricTensor):
         family: Vector = self.covectors._with(map_components(join, self.covectors._components))
         return CovectorTensor(mixed, family, f"E[{self.provenance}]", self._known)
 
-    # -- solving: from a square root (QR) in floating point, never from the matrix --------------------
+    # -- solving: one decision of rank, that of the matrix; nondegenerate from a square root (QR) ------
     @property
     def nullity(self) -> int:
-        if self.kind.is_exact or self.weights.ndim != 1:
-            return self.dense().nullity
-        return self.space.dim - self._numerical_rank()
-
-    def _numerical_rank(self) -> int:
-        ns = self._ns.ordered("rank")
-        values = ns.to_numpy(ns.singular_values(self._triangle()))
-        top = float(values[0]) if len(values) else 0.0
-        # The same decision as on the matrix: squares of singular values against dim * epsilon.
-        cut = (self.space.dim * ns.epsilon) ** 0.5 * top
-        return sum(1 for value in values if value > cut)
+        return self.dense().nullity
 
     def _triangle(self) -> Array:
         """R with ``R^T R`` the matrix of the form in the storage frame; shape (min(K, dim), dim)."""
@@ -153,34 +144,10 @@ class CovectorTensor(MetricTensor):
         return dense._wrap(ns.reshape(solution.mT, tuple(rows.shape)), dual=False)
 
     def _particular(self, phi: Vector) -> Vector:
-        if self.kind.is_exact:
-            return self.dense()._particular(phi)
-        return self._smallest(phi, self._ns.eye(self.space.dim))
+        return self.dense()._particular(phi)
 
     def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
-        if self.kind.is_exact:
-            return self.dense()._minimal(phi, norm)
-        return self._smallest(phi, as_dense(norm)._in(self._frame))
-
-    def _smallest(self, phi: Vector, weight: Array) -> Vector:
-        """With R^T R the form and L L^T the norm: eigenvectors of ``L^-1 R^T R L^-T`` beyond the cut."""
-        ns, dense = self._ns.ordered("minimal_solution"), self.dense()
-        factor = ns.cholesky(weight)
-        root = ns.triangular_solve(factor, self._triangle().mT)
-        values, vectors = ns.eigh(root @ root.mT)
-        cut = self.space.dim * ns.epsilon * float(values[-1])
-        nullity = sum(1 for value in ns.to_numpy(values) if value <= cut)
-        basis = ns.triangular_solve(factor, vectors, transpose=True)
-        rows = dense._columns(phi, self._frame.dual)
-        solution = ns.matmul(ns.matmul(rows, basis[:, nullity:]) / values[nullity:], basis[:, nullity:].mT)
-        null = basis[:, :nullity]
-        if nullity:
-            gap = ns.norm(ns.matmul(rows, null))
-            energy = abs(float(ns.sum(rows * solution)))
-            bound = range_residual_bound(ns, energy, cut, ns.norm(rows) * ns.norm(null), self.space.dim)
-            if gap > bound:
-                raise not_in_range(repr(self), f"of size {gap:.3e} (rounding allows {bound:.1e})")
-        return dense._wrap(solution, dual=False)
+        return self.dense()._minimal(phi, norm) if self.nullity else self._sharp(phi)
 
     # -- algebra ----------------------------------------------------------------------------------------
     def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
@@ -201,6 +168,26 @@ class CovectorTensor(MetricTensor):
 
     def _equals(self, other: MetricTensor) -> bool:
         return self.dense()._equals(other)
+
+
+def shares(ns: Namespace, count: int, weights: Array | None) -> Array:
+    """Weights (N,) of data, divided by their sum; equal ones for None.
+
+    Raises
+    ------
+    ShapeError, ValuesError : not one weight per datum; some negative; or their sum is zero.
+    """
+    if weights is None:
+        return ns.ones((count,)) / ns.scalar(count)
+    checked = ns.asarray(weights, what="weights")
+    if tuple(checked.shape) != (count,):
+        raise ShapeError(f"one weight per datum is required: shape ({count},), not {tuple(checked.shape)}.")
+    if ns.epsilon and float(ns.ordered("weights").max(-checked)) > 0:
+        raise ValuesError("weights must be nonnegative; some are negative.")
+    total = ns.sum(checked)
+    if ns.is_zero(total):
+        raise ValuesError("the weights of the data sum to zero; there is no mean.")
+    return checked / total
 
 
 def _sum_first(vector: Vector) -> Vector:

@@ -135,7 +135,7 @@ def _raised_exactly(ns: Namespace, form: Array, null: Array) -> Array:
     for index in range(n):
         if len(chosen) < k and ns.rank(ns.take(null, [*chosen, index], 0)) > len(chosen):
             chosen.append(index)
-    functionals = ns.solve(ns.take(null, chosen, 0).mT, ns.eye(k)).mT @ ns.take(ns.eye(n), chosen, 0)
+    functionals = ns.inverse(ns.take(null, chosen, 0)) @ ns.take(ns.eye(n), chosen, 0)
     return form + functionals.mT @ functionals
 
 

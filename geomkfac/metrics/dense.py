@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array, Namespace, Scalar
-from geomkfac.errors import NotPositiveError, ShapeError, UnknownNameError
+from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
+from geomkfac.errors import FrameError, NotPositiveError, ShapeError, UnknownNameError
 from geomkfac.metrics.degenerate import (
+    NullSpace,
+    PseudoInverse,
     not_in_range,
-    null_columns,
-    range_residual_bound,
+    null_space,
+    pseudo_inverse,
+    range_bound,
     weighted_pseudo_inverse,
 )
 from geomkfac.metrics.tensor import MetricTensor, Norm
@@ -54,8 +57,13 @@ class DenseTensor(MetricTensor):
 
         Raises
         ------
-        ShapeError, KindError, NotPositiveError
+        ShapeError, KindError, FrameError, NotPositiveError
         """
+        if not isinstance(frame, Frame):
+            raise FrameError(
+                f"the matrix of a metric stands in a Frame of a vector space, not in {frame!r}.\n"
+                "Pass parameterization[space]."
+            )
         space = frame.space.direction
         if not isinstance(space, LinearSpace):
             raise ShapeError(f"a metric tensor is a form on a vector space, not on {space!r}.")
@@ -122,14 +130,21 @@ class DenseTensor(MetricTensor):
             self._kept[key] = make()
         return self._kept[key]
 
-    def _null(self) -> Array:
-        def decide() -> Array:
+    def _null(self) -> NullSpace:
+        def decide() -> NullSpace:
             known = None
             if self._known is not None and not self.kind.is_exact:
                 known = self._ns.cast(self._known.columns(self._frame))
-            return null_columns(self._ns, self._one(), known)
+            return null_space(self._ns, self._one(), known)
 
-        return self._keep("null", decide)
+        decided: NullSpace = self._keep("null", decide)
+        return decided
+
+    def _pseudo_inverse(self) -> PseudoInverse:
+        made: PseudoInverse = self._keep(
+            "pseudo-inverse", lambda: pseudo_inverse(self._ns, self._one(), self._null())
+        )
+        return made
 
     def _one(self) -> Array:
         if self._matrix.ndim != 2:
@@ -138,11 +153,11 @@ class DenseTensor(MetricTensor):
 
     @property
     def nullity(self) -> int:
-        return int(self._null().shape[1])
+        return self._null().dim
 
     @property
     def radical(self) -> Subspace:
-        return Span(self._wrap(self._null().mT, dual=False))
+        return Span(self._wrap(self._null().columns.mT, dual=False))
 
     @property
     def _decision(self) -> str:
@@ -170,33 +185,44 @@ class DenseTensor(MetricTensor):
         return ns.reshape(ordered.cholesky_solve(factor, flat.mT).mT, tuple(rows.shape))
 
     def _particular(self, phi: Vector) -> Vector:
-        return self._smallest(phi, self._ns.eye(self.space.dim))
-
-    def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
-        return self._smallest(phi, as_dense(norm)._in(self._frame))
-
-    def _smallest(self, phi: Vector, weight: Array) -> Vector:
-        ns = self._ns
-        inverse, null, cut, _ = weighted_pseudo_inverse(ns, self._one(), weight)
         rows = self._columns(phi, self._frame.dual)
-        solution = ns.matmul(rows, inverse)
-        self._require_range(rows, solution, null, cut)
+        solution = self._ns.matmul(rows, self._pseudo_inverse().inverse)
+        self._require_range(rows, solution)
         return self._wrap(solution, dual=False)
 
-    def _require_range(self, rows: Array, solution: Array, null: Array, cut: float) -> None:
-        if null.shape[1] == 0:
+    def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
+        if not self.nullity:
+            return self._sharp(phi)
+        rows = self._columns(phi, self._frame.dual)
+        solution = self._ns.matmul(rows, self._smallest_in(as_dense(norm)._in(self._frame)))
+        self._require_range(rows, solution)
+        return self._wrap(solution, dual=False)
+
+    def _smallest_in(self, weight: Array) -> Array:
+        """The map to the solution smallest in `weight`, a matrix in the storage frame."""
+        return weighted_pseudo_inverse(self._ns, self._pseudo_inverse().inverse, self._null(), weight)
+
+    def _require_range(self, rows: Array, solution: Array) -> None:
+        null = self._null()
+        if null.dim == 0:
             return
         ns = self._ns
-        gap = ns.matmul(rows, null)
-        if ns.kind.is_exact:
+        if null.lengths is None:
+            gap = ns.matmul(rows, null.columns)
             if not ns.is_zero(gap):
                 raise not_in_range(repr(self), str(ns.to_numpy(gap)))
             return
         ordered = ns.ordered("minimal_solution")
-        energy = abs(float(ns.sum(rows * solution)))
-        bound = range_residual_bound(ns, energy, cut, ordered.norm(rows) * ordered.norm(null), self.space.dim)
-        if ordered.norm(gap) > bound:
-            raise not_in_range(repr(self), f"of size {ordered.norm(gap):.3e} (rounding allows {bound:.1e})")
+        scaled = rows / null.lengths
+        gap, size = (_row_norms(ordered, x) for x in (ns.matmul(scaled, null.directions), scaled))
+        energy = ns.sum(rows * solution, axis=-1)
+        bound = range_bound(ordered, energy, self._pseudo_inverse().cut, size, self.space.dim)
+        if float(ordered.max(gap - bound)) > 0:
+            raise not_in_range(
+                repr(self),
+                f"of size {float(ordered.max(gap)):.3e} in the scaling of the metric's diagonal "
+                f"(rounding allows {float(ordered.max(bound)):.1e})",
+            )
 
     # -- algebra --------------------------------------------------------------------------------------
     def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
@@ -239,6 +265,10 @@ def as_dense(tensor: MetricTensor) -> DenseTensor:
         return tensor
     dense: DenseTensor = tensor.dense()  # type: ignore[attr-defined]
     return dense
+
+
+def _row_norms(ns: OrderedNamespace, x: Array) -> Array:
+    return ns.sqrt(ns.sum(x * x, axis=-1))
 
 
 def relative_eigenvalues(ns: Namespace, form: Array, weight: Array) -> Array:

@@ -119,7 +119,7 @@ class DirectSumTensor(MetricTensor):
             return self._each(phi, self.space.dual, "_minimal", norm.parts)
         if not self.nullity:
             return self._sharp(phi)
-        return self.dense()._minimal(phi, norm)
+        return self._projected(self._particular(phi), norm)
 
     # -- algebra ----------------------------------------------------------------------------------------
     def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:

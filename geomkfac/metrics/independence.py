@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any, final
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.errors import SpaceMismatchError
+from geomkfac.errors import ShapeError, SpaceMismatchError
 from geomkfac.maps.affine import AffineMaps
-from geomkfac.metrics.covectors import CovectorTensor
+from geomkfac.metrics.covectors import CovectorTensor, shares
 from geomkfac.metrics.kronecker import KroneckerTensor
 from geomkfac.metrics.metric import Metric
 from geomkfac.spaces import Hull, Point
@@ -28,10 +28,10 @@ def second_moment(points: Point, weights: Array | None = None) -> CovectorTensor
     points : Point of batch shape (N,)
     weights : array, shape (N,), normalised here; None for the plain mean
     """
+    if not isinstance(points, Point) or len(points.batch_shape) != 1:
+        raise ShapeError(f"a second moment is taken over one batch (N,) of points, not of {points!r}.")
     vectors = Hull(points.space).of_point(points)
-    ns, count = vectors._ns, points.batch_shape[0]
-    share = ns.ones((count,)) if weights is None else ns.asarray(weights, what="weights")
-    return CovectorTensor(share / ns.sum(share), vectors, "E[a (x) a]")
+    return CovectorTensor(shares(vectors._ns, points.batch_shape[0], weights), vectors, "E[a (x) a]")
 
 
 @final

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Scalar
-from geomkfac.errors import SpaceMismatchError
-from geomkfac.metrics.degenerate import not_in_range, range_residual_bound, weighted_pseudo_inverse
+from geomkfac.errors import DegenerateMetricError, SpaceMismatchError
+from geomkfac.metrics.degenerate import norm_is_degenerate, not_in_range, range_bound
 from geomkfac.metrics.dense import DenseTensor, as_dense, relative_eigenvalues
 from geomkfac.metrics.kronecker_radical import KroneckerRadical
 from geomkfac.metrics.tensor import MetricTensor, Norm
@@ -89,14 +89,13 @@ class KroneckerTensor(LayerTensor):
     __slots__ = ("_frame", "_kept", "_ns", "codomain_form", "domain_form", "provenance", "space")
 
     def __init__(self, domain_form: MetricTensor, codomain_form: MetricTensor) -> None:
-        h, k = as_dense(domain_form), as_dense(codomain_form)
+        h, k = _plain(as_dense(domain_form)), _plain(as_dense(codomain_form))
         if h._ns is not k._ns:
             raise SpaceMismatchError(f"the forms have different arrays: {h._ns.name} and {k._ns.name}.")
         self.domain_form, self.codomain_form = h, k
         self.space = Hom(h.space.dual, k.space)
         self._ns = h._ns
-        frames = (_plain(h), _plain(k))
-        self._frame = derived_frame(self.space, (frames[0].dual, frames[1]))
+        self._frame = derived_frame(self.space, (h._frame.dual, k._frame))
         self.provenance = f"({h.provenance}) (x) ({k.provenance})"
         self._kept: dict[Frame, KroneckerProduct] = {}
 
@@ -136,64 +135,62 @@ class KroneckerTensor(LayerTensor):
         return self._wrap(self.codomain_form._solve(half.mT).mT, dual=False)
 
     def _particular(self, phi: Vector) -> Vector:
-        ns, (n, m) = self._ns, (self.space.domain.dim, self.space.codomain.dim)
-        return self._smallest(phi, ns.eye(n), ns.eye(m))
+        h, k = self.domain_form, self.codomain_form
+        return self._solved(phi, h._pseudo_inverse().inverse, k._pseudo_inverse().inverse)
 
     def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
-        if not self.nullity:
+        """``G^+ D A^+``: what is smallest in ``h0 (x) k0`` has both pseudo-inverses in their own weight."""
+        h, k = self.domain_form, self.codomain_form
+        if not h.nullity and not k.nullity:
             return self._sharp(phi)
-        if isinstance(norm, KroneckerTensor):
-            domain, codomain = self._frame.parts
-            return self._smallest(phi, norm.domain_form._in(domain.dual), norm.codomain_form._in(codomain))
-        return self._projected(self._particular(phi), norm)
+        if not isinstance(norm, KroneckerTensor):
+            return self._projected(self._particular(phi), norm)
+        if (h.nullity and norm.codomain_form.nullity) or (k.nullity and norm.domain_form.nullity):
+            raise norm_is_degenerate()
+        domain, codomain = self._frame.parts
+        a_plus = h._smallest_in(norm.domain_form._in(domain.dual))
+        g_plus = k._smallest_in(norm.codomain_form._in(codomain))
+        return self._solved(phi, a_plus, g_plus)
 
-    def _smallest(self, phi: Vector, domain_weight: Array, codomain_weight: Array) -> Vector:
-        """``G^+ D A^+`` with the pseudo-inverses that the two weights define.
-
-        `domain_weight` is a form on U*, like A; what is smallest on Hom(U, V) is measured by
-        ``domain_weight (x) codomain_weight``, so both pseudo-inverses are taken in their own weight.
-        """
-        ns = self._ns
-        a_plus, a_null, a_cut, a_top = weighted_pseudo_inverse(ns, self.domain_form._one(), domain_weight)
-        g_plus, g_null, g_cut, g_top = weighted_pseudo_inverse(ns, self.codomain_form._one(), codomain_weight)
+    def _solved(self, phi: Vector, a_plus: Array, g_plus: Array) -> Vector:
         components = phi._in(self._frame.dual)
-        solution = ns.matmul(ns.matmul(g_plus, components), a_plus)
-        self._require_range(components, solution, (a_null, g_null), max(a_cut * g_top, g_cut * a_top))
+        solution = self._ns.matmul(self._ns.matmul(g_plus, components), a_plus)
+        self._require_range(components, solution)
         return self._wrap(solution, dual=False)
 
-    def _require_range(self, covector: Array, solution: Array, null: tuple[Array, Array], cut: float) -> None:
-        ns = self._ns
-        gaps = [ns.matmul(covector, null[0]), ns.matmul(null[1].mT, covector)]
-        if ns.kind.is_exact:
+    def _require_range(self, covector: Array, solution: Array) -> None:
+        h, k, ns = self.domain_form, self.codomain_form, self._ns
+        left, right = h._null(), k._null()
+        if left.lengths is None or right.lengths is None:
+            gaps = [ns.matmul(covector, left.columns), ns.matmul(right.columns.mT, covector)]
             if not all(ns.is_zero(gap) for gap in gaps):
                 shown = [str(ns.to_numpy(gap)) for gap in gaps if not ns.is_zero(gap)]
                 raise not_in_range(repr(self), " and ".join(shown))
             return
         ordered = ns.ordered("minimal_solution")
-        energy = abs(float(ns.sum(covector * solution)))
-        spread = max(ordered.norm(null[0]), ordered.norm(null[1]), 1.0)
-        bound = range_residual_bound(ns, energy, cut, ordered.norm(covector) * spread, self.space.dim)
-        sizes = [ordered.norm(gap) for gap in gaps]
-        if max(sizes) > bound:
+        scaled = covector / (right.lengths[:, None] * left.lengths[None, :])
+        gaps = [ns.matmul(scaled, left.directions), ns.matmul(right.directions.mT, scaled)]
+        first, second, size = (ordered.sqrt(ns.sum(x * x, axis=(-2, -1))) for x in (*gaps, scaled))
+        energy = ns.sum(covector * solution, axis=(-2, -1))
+        a, g = h._pseudo_inverse(), k._pseudo_inverse()
+        bound = range_bound(ordered, energy, max(a.cut * g.top, g.cut * a.top), size, self.space.dim)
+        if float(ordered.max(ordered.maximum(first, second) - bound)) > 0:
             raise not_in_range(
                 repr(self),
-                f"of size {sizes[0]:.3e} on the null directions of E[a (x) a] and {sizes[1]:.3e} on those of "
-                f"E[g(z)] (rounding allows {bound:.1e})",
+                f"of size {float(ordered.max(first)):.3e} on the null directions of E[a (x) a] and "
+                f"{float(ordered.max(second)):.3e} on those of E[g(z)], in the scaling of the metric's diagonal "
+                f"(rounding allows {float(ordered.max(bound)):.1e})",
             )
-
-    def _projected(self, solution: Vector, norm: MetricTensor) -> Vector:
-        """`solution` less its component in the radical, orthogonally in an unstructured norm."""
-        basis = self.radical.basis()
-        gram = norm(basis[:, None], basis[None, :])
-        values = norm(basis, solution[..., None] if solution.batch_shape else solution)
-        ns = self._ns
-        weights = ns.matmul(values, ns.inverse(gram))
-        return solution - basis.scaled(weights).sum()
 
     # -- algebra ---------------------------------------------------------------------------------------
     def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
         """'factored': ``(h + pi sqrt(gamma) h0) (x) (k + sqrt(gamma)/pi k0)``, pi by traces relative to g0."""
         other = self._as_kronecker(g0, "damping")
+        if not self.kind.is_exact and other.nullity:
+            raise DegenerateMetricError(
+                f"a metric is damped by a nondegenerate one.\n  metric: {self!r}\n  damped by: {other!r}, "
+                f"which is degenerate; {other._decision}\nUse for example iota.euclidean."
+            )
         operator = self._operator(self._frame).damped_by(other._operator(self._frame), gamma, kind)
         if not isinstance(operator, KroneckerProduct):
             return DampedKroneckerTensor(self, other, gamma)
@@ -275,7 +272,7 @@ class DampedKroneckerTensor(LayerTensor):
         return self.dense().eigenvalues(relative_to)
 
 
-def _plain(form: DenseTensor) -> Frame:
+def _plain(form: DenseTensor) -> DenseTensor:
+    """The form, stored in a frame that is not dense."""
     frame = form._frame
-    return frame.over if isinstance(frame, DenseFrame) else frame
-
+    return form._restored(frame.over) if isinstance(frame, DenseFrame) else form

@@ -66,7 +66,9 @@ def _complement(ns: Namespace, columns: Array) -> Array:
     """Columns that complete independent `columns` (n, k) to a basis; any will do."""
     n = columns.shape[0]
     if not ns.kind.is_exact:
-        return ns.nullspace(columns.mT) if columns.shape[1] else ns.eye(n)
+        ordered = ns.ordered("a complement")
+        directions = ordered.qr(columns)[0] if columns.shape[1] else columns
+        return ordered.eigh(directions @ directions.mT)[1][:, : n - columns.shape[1]]
     found, rank = columns, columns.shape[1]
     for index in range(n):
         wider = ns.concat([found, ns.eye(n)[:, index : index + 1]], axis=1)

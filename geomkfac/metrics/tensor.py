@@ -19,9 +19,12 @@ from geomkfac.errors import (
     GeomkfacError,
     InexactEqualityError,
     KindError,
+    SingularMatrixError,
     SpaceMismatchError,
     ValuesError,
 )
+from geomkfac.metrics.degenerate import norm_is_degenerate
+from geomkfac.operators.square_matrix import SquareMatrix
 from geomkfac.spaces import AffineSubspace, Euclidean, LinearSpace, Subspace, Vector
 
 __all__ = ["MetricTensor", "Norm"]
@@ -152,6 +155,17 @@ class MetricTensor(ABC):
     @abstractmethod
     def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
         """The solution smallest in `norm`, or NotInRangeError."""
+
+    def _projected(self, solution: Vector, norm: MetricTensor) -> Vector:
+        """`solution` less its component in the radical, orthogonally in a norm of any structure."""
+        basis, ns = self.radical.basis(), self._ns
+        gram = norm(basis[:, None], basis[None, :])
+        values = norm(basis, solution[..., None] if solution.batch_shape else solution)
+        try:
+            inverse = SquareMatrix(gram, "the norm on the radical").inverse()
+        except SingularMatrixError as error:
+            raise norm_is_degenerate() from error
+        return solution - basis.scaled(ns.matmul(values, inverse)).sum()
 
     # -- algebra ---------------------------------------------------------------------------------
     @abstractmethod

@@ -161,6 +161,11 @@ class MLP:
 
     def predictions(self, weights: Point, points: Point, output: PlacedFamily) -> Array:
         """The mean of the targets at each point: probabilities, or means in the family's frame; (N, m)."""
+        if not isinstance(output, PlacedFamily):
+            raise SpaceMismatchError(
+                f"predictions need an output family on a frame, such as Categorical().on(iota); came: {output!r}."
+            )
+        self._check_outputs(output.space, output)
         return output.predictions(self(weights, points))
 
     def differential(

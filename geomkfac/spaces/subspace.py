@@ -9,6 +9,7 @@ from typing import Any, final
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.spaces.element import Vector
+from geomkfac.spaces.frame import DenseFrame
 from geomkfac.spaces.vector import LinearSpace
 
 __all__ = ["AffineSubspace", "Span", "Subspace"]
@@ -64,7 +65,10 @@ class Span(Subspace):
     def columns(self, frame: Any) -> Array:
         """The basis as columns (dim of the space, dim) of flattened coordinates in `frame`."""
         ns = self._vectors._ns
-        return self.space._flatten(ns, self._vectors.coordinates(frame)).mT
+        own = self.space._own_frame(frame)
+        components = self._vectors._in(own)
+        flat = components if isinstance(own, DenseFrame) else self.space._flatten(ns, components)
+        return flat.mT
 
 
 def _with_axis(covector: Vector) -> Vector:

@@ -130,6 +130,10 @@ def _check_hull(space: PointSpace, bench: Bench) -> None:
     p, q = bench.draw(space, BATCH), bench.draw(space, BATCH)
     weight, ns = hull.weight(like=hull.of_point(p)), bench.ns
     _require(Hull(space) is hull and hull.dim == space.dim + 1, "the hull is one space of one more", space)
+    for kappa in (bench.first, bench.second):
+        flat = space._flatten(ns, p.coordinates(kappa))
+        homogeneous = hull.of_point(p).coordinates(kappa)[..., :-1]
+        bench.same_numbers("[p; 1] has the coordinates of p", homogeneous, flat, hull.of_point(p))
     bench.same("[p; 1] - [q; 1] = [p - q; 0]", hull.of_point(p) - hull.of_point(q), hull.of_vector(p - q), p)
     bench.same_numbers("points have weight 1", weight(hull.of_point(p)), ns.ones(BATCH), hull.of_point(p))
     bench.same_numbers("directions have weight 0", weight(hull.of_vector(p - q)), ns.zeros(BATCH), p - q)
