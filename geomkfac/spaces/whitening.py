@@ -20,7 +20,7 @@ def split_moments(second_moment: Array) -> tuple[Array, Array]:
 def centering(mean: Array) -> Array:
     """The mean in the namespace in which frames keep their numbers."""
     ns = namespace_of(mean)
-    return ns.kind.default_namespace.asarray(ns.to_numpy(mean), what="mean")
+    return ns.kind.default_namespace.cast(mean)
 
 
 def root_and_inverse(form: Array, root: str, degenerate_allowed: bool, what: str) -> tuple[Array, Array]:
@@ -31,7 +31,7 @@ def root_and_inverse(form: Array, root: str, degenerate_allowed: bool, what: str
     """
     given = namespace_of(form).ordered("whitening")
     ns = given.kind.default_namespace.ordered("whitening")
-    matrix = ns.asarray(given.to_numpy(form), what=what)
+    matrix = ns.cast(form)
     values, vectors = ns.eigh(matrix)
     n = matrix.shape[0]
     cut = n * given.epsilon * float(values[-1]) if n else 0.0
