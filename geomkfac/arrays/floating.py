@@ -163,6 +163,11 @@ class FloatingNamespace(OrderedNamespace):
     def gram(self, x: Array, weights: Array | None = None) -> Array:
         return self._linalg.gram(x if weights is None else x * self.xp.sqrt(weights)[..., None])
 
+    def homogeneous_gram(self, x: Array, weights: Array | None = None) -> Array:
+        if weights is None and isinstance(self._linalg, NumpyLinearAlgebra):
+            return self._linalg.homogeneous_gram(x)
+        return OrderedNamespace.homogeneous_gram(self, x, weights)
+
     def diagonal(self, x: Array) -> Array:
         return self.xp.linalg.diagonal(x)
 

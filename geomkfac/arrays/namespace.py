@@ -153,6 +153,21 @@ class Namespace(ABC):
         weights must not be negative (their square roots are folded in).
         """
 
+    def homogeneous_gram(self, x: Array, weights: Array | None = None) -> Array:
+        """``sum_n w_n [x_n; 1] [x_n; 1]ᵀ`` for `x` of shape (N, n) and `weights` (N,); shape (n + 1, n + 1).
+
+        As `gram` of the rows with a one appended, and without copying them.
+        """
+        count, n = x.shape
+        if weights is None:
+            weighted, total = self.sum(x, axis=0), self.scalar(count)
+        else:
+            weighted, total = self.matmul(weights, x), self.sum(weights)
+        column = self.reshape(weighted, (n, 1))
+        top = self.concat([self.gram(x, weights), column], axis=1)
+        bottom = self.concat([column.mT, self.reshape(total, (1, 1))], axis=1)
+        return self.concat([top, bottom], axis=0)
+
     def apply(self, matrix: Array, x: Array, axis: int) -> Array:
         """Contract the last axis of `matrix` (m, n) with the negative `axis` of `x` (of length n)."""
         if axis == -1:

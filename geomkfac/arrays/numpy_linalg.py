@@ -24,6 +24,13 @@ def _lapack(names: tuple[str, ...], *arrays: Any) -> Any:
     return import_module("scipy.linalg").get_lapack_funcs(names, arrays)
 
 
+def _one_block(x: Any) -> Any:
+    """`x` in memory such that NumPy makes ``x.mT @ x`` a symmetric rank-k update."""
+    if x.flags.c_contiguous or (x.ndim == 2 and x.flags.f_contiguous):
+        return x
+    return np.ascontiguousarray(x)
+
+
 def _scales(a: Any, axis: int) -> Any:
     """Powers of two that bring the largest entry along `axis` to between 1/2 and 1 (1 for zeros)."""
     largest = np.max(np.abs(a), axis=axis, keepdims=True, initial=0)
@@ -83,10 +90,18 @@ class NumpyLinearAlgebra(LinearAlgebra):
         return np.matmul(a, b)
 
     def gram(self, x: Array) -> Array:
-        # NumPy calls the symmetric rank-k update where both factors are one contiguous block.
-        if not (x.flags.c_contiguous or (x.ndim == 2 and x.flags.f_contiguous)):
-            x = np.ascontiguousarray(x)
+        x = _one_block(x)
         return np.matmul(x.mT, x)
+
+    def homogeneous_gram(self, x: Array) -> Array:
+        """The gram matrix (n + 1, n + 1) of the rows of `x` (N, n) with a one appended."""
+        (count, n), x = x.shape, _one_block(x)
+        bordered = np.empty((n + 1, n + 1), x.dtype)
+        # Written where it belongs: a border put around it afterwards would copy it twice.
+        np.matmul(x.mT, x, out=bordered[:n, :n])
+        bordered[n, :n] = bordered[:n, n] = x.sum(axis=0)
+        bordered[n, n] = count
+        return bordered
 
     def solve(self, a: Array, b: Array) -> Array:
         if a.ndim == 2 and b.ndim == 2 and a.size and b.size:

@@ -105,7 +105,10 @@ class Tanh(Activation):
 
     def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
         a = self.value(ns, z)
-        return a, 1 - a * a
+        slope = a * a
+        slope *= -1
+        slope += 1
+        return a, slope
 
     def second_derivative(self, ns: Namespace, z: Array) -> Array:
         return -2 * self.value(ns, z) * self.derivative(ns, z)

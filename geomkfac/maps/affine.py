@@ -112,7 +112,9 @@ class AffineMaps(PointSpace):
         frame = map_frame(element)
         ns, matrix = element._ns, element._in(frame)
         flat = self.domain._flatten(ns, point._in(frame.parts[0]))
-        image = rows_times(ns, flat, matrix[..., :-1].mT) + matrix[..., -1]
+        image = rows_times(ns, flat, matrix[..., :-1].mT)
+        # The product is nobody else's array yet.
+        image += matrix[..., -1]
         return self.codomain._make(frame.parts[1], image, ns)
 
     def _compose(self, element: Point, other: Any) -> Any:

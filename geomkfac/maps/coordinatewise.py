@@ -40,6 +40,14 @@ class DiagonalDerivative(Derivative):
         made: Vector = self.domain.dual._make(self._source.dual, components, self._ns)
         return made
 
+    def _pull_given(self, covector: Vector) -> Vector:
+        components = covector._in(self._target.dual)
+        if components.ndim < self._entries.ndim:
+            return self._pull(covector)
+        components *= self._entries
+        made: Vector = self.domain.dual._make(self._source.dual, components, self._ns)
+        return made
+
 
 @final
 class CoordinatewiseMap(SmoothMap):

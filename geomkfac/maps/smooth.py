@@ -34,6 +34,10 @@ class Derivative(ABC):
         _check(covector, self.codomain.dual, "pullback")
         return self._pull(covector)
 
+    def _pull_given(self, covector: Vector) -> Vector:
+        """`_pull` of a covector that nobody else holds, whose components may be written over."""
+        return self._pull(covector)
+
     @abstractmethod
     def _push(self, vector: Vector) -> Vector: ...
 

@@ -100,7 +100,7 @@ class Gaussian(OutputFamily):
         self, ns: Namespace, z: Array, draws: Draws, first: int, samples: int
     ) -> tuple[Array, Array]:
         count, m = z.shape
-        normal = _ordered(ns).cast_numpy(draws.normal(first, count, samples * m))
+        normal = _ordered(ns).cast_numpy(draws.normal(first, count, samples * m, epsilon=ns.epsilon))
         noise = ns.permute(ns.reshape(normal, (count, samples, m)), (1, 0, 2))
         if self.covariance is not None:
             # y - z = L noise with L Lᵀ = C, and the covectors are L⁻¹.

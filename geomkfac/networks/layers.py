@@ -82,4 +82,4 @@ def backward(layers: tuple[Layer, ...], trace: Trace, covectors: Vector) -> Iter
         yield index, covectors
         if index:
             on_activations = layers[index].derivative.pullback(covectors)
-            covectors = trace.derivatives[index - 1].pullback(on_activations)
+            covectors = trace.derivatives[index - 1]._pull_given(on_activations)

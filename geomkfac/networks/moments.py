@@ -18,20 +18,7 @@ from geomkfac.metrics.direct_sum import DirectSumTensor
 from geomkfac.metrics.kronecker import KroneckerTensor
 from geomkfac.spaces import Frame, Hull, Span
 
-__all__ = ["KfacMoments", "LayerMoments", "activation_moment"]
-
-
-def activation_moment(ns: Namespace, rows: Array, weights: Array | None) -> Array:
-    """``sum_n w_n [a_n; 1] [a_n; 1]^T``, (n + 1, n + 1), from rows (N, n), without copying them."""
-    count, n = rows.shape
-    if weights is None:
-        weighted, total = ns.sum(rows, axis=0), ns.scalar(count)
-    else:
-        weighted, total = ns.matmul(weights, rows), ns.sum(weights)
-    column = ns.reshape(weighted, (n, 1))
-    top = ns.concat([ns.gram(rows, weights), column], axis=1)
-    bottom = ns.concat([column.mT, ns.reshape(total, (1, 1))], axis=1)
-    return ns.concat([top, bottom], axis=0)
+__all__ = ["KfacMoments", "LayerMoments", "RunningMoments"]
 
 
 @final
@@ -93,22 +80,70 @@ class KfacMoments:
 
         Each ``E[a (x) a]`` has entry 1 at the homogeneous coordinate (our gauge, GK-11).
         """
-        ns = self.namespace
-        if ns.is_zero(self.weight):
+        self._check_weight()
+        means = [(layer.activations / self.weight, layer.covectors / self.weight) for layer in self.layers]
+        return self._metric_of(means)
+
+    def into_metric(self) -> DirectSumTensor:
+        """`metric`, in the memory of the sums, which are lost: for moments that nobody else holds."""
+        self._check_weight()
+        means = []
+        for layer in self.layers:
+            left, right = layer.activations, layer.covectors
+            left /= self.weight
+            right /= self.weight
+            means.append((left, right))
+        return self._metric_of(means)
+
+    def _check_weight(self) -> None:
+        if self.namespace.is_zero(self.weight):
             raise ValuesError("the weights of the data sum to zero; there is no mean.")
-        last = len(self.layers) - 1
+
+    def _metric_of(self, means: list[tuple[Array, Array]]) -> DirectSumTensor:
+        ns, last = self.namespace, len(self.layers) - 1
         parts = []
-        for index, layer in enumerate(self.layers):
+        for index, (layer, (left, right)) in enumerate(zip(self.layers, means, strict=True)):
             domain, codomain = layer.frame.parts
             dual = Hull(layer.space.domain).dual
-            h = DenseTensor(dual, domain.hull.dual, layer.activations / self.weight, ns, "E[a (x) a]")
-            k = DenseTensor(
-                layer.space.codomain.direction,
-                codomain.linear,
-                layer.covectors / self.weight,
-                ns,
-                "E[g(z)]",
-                self.known if index == last else None,
-            )
+            h = DenseTensor(dual, domain.hull.dual, left, ns, "E[a (x) a]")
+            direction = layer.space.codomain.direction
+            known = self.known if index == last else None
+            k = DenseTensor(direction, codomain.linear, right, ns, "E[g(z)]", known)
             parts.append(KroneckerTensor(h, k))
         return DirectSumTensor(*parts)
+
+
+@final
+class RunningMoments:
+    """Sums that grow chunk by chunk, in place where the arrays allow it."""
+
+    __slots__ = ("_activations", "_covectors", "_frames", "_known", "_namespace", "_spaces", "_weight")
+
+    def __init__(self, namespace: Namespace, spaces: tuple[AffineMaps, ...], frames: tuple[Frame, ...]) -> None:
+        self._namespace, self._spaces, self._frames = namespace, spaces, frames
+        self._activations: list[Array] = [None] * len(spaces)
+        self._covectors: list[Array] = [None] * len(spaces)
+        self._weight: Array = None
+        self._known: Span | None = None
+
+    def add_layer(self, index: int, rows: Array, weights: Array | None, gram: Array) -> None:
+        """One chunk of a layer: activations `rows` (N, n) with `weights` (N,), and a sum of covectors (m, m)."""
+        _grow(self._activations, index, self._namespace.homogeneous_gram(rows, weights))
+        _grow(self._covectors, index, gram)
+
+    def end_chunk(self, weight: Array, known: Span | None) -> None:
+        """The chunk's weight, and null directions of the output metric that are known."""
+        self._weight = weight if self._weight is None else self._weight + weight
+        self._known = known
+
+    def moments(self) -> KfacMoments:
+        """What has been summed; nothing may be added afterwards."""
+        parts = zip(self._spaces, self._frames, self._activations, self._covectors, strict=True)
+        return KfacMoments(tuple(LayerMoments(*part) for part in parts), self._weight, self._known, self._namespace)
+
+
+def _grow(totals: list[Array], index: int, part: Array) -> None:
+    if totals[index] is None:
+        totals[index] = part
+    else:
+        totals[index] += part

@@ -10,7 +10,7 @@ from geomkfac.errors import KindError, SpaceMismatchError
 from geomkfac.maps import SmoothMap
 from geomkfac.metrics.covectors import CovectorTensor
 from geomkfac.networks.layers import Layer, Trace, backward, forward
-from geomkfac.networks.moments import KfacMoments, LayerMoments, activation_moment
+from geomkfac.networks.moments import KfacMoments, RunningMoments
 from geomkfac.spaces import Chunk, Hull, ProductVectorSpace, Sample, Vector
 from geomkfac.spaces.frame import Frame, derived_frame
 from geomkfac.spaces.sample import chunk_weights
@@ -97,29 +97,30 @@ def kfac_moments(
 ) -> KfacMoments:
     """The sums of every chunk, merged."""
     frames = tuple(layer.frame for layer in layers)
-    total: KfacMoments | None = None
+    running = RunningMoments(layers[0].omega._ns, tuple(layer.space for layer in layers), frames)
     for chunk, trace in steps:
-        part = _chunk_moments(layers, frames, chunk, trace, tensor_of(trace, chunk))
-        total = part if total is None else total + part
+        _add_chunk(running, layers, frames, chunk, trace, tensor_of(trace, chunk))
         if progress is not None:
             progress(chunk.count)
-    return total  # type: ignore[return-value]
+    return running.moments()
 
 
-def _chunk_moments(
-    layers: Layers, frames: tuple[Frame, ...], chunk: Chunk, trace: Trace, tensor: CovectorTensor
-) -> KfacMoments:
+def _add_chunk(
+    running: RunningMoments,
+    layers: Layers,
+    frames: tuple[Frame, ...],
+    chunk: Chunk,
+    trace: Trace,
+    tensor: CovectorTensor,
+) -> None:
     ns = trace.outputs._ns
     covectors, weights = _folded(ns, tensor, chunk)
-    sums: list[LayerMoments] = [None] * len(layers)  # type: ignore[list-item]
     for index, pulled in backward(layers, trace, covectors):
         layer, frame = layers[index], frames[index]
         rows = pulled._in(frame.parts[1].linear.dual)
         gram = ns.gram(ns.reshape(rows, (-1, rows.shape[-1])), weights)
-        inputs = layer.inputs(ns, trace.activations[index], frame)
-        sums[index] = LayerMoments(layer.space, frame, activation_moment(ns, inputs, chunk.weights), gram)
-    weight = ns.sum(chunk_weights(chunk, ns))
-    return KfacMoments(tuple(sums), weight, tensor._known, ns)
+        running.add_layer(index, layer.inputs(ns, trace.activations[index], frame), chunk.weights, gram)
+    running.end_chunk(ns.sum(chunk_weights(chunk, ns)), tensor._known)
 
 
 def _folded(ns: Namespace, tensor: CovectorTensor, chunk: Chunk) -> tuple[Vector, Array | None]:

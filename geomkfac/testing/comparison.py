@@ -7,7 +7,9 @@ from typing import Any, final
 from geomkfac.arrays import Array, Namespace
 from geomkfac.errors import GeomkfacError
 from geomkfac.spaces import BaseFrame, Element, Parameterization, Space
+from geomkfac.spaces.change import BaseChange
 from geomkfac.spaces.gauge import random_change
+from geomkfac.spaces.space import BaseSpace
 from geomkfac.testing.strategies import base_spaces_of
 
 __all__ = ["Bench", "LawViolatedError"]
@@ -32,9 +34,10 @@ class Bench:
 
     Notes
     -----
-    The tolerance in floating point is ``STEPS * epsilon * dim * condition ** (slots + 1) * scale``:
-    each conversion of one slot multiplies an error by at most the condition number of the
-    homogeneous change of basis, and `scale` is the largest coordinate norm that took part.
+    The tolerance in floating point is ``STEPS * epsilon * (dim + 1) * condition ** slots * scale``: a
+    conversion multiplies an error, for each slot, by at most the condition numbers of the homogeneous
+    changes from the reference to both frames, and `scale` is the sum of the coordinate norms that took
+    part.  The frames are drawn well conditioned, so that float32 is still tested.
     """
 
     def __init__(self, spaces: list[Space], rng: Any, ns: Namespace | None = None) -> None:
@@ -42,27 +45,21 @@ class Bench:
         self.ns = spaces[0].kind.default_namespace if ns is None else ns
         bases = list(dict.fromkeys(base for space in spaces for base in base_spaces_of(space)))
         drawn = [
-            [BaseFrame(base, name, base._reference_frame(), random_change(base, rng)) for base in bases]
+            [BaseFrame(base, name, base._reference_frame(), _well_conditioned(base, rng)) for base in bases]
             for name in ("first", "second")
         ]
         self.first, self.second = (Parameterization(frames) for frames in drawn)
         self.condition = 1.0
         if self.ns.epsilon:
-            both = [frame for frames in drawn for frame in frames]
-            self.condition = max(self._condition(frame) for frame in both) ** 2
-
-    def _condition(self, frame: BaseFrame) -> float:
-        ns = frame.space.kind.default_namespace.ordered("a condition number")
-        change = frame._step.homogeneous()
-        if change.matrix is None or change.inverse is None:
-            return 1.0
-        return ns.norm(change.matrix) * ns.norm(change.inverse)
+            first, second = (max(_condition(frame) for frame in frames) for frames in drawn)
+            self.condition = first * second
+        self._turn = False
 
     def draw(self, space: Space, batch: tuple[int, ...] = ()) -> Any:
-        """A random element, stored in the first or the second frame."""
-        kappa = self.first if self.rng.integers(2) else self.second
-        ns = self.ns
-        return space._make(kappa[space], self._random(space.slots, batch), ns)
+        """A random element, stored in the first and the second frame by turns, so that frames meet."""
+        self._turn = not self._turn
+        kappa = self.first if self._turn else self.second
+        return space._make(kappa[space], self._random(space.slots, batch), self.ns)
 
     def _random(self, slots: Any, batch: tuple[int, ...]) -> Any:
         if any(isinstance(part, tuple) for part in slots):
@@ -100,13 +97,11 @@ class Bench:
 
     def size(self, element: Element) -> float:
         """The larger of the Euclidean norms of the coordinates in both frames."""
-        return max(
-            self._norm(element.space, element.coordinates(kappa)) for kappa in (self.first, self.second)
-        )
+        return max(self._norm(element.space, element.coordinates(kappa)) for kappa in (self.first, self.second))
 
     def tolerance(self, space: Space) -> float:
         """Relative to the scale; see the notes of the class."""
-        return STEPS * self.ns.epsilon * (space.dim + 1) * self.condition ** (_depth(space.slots) + 1)
+        return STEPS * self.ns.epsilon * (space.dim + 1) * self.condition ** _depth(space.slots)
 
     def _norm(self, space: Space, x: Any, y: Any = None) -> float:
         ns = self.ns.ordered("a norm")
@@ -118,3 +113,24 @@ def _depth(slots: Any) -> int:
     if any(isinstance(part, tuple) for part in slots):
         return max(_depth(part) for part in slots)
     return len(slots)
+
+
+def _well_conditioned(base: BaseSpace, rng: Any) -> BaseChange:
+    """A random change; in floating point an orthogonal matrix with columns scaled by 1 to 2, and a short shift."""
+    ns, dim = base.kind.default_namespace, base.dim
+    if not ns.epsilon or dim == 0:
+        return random_change(base, rng)
+    ordered = ns.ordered("a random orthogonal matrix")
+    orthogonal, _ = ordered.qr(ns.random(rng, (dim, dim)))
+    stretch = 1.0 + ordered.uniform(rng, (dim,))
+    shift = ordered.uniform(rng, (dim,)) - 0.5 if base.is_affine else None
+    return BaseChange(base.kind, dim, orthogonal * stretch, (orthogonal / stretch).mT, shift)
+
+
+def _condition(frame: BaseFrame) -> float:
+    """The condition number of the homogeneous change from the parent."""
+    matrix = frame._step.homogeneous().matrix
+    if matrix is None or not matrix.shape[0]:
+        return 1.0
+    values = frame.space.kind.default_namespace.ordered("a condition number").singular_values(matrix)
+    return float(values[0]) / float(values[-1])

@@ -182,9 +182,7 @@ def check_smooth_map(
         moved, jacobian = function.linearize(point.expressed_in(kappa))
         scale = (point, *growth)
         bench.same("the value does not feel the point's frame", moved, value, *scale)
-        bench.same(
-            "J v does not feel the frames", jacobian.pushforward(v.expressed_in(kappa)), pushed, *scale
-        )
+        bench.same("J v does not feel the frames", jacobian.pushforward(v.expressed_in(kappa)), pushed, *scale)
         back = jacobian.pullback(phi.expressed_in(kappa))
         bench.same("J^T phi does not feel the frames", back, pulled, phi, *growth)
     if pointwise:

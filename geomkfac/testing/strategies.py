@@ -55,25 +55,17 @@ def _composite(build: Callable[[Callable[[Any], Any]], Any]) -> Any:
     return hypothesis_strategies().composite(build)()
 
 
-def vector_spaces(
-    kind: Kind = floating, *, max_dim: int = MAX_DIM, name: str = "V"
-) -> SearchStrategy[VectorSpace]:
+def vector_spaces(kind: Kind = floating, *, max_dim: int = MAX_DIM, name: str = "V") -> SearchStrategy[VectorSpace]:
     """Base vector spaces of dimension 1 to `max_dim`; every draw is a new space."""
     st = hypothesis_strategies()
-    strategy: SearchStrategy[VectorSpace] = st.builds(
-        lambda dim: VectorSpace(name, dim, kind), st.integers(1, max_dim)
-    )
+    strategy: SearchStrategy[VectorSpace] = st.builds(lambda dim: VectorSpace(name, dim, kind), st.integers(1, max_dim))
     return strategy
 
 
-def affine_spaces(
-    kind: Kind = floating, *, max_dim: int = MAX_DIM, name: str = "A"
-) -> SearchStrategy[AffineSpace]:
+def affine_spaces(kind: Kind = floating, *, max_dim: int = MAX_DIM, name: str = "A") -> SearchStrategy[AffineSpace]:
     """Affine base spaces of dimension 1 to `max_dim`; every draw is a new space."""
     st = hypothesis_strategies()
-    strategy: SearchStrategy[AffineSpace] = st.builds(
-        lambda dim: AffineSpace(name, dim, kind), st.integers(1, max_dim)
-    )
+    strategy: SearchStrategy[AffineSpace] = st.builds(lambda dim: AffineSpace(name, dim, kind), st.integers(1, max_dim))
     return strategy
 
 
@@ -101,9 +93,7 @@ def spaces(kind: Kind = floating, *, max_dim: int = MAX_DIM) -> SearchStrategy[S
         affine_spaces(kind, max_dim=max_dim),
         affine_spaces(kind, max_dim=max_dim, name="Z"),
     ]
-    strategy: SearchStrategy[Space] = st.builds(
-        lambda chosen, *bases: chosen(*bases), st.sampled_from(make), *parts
-    )
+    strategy: SearchStrategy[Space] = st.builds(lambda chosen, *bases: chosen(*bases), st.sampled_from(make), *parts)
     return strategy
 
 
@@ -185,9 +175,7 @@ def affine_maps(domain: Space, codomain: Space, parameterization: Parameterizati
     return elements(AffineMaps(domain, codomain), parameterization)
 
 
-def samples(
-    space: Space, frame: Frame, *, max_count: int = 4, weighted: bool = False
-) -> SearchStrategy[Sample]:
+def samples(space: Space, frame: Frame, *, max_count: int = 4, weighted: bool = False) -> SearchStrategy[Sample]:
     """Samples of 1 to `max_count` points with small integer coordinates; weights are 1, 2 or 3."""
 
     def build(draw: Callable[[Any], Any]) -> Sample:

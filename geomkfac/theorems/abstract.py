@@ -7,12 +7,12 @@ from typing import final
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.maps import GenericMap
-from geomkfac.metrics import Bernoulli, GenericFamily, OutputModel
+from geomkfac.metrics import Bernoulli, CovectorMetric, GenericFamily, Metric, OutputModel
 from geomkfac.networks import MLP
-from geomkfac.spaces import AffineSpace, BaseFrame, Parameterization, Point, Sample
+from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Parameterization, Point, Sample
 from geomkfac.theorems.world import World
 
-__all__ = ["Instance", "abstract_network", "random_mlp"]
+__all__ = ["Instance", "abstract_network", "constant_metric", "random_mlp"]
 
 
 @final
@@ -65,6 +65,8 @@ def abstract_network(world: World, *, coordinatewise: bool = True) -> Instance:
     net, iota = random_mlp(world, coordinatewise=coordinatewise)
     widths, count = world.sizes.widths, world.sizes.data
     parts = [world.array(m, n + 1) for m, n in zip(widths[1:], widths[:-1], strict=True)]
+    # In floating point a small step: undamped natural gradient is long where the metric is nearly degenerate.
+    rate = world.number() if world.is_exact else world.ns.scalar(0.01)
     weights: Point = net.weight_space.from_coordinates(parts, iota)
     kappa = iota.random(world.rng, name="kappa")
     targets = None
@@ -76,4 +78,20 @@ def abstract_network(world: World, *, coordinatewise: bool = True) -> Instance:
         targets = Bernoulli().predictions(world.ns, world.array(count, widths[-1]))
     data = iota.sample(world.array(count, widths[0]), targets, weights=world.positive(count))
     fresh: Point = net.inputs.from_coordinates(world.array(count, widths[0]), iota)
-    return Instance(net, iota, kappa, weights, data, fresh, loss, world.number())
+    return Instance(net, iota, kappa, weights, data, fresh, loss, rate)
+
+
+def constant_metric(world: World, frame: Frame) -> Metric:
+    """A random nondegenerate metric, the same at every point: sum of as many squares as there are dimensions."""
+    m, ns = frame.space.dim, world.ns
+    weights, rows = world.positive(m), world.array(m, m)
+
+    def family(points: Array) -> tuple[Array, Array]:
+        batch = tuple(points.shape)[:-1]
+        ones = (1,) * len(batch)
+        return (
+            ns.broadcast_to(ns.reshape(weights, (m, *ones)), (m, *batch)),
+            ns.broadcast_to(ns.reshape(rows, (m, *ones, m)), (m, *batch, m)),
+        )
+
+    return CovectorMetric(frame, family)

@@ -5,10 +5,11 @@ by the *noise floor*, epsilon times the condition number of the whole computatio
 computation in another basis rounds as if its inputs were perturbed by epsilon times a sum's length,
 times the condition number of the basis for every conversion there and back.  So the tolerance is
 
-    noise floor x condition^power x length,
+    noise floor x condition^power x sqrt(length),
 
-with condition 10, power 2 for a form that is converted (4 where a form is made from converted ones and
-inverted), and the length of the longest sum.
+with condition 10, power 2 for a form that is converted (4 where the form on all weights is made and
+solved with), and the number of terms of the longest sum, whose roundings add like a random walk.
+Source: Higham & Mary, "A new approach to probabilistic rounding error analysis" (2019), for the root.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, final
 from geomkfac.arrays import floating, generator
 from geomkfac.theorems.comparing import relative_difference, relative_gap, sides
 from geomkfac.theorems.statement import Check, Comparison, Evidence, Identity, Sizes
-from geomkfac.theorems.trials import Key, require_claims, require_consulted
+from geomkfac.theorems.trials import Key, require_claims, require_consulted, with_redraws
 from geomkfac.theorems.world import CONDITION, World
 
 __all__ = ["FAR", "counterexample", "numeric"]
@@ -44,14 +45,14 @@ class Gap:
 
 def numeric(check: Check, key: Key, trials: int) -> Evidence:
     """Evidence that an N check holds: every gap is within the tolerance."""
-    gaps = [gap for number in range(trials) for gap in _gaps(check, (*key, number))]
+    gaps = [gap for number in range(trials) for gap in _drawn(check, (*key, number))]
     worst = max(gaps, key=lambda gap: gap.error / gap.tolerance)
     holds = worst.error <= worst.tolerance
     details = _details(check, key, trials, worst)
     text = (
         f"{'holds' if holds else 'FAILS'}; worst relative error {worst.error:.1e} ({worst.name}), tolerance "
         f"{worst.tolerance:.1e} = noise floor {worst.noise:.1e} x condition {CONDITION:.0f}^{check.condition_power} "
-        f"x length {_length(check.sizes[-1])}; {trials} {'instance' if trials == 1 else 'instances'}"
+        f"x sqrt({_length(check.sizes[-1])}); {trials} {'instance' if trials == 1 else 'instances'}"
     )
     if not holds:
         text += "; rounding does not explain it, and it is no proof: see the exact check"
@@ -62,7 +63,7 @@ def counterexample(check: Check, key: Key, trials: int) -> Evidence:
     """Evidence that a C check fails in floating point, by far more than rounding explains."""
     least: Gap | None = None
     for number in range(trials):
-        gaps = _gaps(check, (*key, number))
+        gaps = _drawn(check, (*key, number))
         broken = [gap for gap in gaps if gap.premise and gap.error > gap.tolerance]
         if broken:
             text = f"the premise {broken[0].name!r} fails by {broken[0].error:.1e}: the counterexample shows nothing"
@@ -82,8 +83,18 @@ def counterexample(check: Check, key: Key, trials: int) -> Evidence:
     return Evidence("C", check.name, holds, text, _details(check, key, trials, gap))
 
 
+def _drawn(check: Check, key: Key) -> list[Gap]:
+    """The gaps of one instance; drawn again where its metric degenerates to rounding, against the hypothesis."""
+    return with_redraws(lambda _, redraws: _gaps(check, (*key, redraws)), key)
+
+
 def _gaps(check: Check, key: Key) -> list[Gap]:
-    """Every comparison of one instance, with the noise floor of each of its sides."""
+    """Every comparison of one instance; an instance that is degenerate to rounding is drawn again."""
+    return with_redraws(lambda _, redraws: _gaps_of(check, (*key, redraws)), key)
+
+
+def _gaps_of(check: Check, key: Key) -> list[Gap]:
+    """Every comparison, with the noise floor of each of its sides."""
     sizes = check.sizes[-1]
     base = _walk(check.identity, sizes, key, check.drops, None)
     ns = floating.default_namespace
@@ -92,7 +103,7 @@ def _gaps(check: Check, key: Key) -> list[Gap]:
         moved = _walk(check.identity, sizes, key, check.drops, number)
         pairs = zip(base, moved, strict=True)
         noises = [max(noise, _moved(one, two)) for noise, (one, two) in zip(noises, pairs, strict=True)]
-    factor = CONDITION**check.condition_power * _length(sizes)
+    factor = CONDITION**check.condition_power * _length(sizes) ** 0.5
     return [
         Gap(one.name, one.premise, relative_gap(ns, one), noise, noise * factor)
         for one, noise in zip(base, noises, strict=True)
@@ -121,7 +132,7 @@ def _walk(
 
 def _length(sizes: Sizes) -> int:
     """The number of terms of the longest sum, over data and covectors or over parameters."""
-    return max(sizes.data * sizes.covectors, max(sizes.widths) + 1) * sizes.steps
+    return max(sizes.data * sizes.covectors, max(sizes.widths) + 1)
 
 
 def _details(check: Check, key: Key, trials: int, gap: Gap) -> dict[str, Any]:

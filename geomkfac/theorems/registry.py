@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from geomkfac.names import look_up
-from geomkfac.theorems import lg_2_1
+from geomkfac.theorems import lg_2_1, lg_3_1, lg_3_2
 from geomkfac.theorems.statement import Statement
 
 __all__ = ["STATEMENTS", "find"]
 
-STATEMENTS: dict[str, Statement] = {statement.id: statement for statement in (*lg_2_1.STATEMENTS,)}
+_CHAPTERS = (lg_2_1, lg_3_1, lg_3_2)
+
+STATEMENTS: dict[str, Statement] = {
+    statement.id: statement for chapter in _CHAPTERS for statement in chapter.STATEMENTS
+}
 """Statements by their id in the ledger."""
 
 

@@ -8,19 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import TypeVar, final
 
 from geomkfac.arrays import GF, DegreeField, floating, generator, random_prime, rational
 from geomkfac.arrays.namespace import Kind, RandomSource
-from geomkfac.errors import DegenerateMetricError, DivisionByZeroError, SingularMatrixError, VacuousCheckError
+from geomkfac.errors import (
+    DegenerateMetricError,
+    DivisionByZeroError,
+    NotPositiveError,
+    SingularMatrixError,
+    VacuousCheckError,
+)
 from geomkfac.theorems.comparing import agree
 from geomkfac.theorems.statement import Comparison, Identity, Over, Sizes
 from geomkfac.theorems.world import World
 
 __all__ = ["REDRAWS", "Key", "Trial", "draw_kind", "exact_trial", "require_claims", "require_consulted", "with_redraws"]
 
+Result = TypeVar("Result")
+
 REDRAWS = 8
 """How often a singular draw is drawn again.  Over GF(p) even one is an accident of probability 1e-7."""
+
+T = TypeVar("T")
 
 Key = tuple[int | str, ...]
 """What a trial's random numbers depend on."""
@@ -89,13 +99,13 @@ def exact_trial(
     return with_redraws(walk, key)
 
 
-def with_redraws(walk: Callable[[RandomSource, int], Trial], key: Key) -> Trial:
+def with_redraws(walk: Callable[[RandomSource, int], Result], key: Key) -> Result:
     """`walk` with a generator made from `key`, again where a draw was singular."""
     last: Exception | None = None
     for redraws in range(REDRAWS):
         try:
             return walk(generator(*key, redraws), redraws)
-        except (SingularMatrixError, DivisionByZeroError, DegenerateMetricError) as error:
+        except (SingularMatrixError, DivisionByZeroError, DegenerateMetricError, NotPositiveError) as error:
             last = error
     raise VacuousCheckError(
         f"the check of {key[1:]} met something singular in {REDRAWS} draws out of {REDRAWS}: it is singular always.\n"

@@ -1,0 +1,169 @@
+"""LG 3.1: how parameters and activation functions look in another basis, (3.3) and (3.4)."""
+
+from __future__ import annotations
+
+from geomkfac.maps import AffineMaps, CoordinatewiseMap, GenericMap, SmoothMap
+from geomkfac.maps.activation import tanh
+from geomkfac.spaces import AffineSpace, Frame, Parameterization
+from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
+from geomkfac.theorems.world import World
+
+__all__ = ["STATEMENTS"]
+
+
+def parameters_in_another_basis(world: World) -> Comparisons:
+    """One affine map in two bases: ``W = Phi W' Omega`` and ``b = Phi W' gamma + Phi b' + tau``."""
+    n, m = world.sizes.widths
+    A, Z = AffineSpace("A", n, world.kind), AffineSpace("Z", m, world.kind)
+    iota = Parameterization([A.frame("iota"), Z.frame("iota")], name="iota")
+    kappa = iota.random(world.rng, name="kappa")
+    omega = AffineMaps(A, Z).from_coordinates(world.array(m, n + 1), iota)
+    in_iota, in_kappa = omega.coordinates(iota), omega.coordinates(kappa)
+    W, b = in_iota[:, :-1], in_iota[:, -1]
+    W_dagger, b_dagger = in_kappa[:, :-1], in_kappa[:, -1]
+
+    Omega, gamma = kappa[A].change_from(iota[A])  # from iota to kappa
+    Phi, tau = iota[Z].change_from(kappa[Z])  # from kappa to iota
+    if world.planted("Phi read from iota to kappa"):
+        Phi, tau = kappa[Z].change_from(iota[Z])
+    if world.planted("gamma forgotten"):
+        gamma = world.ns.zeros((n,))
+    yield same("W", W, Phi @ W_dagger @ Omega)
+    yield same("b", b, Phi @ (W_dagger @ gamma) + Phi @ b_dagger + tau)
+
+
+def the_same_map_of_points(world: World) -> Comparisons:
+    """In arrays alone: parameters made by (3.3) map the same points to the same points."""
+    n, m = world.sizes.widths
+    W_dagger, b_dagger = world.array(m, n), world.array(m)
+    Omega, gamma, Phi, tau = world.invertible(n), world.array(n), world.invertible(m), world.array(m)
+    translated = gamma * 0 if world.planted("activations not translated") else gamma
+
+    W = Phi @ W_dagger @ Omega
+    b = Phi @ (W_dagger @ translated) + Phi @ b_dagger + tau
+    if world.planted("tau on the wrong side of Phi"):
+        b = Phi @ (W_dagger @ gamma + b_dagger + tau)
+
+    a = world.array(n)
+    a_dagger = Omega @ a + gamma
+    yield same("z = Phi z' + tau", W @ a + b, Phi @ (W_dagger @ a_dagger + b_dagger) + tau)
+
+
+def activation_in_another_basis(world: World) -> Comparisons:
+    """One smooth map rho in two bases: ``phi'(z') = Omega phi(Phi z' + tau) + gamma``, and its derivative."""
+    (n,) = world.sizes.widths
+    Z, A = AffineSpace("Z", n, world.kind), AffineSpace("A", n, world.kind)
+    iota = Parameterization([Z.frame("iota"), A.frame("iota")], name="iota")
+    kappa = iota.random(world.rng, name="kappa")
+    rho: SmoothMap = (
+        GenericMap(iota[Z], iota[A], world.rng) if world.is_exact else CoordinatewiseMap(iota[Z], iota[A], "tanh")
+    )
+    Phi, tau = iota[Z].change_from(kappa[Z])  # from kappa to iota
+    Omega, gamma = kappa[A].change_from(iota[A])  # from iota to kappa
+    if world.planted("Omega from kappa to iota"):
+        Omega, gamma = iota[A].change_from(kappa[A])
+    if world.planted("pre-activations not translated"):
+        tau = tau * 0
+
+    z_dagger, v_dagger = world.array(world.sizes.data, n), world.array(world.sizes.data, n)
+    point, vector = Z.from_coordinates(z_dagger, kappa), Z.direction.from_coordinates(v_dagger, kappa)
+    phi_dagger, pushed_dagger = _in(rho, point, vector, kappa)
+
+    point = Z.from_coordinates(z_dagger @ Phi.mT + tau, iota)
+    vector = Z.direction.from_coordinates(v_dagger @ Phi.mT, iota)
+    phi, pushed = _in(rho, point, vector, iota)
+    yield same("values", phi_dagger, phi @ Omega.mT + gamma)
+    yield same("derivatives", pushed_dagger, pushed @ Omega.mT)
+
+
+def _in(rho: SmoothMap, point: object, vector: object, frames: Parameterization) -> tuple[object, ...]:
+    """Value of rho and image of a vector under its derivative, in coordinates."""
+    value, derivative = rho.linearize(point)  # type: ignore[arg-type]
+    return value.coordinates(frames), derivative.pushforward(vector).coordinates(frames)  # type: ignore[arg-type]
+
+
+def tanh_is_logistic_in_another_basis(world: World) -> Comparisons:
+    """From logistic to tanh: pre-activations by x -> x/2, activations by x -> 2x - 1 (erratum E2)."""
+    (n,) = world.sizes.widths
+    ns = world.ns
+    Z, A = AffineSpace("Z", n, world.kind), AffineSpace("A", n, world.kind)
+    iota_Z, iota_A = Z.frame("iota"), A.frame("iota")
+    half, twice, ones = ns.eye(n) / 2, ns.eye(n) * 2, ns.ones((n,))
+    kappa_Z: Frame = iota_Z.change(half)
+    kappa_A: Frame = iota_A.change(twice, -ones)
+    if world.planted("the two nouns interchanged, as printed"):
+        kappa_Z, kappa_A = iota_Z.change(twice, -ones), iota_A.change(half)
+    logistic = CoordinatewiseMap(iota_Z, iota_A, "logistic")
+    x = world.array(world.sizes.data, n)
+    in_kappa = logistic(Z.from_coordinates(x, kappa_Z)).coordinates(kappa_A)
+    yield same("the logistic map, read in the second bases", in_kappa, tanh.value(ns, x))
+
+
+def tanh_from_the_exponential(world: World) -> Comparisons:
+    """``tanh(x) = 2 logistic(2 x) - 1`` as an identity of rational functions of u = e^x."""
+    u = world.array(world.sizes.data)
+    logistic_of_2x = u * u / (u * u + 1)
+    if world.planted("logistic(x) for logistic(2x)"):
+        logistic_of_2x = u / (u + 1)
+    shift = 0 if world.planted("not re-centred") else 1
+    yield same("tanh(x) = 2 logistic(2x) - 1", (u - 1 / u) / (u + 1 / u), logistic_of_2x * 2 - shift)
+
+
+PAIRS = (Sizes((1, 1)), Sizes((2, 2)), Sizes((4, 3)))
+POINTS = (Sizes((1,)), Sizes((2,)), Sizes((3,), 4))
+E2 = "the two nouns interchanged, as printed"
+
+STATEMENTS = (
+    Statement(
+        id="LG-3.3",
+        source="LG (3.3), A.3",
+        title="how the parameters of a layer look in another basis",
+        text=(
+            "With (Omega gamma) the change from the first to the second basis of the activations, and (Phi tau) "
+            "that from the second to the first of the pre-activations, one affine map has the parameters (W b) in "
+            "the first bases and (W' b') in the second."
+        ),
+        latex=(
+            r"\mathbf W=\Phi\mathbf W^\dagger\Omega,\qquad"
+            r"\mathbf b=\Phi\mathbf W^\dagger\gamma+\Phi\mathbf b^\dagger+\tau"
+        ),
+        hypotheses=("Omega and Phi are invertible.",),
+        checks=(
+            Check("X", "coordinates of an affine map in two bases", parameters_in_another_basis, PAIRS, "GF(p)"),
+            Check("X", "parameters made by (3.3) map the same points", the_same_map_of_points, PAIRS, "GF(p)"),
+            Check("N", "coordinates of an affine map in two bases", parameters_in_another_basis, PAIRS, "floating"),
+            Check("N", "parameters made by (3.3) map the same points", the_same_map_of_points, PAIRS, "floating"),
+        ),
+        mutants=(
+            Mutant("Phi read from iota to kappa", parameters_in_another_basis, PAIRS[-1]),
+            Mutant("gamma forgotten", parameters_in_another_basis, PAIRS[-1]),
+            Mutant("activations not translated", the_same_map_of_points, PAIRS[-1]),
+            Mutant("tau on the wrong side of Phi", the_same_map_of_points, PAIRS[-1]),
+        ),
+    ),
+    Statement(
+        id="LG-3.4",
+        source="LG (3.4), A.3, 3.1; erratum E2",
+        title="how an activation function looks in another basis",
+        text=(
+            "An activation function that is phi in the first bases is Omega phi(Phi z + tau) + gamma in the second. "
+            "So the logistic function becomes tanh: pre-activations by x -> x/2, activations by x -> 2x - 1, that "
+            "is Phi = 2, tau = 0, Omega = 2, gamma = -1.  (The paper has these two interchanged: erratum E2.)"
+        ),
+        latex=r"\phi^\dagger(\mathbf z^\dagger)=\Omega\,\phi(\Phi\mathbf z^\dagger+\tau)+\gamma",
+        hypotheses=("Omega and Phi are invertible.", "phi is differentiable at the points in question."),
+        checks=(
+            Check("X", "any smooth map in two bases", activation_in_another_basis, POINTS, "GF(p)"),
+            Check("X", "tanh from logistic, in u = exp(x)", tanh_from_the_exponential, POINTS, "GF(p)"),
+            Check("N", "a smooth map in two bases", activation_in_another_basis, POINTS, "floating"),
+            Check("N", "logistic read in other bases is tanh", tanh_is_logistic_in_another_basis, POINTS, "floating"),
+            Check("C", "erratum E2, as printed", tanh_is_logistic_in_another_basis, POINTS, "floating", drops=E2),
+        ),
+        mutants=(
+            Mutant("Omega from kappa to iota", activation_in_another_basis, POINTS[-1]),
+            Mutant("pre-activations not translated", activation_in_another_basis, POINTS[-1]),
+            Mutant("logistic(x) for logistic(2x)", tanh_from_the_exponential, POINTS[-1]),
+            Mutant("not re-centred", tanh_from_the_exponential, POINTS[-1]),
+        ),
+    ),
+)

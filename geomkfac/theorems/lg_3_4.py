@@ -1,0 +1,205 @@
+"""LG 3.4: the independence metric ``g_ind = E[a (x) a] (x) E[g(z)]`` of one layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from geomkfac.arrays.namespace import Array
+from geomkfac.maps import AffineMaps
+from geomkfac.metrics import CovectorMetric, ExpectedMetric, IndependenceMetric, KroneckerTensor, Metric, PullbackMetric
+from geomkfac.metrics.independence import second_moment
+from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
+from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
+from geomkfac.theorems.world import World
+
+__all__ = ["LAYERS", "OneLayer", "one_layer"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class OneLayer:
+    """Affine spaces A and Z, the space W of affine maps between them, data, and a metric on Z.
+
+    Attributes
+    ----------
+    W : AffineMaps(A, Z)
+    iota, kappa : two parameterizations of A and Z
+    w : a point of W
+    points : a_1, ..., a_N
+    shares : array (N,), the weights of the data, of sum 1
+    metric : on Z, given by covectors at each datum
+    weights, covectors : arrays (K, N) and (K, N, m): these covectors, in kappa
+    """
+
+    W: AffineMaps
+    iota: Parameterization
+    kappa: Parameterization
+    w: Point
+    points: Point
+    shares: Array
+    metric: Metric
+    weights: Array
+    covectors: Array
+
+    def a_bar(self, world: World) -> Array:
+        """``[a; 1]`` of every datum in kappa, (N, n + 1)."""
+        a = self.points.coordinates(self.kappa)
+        return world.ns.concat([a, world.ns.ones((a.shape[0], 1))], axis=1)
+
+
+def one_layer(
+    world: World, *, points: Array | None = None, covectors: Array | None = None, weights: Array | None = None
+) -> OneLayer:
+    """A random layer with a metric that is free at every datum; any of the three arrays may be chosen, in kappa.
+
+    A metric on Z may be anything at finitely many points, so its covectors are drawn, one set per datum.
+    """
+    n, m = world.sizes.widths
+    ns, count, K = world.ns, world.sizes.data, world.sizes.covectors
+    A, Z = AffineSpace("A", n, world.kind), AffineSpace("Z", m, world.kind)
+    W = AffineMaps(A, Z)
+    iota = Parameterization([A.frame("iota"), Z.frame("iota")], name="iota")
+    kappa = iota.random(world.rng, name="kappa")
+    w = W.from_coordinates(world.array(m, n + 1), iota)
+    points = world.array(count, n) if points is None else points
+    covectors = world.array(K, count, m) if covectors is None else covectors
+    weights = world.positive(K, count) if weights is None else weights
+    given_weights, given_covectors = weights, covectors
+    metric = CovectorMetric(kappa[Z], lambda z: (given_weights, given_covectors))
+    positive = world.positive(count)
+    shares = positive / ns.sum(positive)
+    return OneLayer(
+        W, iota, kappa, w, A.from_coordinates(points, kappa), shares, metric, weights, covectors
+    )
+
+
+def independence_tensor(world: World, it: OneLayer) -> KroneckerTensor:
+    """``g_ind(w)`` from the package."""
+    return IndependenceMetric(it.points, it.metric, it.shares)._at(it.w)
+
+
+def matrix_of_the_independence_metric(world: World) -> Comparisons:
+    """In coordinates ``g_ind`` is ``E[a_bar a_bar^T] (x) E[G(z)]``, in one basis and in another."""
+    it, ns = one_layer(world), world.ns
+    g_ind = independence_tensor(world, it)
+    a_bar, w = it.a_bar(world), it.shares
+    if world.planted("homogeneous coordinate first"):
+        a_bar = ns.concat([a_bar[:, -1:], a_bar[:, :-1]], axis=1)
+    if world.planted("weights of the data left out"):
+        w = ns.ones((len(a_bar.shape) and a_bar.shape[0],)) / a_bar.shape[0]
+    A = (a_bar * w[:, None]).mT @ a_bar
+    G_of_z = [_gram(world, it, n) for n in range(world.sizes.data)]
+    G = sum((G_of_z[n] * w[n] for n in range(1, len(G_of_z))), G_of_z[0] * w[0])
+    expected = ns.kron(A, G)
+    if world.planted("expectation of the product"):
+        blocks = [ns.kron(a_bar[n, :, None] * a_bar[n, None, :], G_of_z[n]) * w[n] for n in range(len(G_of_z))]
+        expected = sum(blocks[1:], blocks[0])
+    if world.planted("factors swapped"):
+        expected = ns.kron(G, A)
+    yield same("matrix of g_ind", g_ind.coordinates(it.kappa).dense(), expected)
+
+
+def _gram(world: World, it: OneLayer, n: int) -> Array:
+    """``G(z_n) = sum_k c_k phi_k phi_k^T``."""
+    rows = it.covectors[:, n, :]
+    gram: Array = (rows * it.weights[:, n, None]).mT @ rows
+    return gram
+
+
+def values_of_the_independence_metric(world: World) -> Comparisons:
+    """``g_ind(u, v) = E_a E_z[g(z)(u(a), v(a))]``: a and z drawn independently, as (3.5) reads."""
+    it = one_layer(world)
+    m, n = it.W.slots
+    u, v = (it.W.direction.from_coordinates(world.array(m, n), it.iota) for _ in range(2))
+    w = it.shares
+    # phi_k(z_j) (u(a_i)) for every k, j, i
+    of_u, of_v = (_paired(world, it, vector) for vector in (u, v))
+    total = world.ns.sum(of_u * of_v * (it.weights * w)[..., None] * w)
+    if world.planted("a and z of one datum together"):
+        total = world.ns.sum(world.ns.diagonal(of_u * of_v) * it.weights * w)
+    yield same("g_ind(u, v)", independence_tensor(world, it)(u, v), total)
+
+
+def _paired(world: World, it: OneLayer, vector: Vector) -> Array:
+    """``phi_k(z_j)(v(a_i))``, shape (K, N, N)."""
+    images = it.a_bar(world) @ vector.coordinates(it.kappa).mT
+    return it.covectors @ images.mT
+
+
+def a_sum_of_squares(world: World) -> Comparisons:
+    """``g_ind(v, v) = sum w_i w_j c_k(z_j) (phi_k(z_j)(v(a_i)))^2``, and ``g_ind(u, v) = g_ind(v, u)``."""
+    it = one_layer(world)
+    m, n = it.W.slots
+    u, v = (it.W.direction.from_coordinates(world.array(m, n), it.iota) for _ in range(2))
+    g_ind, w = independence_tensor(world, it), it.shares
+    root = _paired(world, it, v)
+    if world.planted("a sign lost"):
+        root = root * _paired(world, it, u)
+    if world.planted("a covector per datum dropped"):
+        root = root[:-1, ...]
+        it_weights = it.weights[:-1, :]
+    else:
+        it_weights = it.weights
+    squares = root * root
+    yield same("g_ind(v, v)", g_ind(v, v), world.ns.sum(squares * (it_weights * w)[..., None] * w))
+    yield same("symmetry", g_ind(u, v), g_ind(v, u))
+
+
+def degenerate_activations(world: World) -> Comparisons:
+    """If an affine function l vanishes at every a_n, then l (x) mu is in the radical, for any mu."""
+    n, m = world.sizes.widths
+    ns, count = world.ns, world.sizes.data
+    # l(a) = slope . a + constant; the last coordinate of each datum is solved for.
+    slope, constant = world.array(n), world.number()
+    free = world.array(count, n - 1)
+    last = (-(free @ slope[:-1]) - constant) / slope[-1]
+    if world.planted("one datum off the hyperplane"):
+        last = last + world.array(count)
+    it = one_layer(world, points=ns.concat([free, last[:, None]], axis=1))
+    line = ns.concat([slope, ns.reshape(constant, (1,))], axis=0)
+    mu = world.array(m)
+    null = it.W.direction.from_coordinates(mu[:, None] * line[None, :], it.kappa)
+    yield from _in_both_radicals(world, it, null)
+
+
+def degenerate_outputs(world: World) -> Comparisons:
+    """If G(z_n) mu = 0 at every datum, then l (x) mu is in the radical, for any affine function l."""
+    n, m = world.sizes.widths
+    ns, count, K = world.ns, world.sizes.data, world.sizes.covectors
+    mu = world.array(m)
+    free = world.array(K, count, m - 1)
+    last = -ns.apply(mu[None, :-1], free, -1)[..., 0] / mu[-1]
+    if world.planted("one covector that sees mu"):
+        last = last + world.array(K, count)
+    it = one_layer(world, covectors=ns.concat([free, last[..., None]], axis=-1))
+    line = world.array(n + 1)
+    null = it.W.direction.from_coordinates(mu[:, None] * line[None, :], it.kappa)
+    yield from _in_both_radicals(world, it, null)
+
+
+def _in_both_radicals(world: World, it: OneLayer, null: Vector) -> Comparisons:
+    m, n = it.W.slots
+    zero = world.ns.zeros((m, n))
+    expected = ExpectedMetric(PullbackMetric(it.W.evaluation(it.points), it.metric), it.shares).at(it.w)
+    yield same("E[psi_a^* g] at l (x) mu", expected.flat(null).coordinates(it.kappa), zero)
+    yield same("g_ind at l (x) mu", independence_tensor(world, it).flat(null).coordinates(it.kappa), zero)
+
+
+def the_implication(world: World) -> Comparisons:
+    """E[psi_a^* g] nondegenerate implies g_ind nondegenerate; both by their ranks."""
+    it = one_layer(world)
+    expected = ExpectedMetric(PullbackMetric(it.W.evaluation(it.points), it.metric), it.shares).at(it.w)
+    g_ind = independence_tensor(world, it)
+    if world.planted("the activations' form without its homogeneous coordinate"):
+        constant = it.W.domain.from_coordinates(it.points.coordinates(it.kappa) * 0, it.kappa)
+        g_ind = KroneckerTensor(second_moment(constant, it.shares), g_ind.codomain_form)
+    if world.planted("E[g(z)] from one covector of one datum"):
+        one = it.metric.at(it.w(it.points))
+        lone = type(one)(it.weights[:1, 0], one.covectors[:1, 0])  # type: ignore[call-arg]
+        g_ind = KroneckerTensor(g_ind.domain_form, lone)
+    yield same("the hypothesis is met: E[psi_a^* g] is nondegenerate", expected.nullity, 0)
+    yield same("g_ind is nondegenerate", g_ind.nullity, 0)
+
+
+LAYERS = (Sizes((1, 1), 3, 1), Sizes((2, 2), 4, 2), Sizes((3, 2), 6, 2))
