@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
-from geomkfac.errors import DegenerateMetricError, NotInRangeError, SingularMatrixError
-from geomkfac.operators.square_matrix import SquareMatrix
+from geomkfac.errors import ConditioningError, DegenerateMetricError, NotInRangeError, NotPositiveError, SingularMatrixError
+from geomkfac.operators.square_matrix import SquareMatrix, exceeds_noise
 
 __all__ = [
     "NullSpace",
     "PseudoInverse",
+    "no_null_space",
     "norm_is_degenerate",
     "not_in_range",
     "null_space",
+    "positive_factor",
     "pseudo_inverse",
     "range_bound",
     "weighted_pseudo_inverse",
@@ -89,6 +91,32 @@ def null_space(ns: Namespace, form: Array, known: Array | None = None) -> NullSp
         found = ordered.concat([given, found], axis=1)
     directions = ordered.qr(found)[0] if found.shape[1] else found
     return NullSpace(found / lengths[:, None], lengths, directions)
+
+
+def no_null_space(ns: Namespace, n: int) -> NullSpace:
+    """The null space of a form (n, n) that provenance knows to be nondegenerate."""
+    columns = ns.zeros((n, 0))
+    return NullSpace(columns, None if ns.kind.is_exact else ns.ones((n,)), columns)
+
+
+def positive_factor(ns: OrderedNamespace, form: Array, what: str) -> Array:
+    """The lower Cholesky factor of a form (n, n) that provenance knows to be nondegenerate.
+
+    Raises
+    ------
+    ConditioningError : scaled to unit diagonal it cannot be told from a degenerate form.
+    """
+    try:
+        factor = ns.cholesky(form)
+    except NotPositiveError:
+        factor = None
+    if factor is not None and exceeds_noise(ns, form, factor):
+        return factor
+    raise ConditioningError(
+        f"a metric that is nondegenerate is too close to a degenerate one for {ns.name}.\n  metric  : {what}\n"
+        f"  required: eigenvalues above n * epsilon = {form.shape[0] * ns.epsilon:.1e}, scaled to unit diagonal\n"
+        "Damp it more, or compute in float64."
+    )
 
 
 def _unit_diagonal(ns: OrderedNamespace, form: Array) -> tuple[Array, Array]:

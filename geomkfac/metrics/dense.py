@@ -11,7 +11,9 @@ from geomkfac.metrics.degenerate import (
     NullSpace,
     PseudoInverse,
     not_in_range,
+    no_null_space,
     null_space,
+    positive_factor,
     pseudo_inverse,
     range_bound,
     weighted_pseudo_inverse,
@@ -28,10 +30,11 @@ __all__ = ["DenseTensor"]
 class DenseTensor(MetricTensor):
     """A metric tensor with components (*batch, dim, dim) in vec order of a frame.
 
-    Made by `from_coordinates`; everything that solves needs batch shape ().
+    Made by `from_coordinates`; everything that solves needs batch shape ().  Where provenance shows that
+    it is nondegenerate (`positive`: an inner product, or what was damped by one), no rank is decided.
     """
 
-    __slots__ = ("_frame", "_kept", "_known", "_matrix", "_ns", "provenance", "space")
+    __slots__ = ("_frame", "_kept", "_known", "_matrix", "_ns", "_positive", "provenance", "space")
 
     def __init__(
         self,
@@ -41,9 +44,11 @@ class DenseTensor(MetricTensor):
         ns: Namespace,
         provenance: str,
         known: Span | None = None,
+        *,
+        positive: bool = False,
     ) -> None:
         self.space, self._frame, self._matrix, self._ns = space, frame, matrix, ns
-        self.provenance, self._known = provenance, known
+        self.provenance, self._known, self._positive = provenance, known, positive
         self._kept: dict[str, Any] = {}
 
     @staticmethod
@@ -98,7 +103,9 @@ class DenseTensor(MetricTensor):
         return moved if isinstance(target, DenseFrame) else dual._flatten(ns, moved)
 
     def _restored(self, frame: Frame) -> DenseTensor:
-        return DenseTensor(self.space, frame, self._in(frame), self._ns, self.provenance, self._known)
+        return DenseTensor(
+            self.space, frame, self._in(frame), self._ns, self.provenance, self._known, positive=self._positive
+        )
 
     def operator(self, frame: Any) -> DenseMatrix:
         """The matrix in `frame` as an operator on components of shape `slots`."""
@@ -132,6 +139,8 @@ class DenseTensor(MetricTensor):
 
     def _null(self) -> NullSpace:
         def decide() -> NullSpace:
+            if self._positive:
+                return no_null_space(self._ns, self.space.dim)
             known = None
             if self._known is not None and not self.kind.is_exact:
                 known = self._ns.cast(self._known.columns(self._frame))
@@ -180,9 +189,13 @@ class DenseTensor(MetricTensor):
         if ns.kind.is_exact:
             return ns.matmul(rows, self._keep("inverse", lambda: ns.inverse(self._one())))
         ordered = ns.ordered("sharp")
-        factor = self._keep("cholesky", lambda: ordered.cholesky(self._one()))
+        factor = self._keep("cholesky", lambda: self._factorized(ordered))
         flat = ns.reshape(rows, (-1, self.space.dim))
         return ns.reshape(ordered.cholesky_solve(factor, flat.mT).mT, tuple(rows.shape))
+
+    def _factorized(self, ns: OrderedNamespace) -> Array:
+        # Elsewhere the same check was made when the rank was decided.
+        return positive_factor(ns, self._one(), repr(self)) if self._positive else ns.cholesky(self._one())
 
     def _particular(self, phi: Vector) -> Vector:
         rows = self._columns(phi, self._frame.dual)
@@ -253,7 +266,7 @@ class DenseTensor(MetricTensor):
 
     def _euclidean_like(self, euclidean: Euclidean) -> MetricTensor:
         frame = euclidean.parameterization[self.space]
-        return DenseTensor(self.space, frame, self._ns.eye(self.space.dim), self._ns, "Euclidean")
+        return DenseTensor(self.space, frame, self._ns.eye(self.space.dim), self._ns, "Euclidean", positive=True)
 
     def _equals(self, other: MetricTensor) -> bool:
         return bool(self._ns.equal(self._matrix, as_dense(other)._in(self._frame)))
@@ -285,7 +298,9 @@ def _check_positive(ns: Namespace, matrix: Array) -> None:
         ordered = ns.ordered("metric")
         size, n = ordered.norm(matrix), matrix.shape[0]
         if ordered.norm(matrix - matrix.mT) > n * ns.epsilon * size:
-            raise NotPositiveError("the matrix of a metric must be symmetric; pass (M + M.T) / 2 if the rest is rounding.")
+            raise NotPositiveError(
+                "the matrix of a metric must be symmetric; pass (M + M.T) / 2 if the rest is rounding."
+            )
         smallest = float(ordered.eigh((matrix + matrix.mT) / 2)[0][0]) if n else 0.0
         if smallest < -n * ns.epsilon * size:
             raise NotPositiveError(

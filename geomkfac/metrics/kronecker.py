@@ -63,15 +63,18 @@ class LayerTensor(MetricTensor):
     def _euclidean_like(self, euclidean: Euclidean) -> KroneckerTensor:
         parts = euclidean.parameterization[self.space].parts
         ns, hom = self._ns, self.space
-        domain = DenseTensor(hom.domain.dual, parts[0].dual, ns.eye(hom.domain.dim), ns, "Euclidean")
-        codomain = DenseTensor(hom.codomain, parts[1], ns.eye(hom.codomain.dim), ns, "Euclidean")
+        domain = DenseTensor(
+            hom.domain.dual, parts[0].dual, ns.eye(hom.domain.dim), ns, "Euclidean", positive=True
+        )
+        codomain = DenseTensor(hom.codomain, parts[1], ns.eye(hom.codomain.dim), ns, "Euclidean", positive=True)
         return KroneckerTensor(domain, codomain)
 
     def _as_kronecker(self, norm: Norm, purpose: str) -> KroneckerTensor:
         tensor = self._as_tensor(norm)
         if not isinstance(tensor, KroneckerTensor):
             raise SpaceMismatchError(
-                f"{purpose} of a Kronecker metric needs a second metric that is a tensor product too.\n  came: {tensor!r}"
+                f"{purpose} of a Kronecker metric needs a second metric that is a tensor product too.\n"
+                f"  came: {tensor!r}"
             )
         return tensor
 
@@ -196,10 +199,11 @@ class KroneckerTensor(LayerTensor):
             return DampedKroneckerTensor(self, other, gamma)
         domain, codomain = self._frame.parts
         left, right = operator.factors
-        ns = self._ns
+        h, k = self.domain_form, self.codomain_form
+        # Semidefinite plus a positive multiple of what is nondegenerate, as was just seen.
         return KroneckerTensor(
-            DenseTensor(self.domain_form.space, domain.dual, left, ns, f"{self.domain_form.provenance}, damped"),
-            DenseTensor(self.space.codomain, codomain, right, ns, f"{self.codomain_form.provenance}, damped"),
+            DenseTensor(h.space, domain.dual, left, self._ns, f"{h.provenance}, damped", positive=True),
+            DenseTensor(k.space, codomain, right, self._ns, f"{k.provenance}, damped", positive=True),
         )
 
     def _scaled(self, factor: Array) -> MetricTensor:
@@ -211,7 +215,10 @@ class KroneckerTensor(LayerTensor):
         other = self._as_kronecker(relative_to, "eigenvalues")
         domain, codomain = self._frame.parts
         ns = self._ns
-        pairs = [(self.domain_form, other.domain_form, domain.dual), (self.codomain_form, other.codomain_form, codomain)]
+        pairs = [
+            (self.domain_form, other.domain_form, domain.dual),
+            (self.codomain_form, other.codomain_form, codomain),
+        ]
         left, right = (relative_eigenvalues(ns, form._in(frame), weight._in(frame)) for form, weight, frame in pairs)
         products = ns.reshape(left[:, None] * right[None, :], (self.space.dim,))
         return ns.take(products, ns.to_numpy(products).argsort(), 0)

@@ -216,7 +216,9 @@ class MetricTensor(ABC):
         if not isinstance(other, MetricTensor):
             return NotImplemented
         if other.space is not self.space:
-            raise SpaceMismatchError(f"cannot compare metrics on different spaces.\n  left : {self!r}\n  right: {other!r}")
+            raise SpaceMismatchError(
+                f"cannot compare metrics on different spaces.\n  left : {self!r}\n  right: {other!r}"
+            )
         if not self.space.kind.is_exact:
             raise InexactEqualityError(
                 "== compares geometry, and floating-point metrics are known only up to rounding.\n"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace
-from geomkfac.errors import FrameError, KindError, ValuesError
+from geomkfac.errors import KindError, SpaceMismatchError, ValuesError
 from geomkfac.maps.affine import AffineMaps
 from geomkfac.metrics.dense import DenseTensor
 from geomkfac.metrics.direct_sum import DirectSumTensor
@@ -39,13 +39,25 @@ class LayerMoments:
     activations: Array
     covectors: Array
 
-    def merged(self, other: LayerMoments) -> LayerMoments:
-        """The sums of both."""
+    def forms(self, ns: Namespace, known: Span | None = None) -> tuple[DenseTensor, DenseTensor]:
+        """The sums as forms, on Hull(A)* and on TZ; `known` null directions of the second."""
+        domain, codomain = self.frame.parts
+        dual, direction = Hull(self.space.domain).dual, self.space.codomain.direction
+        h = DenseTensor(dual, domain.hull.dual, self.activations, ns, "E[a (x) a]")
+        return h, DenseTensor(direction, codomain.linear, self.covectors, ns, "E[g(z)]", known)
+
+    def merged(self, other: LayerMoments, ns: Namespace) -> LayerMoments:
+        """The sums of both, in the frame of the first."""
+        if other.space is not self.space:
+            raise SpaceMismatchError(
+                f"moments merge when they are of one network.\n  left : {self.space!r}\n  right: {other.space!r}"
+            )
+        activations, covectors = other.activations, other.covectors
         if other.frame is not self.frame:
-            raise FrameError("moments merge in one frame: run both parts from weights stored in the same frames.")
-        return LayerMoments(
-            self.space, self.frame, self.activations + other.activations, self.covectors + other.covectors
-        )
+            domain, codomain = self.frame.parts
+            h, k = other.forms(ns)
+            activations, covectors = h._in(domain.hull.dual), k._in(codomain.linear)
+        return LayerMoments(self.space, self.frame, self.activations + activations, self.covectors + covectors)
 
 
 @final
@@ -72,8 +84,9 @@ class KfacMoments:
         if len(other.layers) != len(self.layers) or other.namespace is not self.namespace:
             raise KindError("moments merge when they are of one network and one dtype.")
         pairs = zip(self.layers, other.layers, strict=True)
-        merged = tuple(mine.merged(theirs) for mine, theirs in pairs)
-        return KfacMoments(merged, self.weight + other.weight, self.known, self.namespace)
+        merged = tuple(mine.merged(theirs, self.namespace) for mine, theirs in pairs)
+        known = None if other.known is None else self.known
+        return KfacMoments(merged, self.weight + other.weight, known, self.namespace)
 
     def metric(self) -> DirectSumTensor:
         """The K-FAC metric: the means, as a direct sum of tensor products.  Source: LG D3.9.
@@ -103,13 +116,8 @@ class KfacMoments:
         ns, last = self.namespace, len(self.layers) - 1
         parts = []
         for index, (layer, (left, right)) in enumerate(zip(self.layers, means, strict=True)):
-            domain, codomain = layer.frame.parts
-            dual = Hull(layer.space.domain).dual
-            h = DenseTensor(dual, domain.hull.dual, left, ns, "E[a (x) a]")
-            direction = layer.space.codomain.direction
-            known = self.known if index == last else None
-            k = DenseTensor(direction, codomain.linear, right, ns, "E[g(z)]", known)
-            parts.append(KroneckerTensor(h, k))
+            mean = LayerMoments(layer.space, layer.frame, left, right)
+            parts.append(KroneckerTensor(*mean.forms(ns, self.known if index == last else None)))
         return DirectSumTensor(*parts)
 
 

@@ -18,7 +18,7 @@ from geomkfac.errors import NotPositiveError, ShapeError, SingularMatrixError
 from geomkfac.operators.exponents import integer_power, spectral_power
 from geomkfac.operators.kept import Kept
 
-__all__ = ["SquareMatrix", "frozen_copy"]
+__all__ = ["SquareMatrix", "exceeds_noise", "frozen_copy"]
 
 _INVERSE_ITERATIONS = 3
 """Each lets the direction of an eigenvalue that is noise outgrow the others by the ratio of both."""
@@ -30,6 +30,24 @@ def frozen_copy(namespace: Namespace, x: Array) -> Array:
     if getattr(getattr(copy, "flags", None), "writeable", False):
         copy.flags.writeable = False
     return copy
+
+
+def exceeds_noise(namespace: OrderedNamespace, array: Array, factor: Array) -> bool:
+    """Whether the smallest eigenvalue of `array` (k, k), scaled to unit diagonal, is above k * epsilon.
+
+    By inverse iteration with its Cholesky `factor`: pivots alone do not tell, as one that is noise makes
+    the next ones large.
+    """
+    size = array.shape[0]
+    lengths = namespace.sqrt(namespace.diagonal(array))[:, None]
+    vector = namespace.random(np.random.default_rng(0), (size, 1))
+    for _ in range(_INVERSE_ITERATIONS):
+        image = lengths * namespace.cholesky_solve(factor, lengths * vector)
+        growth = namespace.norm(image) / namespace.norm(vector)
+        if not growth * size * namespace.epsilon < 1:
+            return False
+        vector = image / namespace.norm(image)
+    return True
 
 
 @final
@@ -151,22 +169,7 @@ class SquareMatrix:
             factor = self.namespace.cholesky(self.array)
         except NotPositiveError:
             return None
-        return factor if self._exceeds_noise(self.namespace, factor) else None
-
-    def _exceeds_noise(self, namespace: OrderedNamespace, factor: Array) -> bool:
-        """Whether the smallest eigenvalue, scaled to unit diagonal, is above size * epsilon.
-
-        By inverse iteration: pivots alone do not tell, as one that is noise makes the next ones large.
-        """
-        lower = factor / namespace.sqrt(namespace.diagonal(self.array))[:, None]
-        vector = namespace.random(np.random.default_rng(0), (self.size, 1))
-        for _ in range(_INVERSE_ITERATIONS):
-            image = namespace.cholesky_solve(lower, vector)
-            growth = namespace.norm(image) / namespace.norm(vector)
-            if not growth * self.size * namespace.epsilon < 1:
-                return False
-            vector = image / namespace.norm(image)
-        return True
+        return factor if exceeds_noise(self.namespace, self.array, factor) else None
 
     def positive_cholesky(self, purpose: str) -> Array:
         """The lower Cholesky factor; raises `NotPositiveError`, naming the `purpose`, where there is none."""

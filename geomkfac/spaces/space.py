@@ -153,7 +153,8 @@ class Space(ABC):
         if frame.space is not self:
             raise FrameError(
                 f"the frame belongs to another space.\n  required: a frame of {self!r}\n"
-                f"  came    : {frame!r}\nUse the frame of this space, or a Parameterization."
+                f"  came    : {frame!r}{namesakes(self, frame.space)}\n"
+                "Use the frame of this space, or a Parameterization."
             )
         result: Frame = frame
         return result
@@ -188,7 +189,7 @@ class Space(ABC):
         return "a point" if self.is_affine else "a vector"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r}, dim={self.dim})"
+        return f"{self.name} (dim={self.dim})"
 
 
 class BaseSpace(Space):
@@ -239,6 +240,9 @@ class BaseSpace(Space):
     def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
         return lookup(self)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, dim={self.dim})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore_space, (type(self), self._id, self.name, self.dim, self.kind, self._declared)
 
@@ -288,6 +292,13 @@ def shape_of_slots(slots: Any, components: Components) -> tuple[int, ...]:
     return shape[: len(shape) - len(slots)]
 
 
+def namesakes(left: Space, right: Space) -> str:
+    """A line for messages that show two spaces, where only their identity tells them apart."""
+    if left is right or repr(left) != repr(right):
+        return ""
+    return "\nThe two have one name and dimension, and are different spaces all the same."
+
+
 def check_count(space: Space, required: int, came: int, what: str) -> None:
     """Raise unless there is one of `what` for every factor."""
     if came != required:
@@ -300,7 +311,9 @@ def check_count(space: Space, required: int, came: int, what: str) -> None:
 def check_same_space(left: Element, right: Element, action: str, remedy: str) -> None:
     """Raise unless both elements live in the same space."""
     if left.space is not right.space:
+        points = left.space.is_affine and right.space.is_affine
+        what = "points live in different affine spaces" if points else "elements live in different spaces"
         raise SpaceMismatchError(
-            f"cannot {action}: the elements live in different spaces.\n"
-            f"  left : {left!r}\n  right: {right!r}\n{remedy}"
+            f"cannot {action}: the {what}.\n"
+            f"  left : {left!r}\n  right: {right!r}{namesakes(left.space, right.space)}\n{remedy}"
         )

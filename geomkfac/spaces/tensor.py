@@ -58,7 +58,7 @@ class TensorProduct(LinearSpace):
     >>> from geomkfac.spaces.vector import VectorSpace
     >>> U, V = VectorSpace("U", 2), VectorSpace("V", 3)
     >>> TensorProduct(U, V.dual)
-    TensorProduct('U (x) V*', dim=6)
+    U (x) V* (dim=6)
     >>> TensorProduct(U, V.dual) is TensorProduct(U, V.dual)
     True
     """

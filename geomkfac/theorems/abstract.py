@@ -6,13 +6,30 @@ from dataclasses import dataclass
 from typing import final
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.maps import GenericMap
-from geomkfac.metrics import Bernoulli, CovectorMetric, GenericFamily, Metric, OutputModel
+from geomkfac.maps import AffineMap, GenericMap, SmoothMap
+from geomkfac.metrics import (
+    Bernoulli,
+    CovectorMetric,
+    CovectorTensor,
+    ExpectedMetric,
+    GenericFamily,
+    Metric,
+    MetricTensor,
+    OutputModel,
+    PullbackMetric,
+)
 from geomkfac.networks import MLP
-from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Parameterization, Point, Sample
+from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Parameterization, Point, Sample, Vector
 from geomkfac.theorems.world import World
 
-__all__ = ["Instance", "abstract_network", "constant_metric", "random_mlp"]
+__all__ = [
+    "Instance",
+    "LayerOfData",
+    "abstract_network",
+    "constant_metric",
+    "layers_of_data",
+    "random_mlp",
+]
 
 
 @final
@@ -81,17 +98,69 @@ def abstract_network(world: World, *, coordinatewise: bool = True) -> Instance:
     return Instance(net, iota, kappa, weights, data, fresh, loss, rate)
 
 
-def constant_metric(world: World, frame: Frame) -> Metric:
-    """A random nondegenerate metric, the same at every point: sum of as many squares as there are dimensions."""
+def constant_metric(world: World, frame: Frame, *, rank: int | None = None) -> Metric:
+    """A random metric, the same at every point: a sum of `rank` squares, by default as many as dimensions."""
     m, ns = frame.space.dim, world.ns
-    weights, rows = world.positive(m), world.array(m, m)
+    k = m if rank is None else rank
+    weights, rows = world.positive(k), world.array(k, m)
 
     def family(points: Array) -> tuple[Array, Array]:
         batch = tuple(points.shape)[:-1]
         ones = (1,) * len(batch)
         return (
-            ns.broadcast_to(ns.reshape(weights, (m, *ones)), (m, *batch)),
-            ns.broadcast_to(ns.reshape(rows, (m, *ones, m)), (m, *batch, m)),
+            ns.broadcast_to(ns.reshape(weights, (k, *ones)), (k, *batch)),
+            ns.broadcast_to(ns.reshape(rows, (k, *ones, m)), (k, *batch, m)),
         )
 
     return CovectorMetric(frame, family)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LayerOfData:
+    """What Definition 3.9 needs of one layer, put together from maps and metrics.
+
+    Attributes
+    ----------
+    points : alpha_{i-1} of every datum
+    shares : array (N,), the weights of the data, of sum 1
+    metric_on_Z : the output metric pulled back along phi_xi^i: Z_i -> Y
+    weights : array (K, N), coefficients of that metric at the data
+    covectors : its covectors there, of batch shape (K, N)
+    expected_pullback : ``E[(Psi_xi^i)^* g]`` on the layer's weight space
+    """
+
+    points: Point
+    shares: Array
+    metric_on_Z: Metric
+    weights: Array
+    covectors: Vector
+    expected_pullback: MetricTensor
+
+    def a_bar(self, world: World, frames: Parameterization) -> Array:
+        """``[a; 1]`` of every datum, (N, n + 1)."""
+        a = self.points.coordinates(frames)
+        return world.ns.concat([a, world.ns.ones((a.shape[0], 1))], axis=1)
+
+
+def layers_of_data(world: World, it: Instance, output: Metric) -> list[LayerOfData]:
+    """Every layer: its inputs by evaluation, its metric by pulling `output` back.  Source: LG 3.5.2, (3.8)."""
+    (chunk,) = it.data.chunks()
+    shares = chunk.weights / world.ns.sum(chunk.weights)
+    omegas = it.net.weight_space.split(it.weights)
+    alpha, points = chunk.points, []
+    for omega, rho in zip(omegas, (*it.net.activations, None), strict=True):
+        points.append(alpha)
+        alpha = rho(omega(alpha)) if rho is not None else alpha  # type: ignore[assignment]
+    layers: list[LayerOfData] = []
+    tail: SmoothMap | None = None
+    for i in reversed(range(len(omegas))):
+        metric = output if tail is None else PullbackMetric(tail, output)
+        tensor: CovectorTensor = metric._at(omegas[i](points[i]))
+        evaluation = omegas[i].space.evaluation(points[i])
+        expected = ExpectedMetric(PullbackMetric(evaluation, metric), shares).at(omegas[i])
+        layers.insert(0, LayerOfData(points[i], shares, metric, tensor.weights, tensor.covectors, expected))
+        if i:
+            step = AffineMap(omegas[i]) @ it.net.activations[i - 1]
+            tail = step if tail is None else tail @ step
+    return layers

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+from geomkfac.arrays import GF
 from geomkfac.arrays.namespace import Array
 from geomkfac.maps import AffineMaps
 from geomkfac.metrics import CovectorMetric, ExpectedMetric, IndependenceMetric, KroneckerTensor, Metric, PullbackMetric
 from geomkfac.metrics.independence import second_moment
 from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
+from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
 from geomkfac.theorems.world import World
 
 __all__ = ["LAYERS", "OneLayer", "one_layer"]
@@ -87,7 +88,7 @@ def matrix_of_the_independence_metric(world: World) -> Comparisons:
     if world.planted("homogeneous coordinate first"):
         a_bar = ns.concat([a_bar[:, -1:], a_bar[:, :-1]], axis=1)
     if world.planted("weights of the data left out"):
-        w = ns.ones((len(a_bar.shape) and a_bar.shape[0],)) / a_bar.shape[0]
+        w = ns.ones((world.sizes.data,)) / world.sizes.data
     A = (a_bar * w[:, None]).mT @ a_bar
     G_of_z = [_gram(world, it, n) for n in range(world.sizes.data)]
     G = sum((G_of_z[n] * w[n] for n in range(1, len(G_of_z))), G_of_z[0] * w[0])
@@ -134,15 +135,14 @@ def a_sum_of_squares(world: World) -> Comparisons:
     u, v = (it.W.direction.from_coordinates(world.array(m, n), it.iota) for _ in range(2))
     g_ind, w = independence_tensor(world, it), it.shares
     root = _paired(world, it, v)
-    if world.planted("a sign lost"):
-        root = root * _paired(world, it, u)
-    if world.planted("a covector per datum dropped"):
-        root = root[:-1, ...]
-        it_weights = it.weights[:-1, :]
+    coefficients = it.weights * w
+    if world.planted("not a square: another vector in one slot"):
+        squares = root * _paired(world, it, u)
     else:
-        it_weights = it.weights
-    squares = root * root
-    yield same("g_ind(v, v)", g_ind(v, v), world.ns.sum(squares * (it_weights * w)[..., None] * w))
+        squares = root * root
+    if world.planted("a covector of every datum dropped"):
+        coefficients = world.ns.concat([coefficients[:-1, :], coefficients[:1, :] * 0], axis=0)
+    yield same("g_ind(v, v)", g_ind(v, v), world.ns.sum(squares * coefficients[..., None] * w))
     yield same("symmetry", g_ind(u, v), g_ind(v, u))
 
 
@@ -191,15 +191,111 @@ def the_implication(world: World) -> Comparisons:
     it = one_layer(world)
     expected = ExpectedMetric(PullbackMetric(it.W.evaluation(it.points), it.metric), it.shares).at(it.w)
     g_ind = independence_tensor(world, it)
-    if world.planted("the activations' form without its homogeneous coordinate"):
+    if world.planted("the activations' form without its directions"):
         constant = it.W.domain.from_coordinates(it.points.coordinates(it.kappa) * 0, it.kappa)
         g_ind = KroneckerTensor(second_moment(constant, it.shares), g_ind.codomain_form)
     if world.planted("E[g(z)] from one covector of one datum"):
         one = it.metric.at(it.w(it.points))
         lone = type(one)(it.weights[:1, 0], one.covectors[:1, 0])  # type: ignore[call-arg]
         g_ind = KroneckerTensor(g_ind.domain_form, lone)
-    yield same("the hypothesis is met: E[psi_a^* g] is nondegenerate", expected.nullity, 0)
+    yield given("the hypothesis is met: E[psi_a^* g] is nondegenerate", expected.nullity, 0)
     yield same("g_ind is nondegenerate", g_ind.nullity, 0)
 
 
+def the_implication_over_five_elements(world: World) -> Comparisons:
+    """Over GF(5), with a = 1, 2 and G = 1, 2: E[a G a] = 9/2 is not zero, and E[a^2] E[G] = 5/2 . 3/2 is."""
+    ns = GF(5).default_namespace
+    a, G = ns.asarray([1, 2]), ns.asarray([1, 2])
+    expected, g_ind = ns.sum(a * a * G) / 2, (ns.sum(a * a) / 2) * (ns.sum(G) / 2)
+    yield given("rank of E[psi_a^* g] over GF(5)", ns.rank(ns.reshape(expected, (1, 1))), 1)
+    yield same("rank of g_ind over GF(5)", ns.rank(ns.reshape(g_ind, (1, 1))), 1)
+
+
+def the_converse(world: World) -> Comparisons:
+    """a = 1, -1 and G = diag(1, 0), diag(0, 1): g_ind has rank 4, the expected pullback has rank 2."""
+    ns = world.ns
+    points, covectors = ns.asarray([[1], [-1]]), ns.asarray([[[1, 0], [0, 1]]])
+    it = one_layer(world, points=points, covectors=covectors, weights=ns.asarray([[1, 1]]))
+    expected = ExpectedMetric(PullbackMetric(it.W.evaluation(it.points), it.metric), it.shares).at(it.w)
+    yield given("g_ind is nondegenerate: rank", independence_tensor(world, it).rank, 4)
+    yield given("rank of E[psi_a^* g]", expected.rank, 2)
+    yield same("E[psi_a^* g] is nondegenerate", expected.nullity, 0)
+
+
 LAYERS = (Sizes((1, 1), 3, 1), Sizes((2, 2), 4, 2), Sizes((3, 2), 6, 2))
+RANKED = (Sizes((1, 1), 4, 1), Sizes((2, 2), 6, 2))
+IMPLICATION = "E[psi_a^* g] nondegenerate implies g_ind nondegenerate"
+
+STATEMENTS = (
+    Statement(
+        id="LG-T3.6a",
+        source="LG Theorem 3.6, first assertion",
+        title="the independence metric is a metric",
+        text="g_ind is a symmetric form, and a sum of squares with nonnegative coefficients: positive semidefinite.",
+        latex=r"g_{\mathrm{ind}}(w)(v,v)=\mathbb E_{a,z}\sum_k c_k(z)\,\bigl(\phi_k(z)(v(a))\bigr)^2\ge 0",
+        hypotheses=("g is a metric on Z: at every z a sum of squares of covectors, with c_k >= 0.",),
+        checks=(
+            Check("X", "sum of squares", a_sum_of_squares, LAYERS, "GF(p)"),
+            Check("N", "sum of squares", a_sum_of_squares, LAYERS, "floating"),
+        ),
+        mutants=(
+            Mutant("not a square: another vector in one slot", a_sum_of_squares, LAYERS[-1]),
+            Mutant("a covector of every datum dropped", a_sum_of_squares, LAYERS[-1]),
+        ),
+    ),
+    Statement(
+        id="LG-T3.6b",
+        source="LG Theorem 3.6, second assertion; erratum E34",
+        title="the independence metric is nondegenerate where the expected pullback is",
+        text=(
+            "If the expected pullback E[psi_a^* g] is nondegenerate on W, so is g_ind: were A or G degenerate, "
+            "some l (x) mu would be in the radical of the expected pullback."
+        ),
+        latex=(
+            r"\lambda(a)=0\ \forall a\ \text{ or }\ g(z)\mu=0\ \forall z\;\Longrightarrow\;"
+            r"\lambda\otimes\mu\in\operatorname{rad}\mathbb E_a[\psi_a^*g]"
+        ),
+        hypotheses=(
+            "The scalars are ordered: the implication is false over GF(5).",
+            "Weights of the data and coefficients of the metric are positive.",
+        ),
+        checks=(
+            Check("X", "an affine function that vanishes on the data", degenerate_activations, LAYERS[1:], "GF(p)"),
+            Check("X", "a direction that the metric does not see", degenerate_outputs, LAYERS[1:], "GF(p)"),
+            Check("X", IMPLICATION, the_implication, RANKED, "Q"),
+            Check("N", IMPLICATION, the_implication, RANKED, "floating"),
+            Check("C", "the implication over GF(5)", the_implication_over_five_elements, RANKED[:1], "Q"),
+            Check("C", "the converse", the_converse, (Sizes((1, 2), 2, 1),), "Q"),
+        ),
+        mutants=(
+            Mutant("one datum off the hyperplane", degenerate_activations, LAYERS[-1]),
+            Mutant("one covector that sees mu", degenerate_outputs, LAYERS[-1]),
+            Mutant("the activations' form without its directions", the_implication, RANKED[-1], "Q"),
+            Mutant("E[g(z)] from one covector of one datum", the_implication, RANKED[-1], "Q"),
+        ),
+    ),
+    Statement(
+        id="LG-P3.7",
+        source="LG Proposition 3.7, (3.5)",
+        title="the independence metric in coordinates",
+        text="In coordinates g_ind is the Kronecker product of E[a_bar a_bar^T] and E[G(z)], columns stacked.",
+        latex=(
+            r"[\![g_{\mathrm{ind}}(w)]\!]=\mathbb E[\bar{\mathbf a}\bar{\mathbf a}^\top]"
+            r"\otimes\mathbb E[\mathbf G(\mathbf z)]"
+        ),
+        hypotheses=("None: g may be degenerate.",),
+        checks=(
+            Check("X", "the matrix", matrix_of_the_independence_metric, LAYERS, "GF(p)"),
+            Check("X", "the form on two vectors", values_of_the_independence_metric, LAYERS, "GF(p)"),
+            Check("N", "the matrix", matrix_of_the_independence_metric, LAYERS, "floating"),
+            Check("N", "the form on two vectors", values_of_the_independence_metric, LAYERS, "floating"),
+        ),
+        mutants=(
+            Mutant("expectation of the product", matrix_of_the_independence_metric, LAYERS[-1]),
+            Mutant("factors swapped", matrix_of_the_independence_metric, LAYERS[-1]),
+            Mutant("homogeneous coordinate first", matrix_of_the_independence_metric, LAYERS[-1]),
+            Mutant("weights of the data left out", matrix_of_the_independence_metric, LAYERS[-1]),
+            Mutant("a and z of one datum together", values_of_the_independence_metric, LAYERS[-1]),
+        ),
+    ),
+)

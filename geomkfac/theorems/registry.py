@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from geomkfac.names import look_up
-from geomkfac.theorems import lg_2_1, lg_3_1, lg_3_2
+from geomkfac.theorems import gk_2, lg_2_1, lg_3_1, lg_3_2, lg_3_4, lg_3_5
 from geomkfac.theorems.statement import Statement
 
 __all__ = ["STATEMENTS", "find"]
 
-_CHAPTERS = (lg_2_1, lg_3_1, lg_3_2)
+_CHAPTERS = (lg_2_1, lg_3_1, lg_3_2, lg_3_4, lg_3_5, gk_2)
 
 STATEMENTS: dict[str, Statement] = {
     statement.id: statement for chapter in _CHAPTERS for statement in chapter.STATEMENTS

@@ -12,6 +12,7 @@ import pytest
 from geomkfac.arrays import GF, rational
 from geomkfac.errors import (
     DivisionByZeroError,
+    FrameError,
     GeomkfacError,
     InexactEqualityError,
     KindError,
@@ -53,7 +54,8 @@ def test_two_points_cannot_be_added_and_the_error_says_what_to_do() -> None:
 
 def test_points_of_two_spaces_cannot_be_subtracted_and_the_error_shows_both() -> None:
     p, _ = point(1.0, 2.0, 3.0)
-    q = AffineSpace("A2", 3).from_coordinates(np.ones(3), _second_frame(AffineSpace("A2", 3)))
+    A2 = AffineSpace("A2", 3)
+    q = A2.from_coordinates(np.ones(3), A2.frame("iota"))
     with pytest.raises(SpaceMismatchError) as refused:
         p - q
     assert str(refused.value) == (
@@ -64,17 +66,22 @@ def test_points_of_two_spaces_cannot_be_subtracted_and_the_error_shows_both() ->
     )
 
 
-def _second_frame(space: AffineSpace) -> Any:
-    return space.frame("iota")
+def test_the_error_tells_spaces_of_one_name_apart() -> None:
+    p, iota = point(1.0)
+    q, _ = point(1.0)
+    with pytest.raises(SpaceMismatchError, match="different spaces all the same"):
+        p - q
+    with pytest.raises(FrameError, match="different spaces all the same"):
+        q.coordinates(iota)
 
 
 def test_a_vector_plus_a_point_is_refused_as_the_point_comes_first() -> None:
-    p, iota = point(1.0)
+    p, _ = point(1.0)
     v = p - p
     with pytest.raises(SpaceMismatchError, match=r"point first: p \+ v"):
         v + p
     other, _ = vector(1.0)
-    with pytest.raises(SpaceMismatchError, match=r"Required: a vector of Direction\('TA1', dim=1\)"):
+    with pytest.raises(SpaceMismatchError, match=r"Required: a vector of TA1 \(dim=1\)"):
         p + other
 
 
@@ -124,7 +131,7 @@ def test_equality_is_exact_over_a_field_and_refused_in_floating_point() -> None:
     assert u != w
     assert u != u[None]
     assert (u == 3) is False
-    with pytest.raises(InexactEqualityError, match="both") if False else pytest.raises(KindError):
+    with pytest.raises(KindError, match="isclose needs an ordered kind"):
         u.isclose(w, frame=f, rtol=0.1)
 
 
@@ -246,10 +253,9 @@ def test_coordinates_of_the_wrong_shape_kind_or_value_are_refused() -> None:
         V.from_coordinates([1.0, 2.0], e)
     with pytest.raises(ValuesError, match=r"1 of 2 entries are not finite"):
         V.from_coordinates(np.asarray([1.0, np.inf]), e)
-    with pytest.raises(KindError, match="required: GF"):
-        VectorSpace("V", 2, FIELD).from_coordinates(np.ones(2), VectorSpace("V", 2, FIELD).frame("e")) if (
-            False
-        ) else FIELD.namespace_of(np.ones(2))
+    W = VectorSpace("W", 2, FIELD)
+    with pytest.raises(KindError, match="required: what has a value in GF"):
+        W.from_coordinates(np.ones(2), W.frame("f"))
 
 
 @pytest.mark.parametrize(("name", "dim"), [(3, 2), ("V", -1), ("V", 2.0), ("V", True)])

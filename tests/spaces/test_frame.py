@@ -32,9 +32,7 @@ def test_new_coordinates_are_B_times_the_old_ones_plus_c(kind: Kind, data: st.Da
 
 @kind_parameter
 @given(data=st.data())
-def test_vectors_change_without_c_and_covectors_by_the_inverse_transpose(
-    kind: Kind, data: st.DataObject
-) -> None:
+def test_vectors_change_without_c_and_covectors_by_the_inverse_transpose(kind: Kind, data: st.DataObject) -> None:
     A = AffineSpace("A", 3, kind)
     iota = A.frame("iota")
     B, c = data.draw(changes_of_basis(3, kind))
@@ -169,7 +167,7 @@ def test_a_frame_copies_the_matrix_that_it_is_given() -> None:
 def test_a_bad_change_of_basis_is_refused() -> None:
     A, V = AffineSpace("A", 2), VectorSpace("V", 2)
     iota, e = A.frame("iota"), V.frame("e")
-    with pytest.raises(SingularMatrixError, match=r"AffineSpace\('A', dim=2\).*full rank"):
+    with pytest.raises(SingularMatrixError, match=r"AffineSpace\('A', dim=2\).*\n.*full rank"):
         iota.change(np.ones((2, 2)))
     with pytest.raises(ValuesError, match="condition number is about"):
         iota.change(np.asarray([[1.0, 0.0], [0.0, 1e-17]]))

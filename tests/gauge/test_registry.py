@@ -1,0 +1,94 @@
+"""The registry is complete: every public name has a program, or a reason why it needs none."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+import geomkfac as gk
+
+from . import programs_of_maps, programs_of_metrics, programs_of_networks, programs_of_spaces
+from .registry import PROGRAMS
+
+MODULES = (programs_of_spaces, programs_of_maps, programs_of_metrics, programs_of_networks)
+ROOMS = ("", ".spaces", ".maps", ".metrics", ".networks", ".operators", ".interop", ".display", ".testing", ".cli")
+CLASSES = (gk.MLP, gk.Parameterization, gk.MetricTensor)
+
+WITHOUT_GEOMETRY = {
+    "errors": "a module of exceptions",
+    "floating": "a kind of scalar",
+    "GF": "a kind of scalar",
+    "namespace_of": "looks at an array",
+    "gauge_fuzzing": "the fuzzing itself",
+    "check_gauge": "the fuzzing itself",
+    "DiagonalInKroneckerBasis": "a matrix: it lives in coordinates",
+    "DualBases": "bases of arrays: they live in coordinates",
+    "ExactlyDampedKroneckerProduct": "a matrix: it lives in coordinates",
+    "Operand": "a type of arrays",
+    "StructuredMatrix": "a matrix: it lives in coordinates",
+    "load_digits": "reads arrays",
+    "load_digits_network": "reads arrays",
+    "draw_factors": "draws the arrays of MetricTensor.coordinates, and returns nothing",
+    "Parameterization.name": "a label",
+    "Parameterization.inputs": "names a space",
+    "Parameterization.outputs": "names a space",
+    # Helpers of tests: they draw or check, in frames that they make themselves.
+    "Bench": "draws elements for checks of laws",
+    "LawViolatedError": "an exception",
+    "check_space_laws": "checks laws and returns nothing",
+    "check_smooth_map": "checks laws and returns nothing",
+    "check_metric_tensor": "checks laws and returns nothing",
+}
+STRATEGIES = {
+    "kinds", "namespaces", "integer_array", "small_arrays", "changes_of_basis", "vector_spaces", "affine_spaces",
+    "spaces", "base_spaces_of", "frames", "parameterizations", "elements", "points", "vectors", "affine_maps",
+    "samples", "activations",
+}  # fmt: skip
+"""Names of geomkfac.testing that draw examples."""
+
+
+def public_names() -> set[str]:
+    names = {name for room in ROOMS for name in importlib.import_module(f"geomkfac{room}").__all__}
+    methods = {
+        f"{cls.__name__}.{name}" for cls in CLASSES for name in dir(cls) if not name.startswith("_")
+    }
+    commands = {f"geomkfac {command}" for command in ("verify", "factors", "step")}
+    return (names - STRATEGIES) | methods | commands | (names & STRATEGIES - set(importlib.import_module("geomkfac.testing").__all__))
+
+
+def registered() -> set[str]:
+    return {name for entry in PROGRAMS for name in entry.names}
+
+
+# Attributes of an abstract class that subclasses fill in do not show in `dir`.
+FIELDS = {"MLP.inputs", "MLP.outputs", "MLP.layers", "MLP.activations", "MLP.weight_space"}
+
+
+def test_every_public_name_has_a_program_or_a_reason() -> None:
+    assert public_names() - registered() - set(WITHOUT_GEOMETRY) == set()
+
+
+def test_no_registered_name_has_gone() -> None:
+    known = public_names() | FIELDS | {"AffineSpace.frame", "run"}
+    assert registered() - known == set()
+
+
+def test_no_name_has_both_a_program_and_a_reason() -> None:
+    assert registered() & set(WITHOUT_GEOMETRY) == set()
+
+
+def test_the_command_line_has_no_command_without_a_program() -> None:
+    from geomkfac.cli.main import app
+
+    names = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert {f"geomkfac {name}" for name in names} <= registered()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rsplit(".", 1)[-1])
+def test_programs_name_frames_and_touch_nothing_private(module: object) -> None:
+    from pathlib import Path
+
+    source = Path(str(module.__file__)).read_text(encoding="utf-8")  # type: ignore[attr-defined]
+    for leak in ("._components", "._in(", "._matrix", "_reference_frame", "._frame"):
+        assert leak not in source
