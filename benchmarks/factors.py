@@ -1,17 +1,17 @@
 """Time Kronecker factors, damped solves and frame changes, against curvlinops and against the floor.
 
-Run: python benchmarks/factors.py [--quick] [--repeats R] [--json FILE] [--markdown FILE]
+Run: python benchmarks/factors.py [--quick] [--repeats R] [--json FILE] [--markdown FILE]; see README.md.
 One thread, float32 and float64, contestants interleaved, medians.  Nothing is timed before both libraries
 are seen to compute the same factors.
 """
 
 from __future__ import annotations
 
-import one_thread  # noqa: I001  first: it limits the threads of everything imported after it
+import one_thread  # first: it limits the threads of everything imported after it
 
+# isort: split
 import argparse
 import json
-import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +19,12 @@ from typing import Any
 
 import numpy as np
 from floor import Floor
+from machine import machine
+from memory import peaks
 from ours import Ours
 from peer import Peer
 from problems import Problem, problems
-from table import machine, markdown, text_row
+from table import markdown, text_row
 from timing import interleaved, medians
 
 GAMMA = 1e-2
@@ -35,7 +37,7 @@ def relative_gap(ours: Any, theirs: Any) -> float:
 
 
 def agreement(problem: Problem) -> float:
-    """The largest relative gap between the products A (x) G of both libraries, scales removed exactly.
+    """The largest relative gap between a factor, A or G, of both libraries, the known scales removed.
 
     Sampled metrics draw different targets, so they are compared at given ones ('empirical').
     """
@@ -100,9 +102,10 @@ def measured(quick: bool, repeats: int) -> Iterator[dict[str, Any]]:
     """One record per problem."""
     for problem in problems(quick=quick):
         gap = agreement(problem)
-        # Both sum the same products in another order: rounding grows with the length of the sums.
-        allowed = 1e3 * float(np.finfo(problem.dtype).eps) * problem.batch**0.5
-        if not gap < allowed:
+        # Both sum the same products in another order.  A sum of n terms rounds by at most n epsilon; each
+        # datum goes forth and back through sums of the widths' lengths, and a factor sums over the batch.
+        lengths = problem.batch + 2 * sum(problem.widths)
+        if not gap < lengths * float(np.finfo(problem.dtype).eps):
             raise SystemExit(f"{problem}: the factors of both libraries differ by {gap:.1e}; nothing is timed.")
         record: dict[str, Any] = {
             "problem": problem.name,
@@ -130,7 +133,12 @@ def main() -> None:
     one_thread.limit_torch()
     warnings.simplefilter("ignore")
     records = list(measured(options.quick, options.repeats))
-    document = {"machine": machine(one_thread.THREADS), "repeats": options.repeats, "records": records}
+    document = {
+        "machine": machine(one_thread.THREADS),
+        "repeats": options.repeats,
+        "records": records,
+        "memory": peaks(options.quick),
+    }
     if options.json:
         options.json.write_text(json.dumps(document, indent=2) + "\n")
     if options.markdown:
@@ -138,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

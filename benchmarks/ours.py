@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import geomkfac as gk
 import numpy as np
 from problems import Problem
+
+import geomkfac as gk
 
 __all__ = ["Ours"]
 
@@ -35,4 +36,5 @@ class Ours:
 
     def factors(self, metric: Any) -> list[tuple[Any, Any]]:
         """[(A, G), ...] in the arrays' own frames."""
-        return [tuple(np.asarray(x) for x in block.factors) for block in metric.coordinates(self.iota).blocks]
+        pairs = (block.factors for block in metric.coordinates(self.iota).blocks)
+        return [(np.asarray(left), np.asarray(right)) for left, right in pairs]

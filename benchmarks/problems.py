@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,14 @@ __all__ = ["AUTOENCODER", "CLASSIFIER", "Problem", "problems"]
 
 AUTOENCODER = (784, 1000, 500, 250, 30, 250, 500, 1000, 784)
 CLASSIFIER = (784, 512, 512, 10)
+
+Fisher = Literal["exact", "sampled", "empirical"]
+
+_CASES: tuple[tuple[str, tuple[int, ...], Fisher], ...] = (
+    ("autoencoder", AUTOENCODER, "sampled"),
+    ("classifier", CLASSIFIER, "exact"),
+    ("classifier", CLASSIFIER, "sampled"),
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Problem:
 
     name: str
     widths: tuple[int, ...]
-    fisher: str
+    fisher: Fisher
     batch: int
     dtype: str
 
@@ -69,11 +77,7 @@ def problems(*, quick: bool) -> Iterator[Problem]:
     """All problems in the order of the table; `quick` has small networks and batches."""
     scale = 8 if quick else 1
     for dtype in ("float32", "float64"):
-        for name, widths, fishers in (
-            ("autoencoder", AUTOENCODER, ("sampled",)),
-            ("classifier", CLASSIFIER, ("exact", "sampled")),
-        ):
+        for name, widths, fisher in _CASES:
             hidden = tuple(max(4, width // scale) for width in widths[1:-1])
-            for fisher in fishers:
-                for batch in (512 // scale, 2048 // scale):
-                    yield Problem(name, (widths[0], *hidden, widths[-1]), fisher, batch, dtype)
+            for batch in (512 // scale, 2048 // scale):
+                yield Problem(name, (widths[0], *hidden, widths[-1]), fisher, batch, dtype)

@@ -59,7 +59,7 @@ def step(
 
     losses = [float(problem.net.loss(w, problem.data, problem.loss)) for w in (problem.weights, after)]
     if not math.isfinite(losses[1]):
-        raise ValuesError(f"the loss after the step is {losses[1]}: the step left floating point; use a smaller --rate.")
+        raise ValuesError(f"the loss after the step is {losses[1]}: the step was too long; use a smaller --rate.")
     if out is not None:
         arrays = problem.net.to_arrays(after, problem.given)
         write_network(out, [entries(W) for W, _ in arrays], [entries(b) for _, b in arrays])

@@ -27,7 +27,7 @@ class Bernoulli(OutputFamily):
     def check_targets(self, ns: Namespace, targets: Any, m: int) -> Array:
         ordered = _ordered(ns)
         if dtype_kind(targets) in ("i", "u", "b"):
-            targets = ordered.cast_numpy(targets.astype("float64"))
+            targets = ordered.cast_numpy(ordered.to_numpy(targets).astype("float64"))
         rows = as_rows(ns, ns.asarray(targets, what="targets"), m, "targets of the Bernoulli family")
         host = ns.to_numpy(rows)
         refuse_entries(

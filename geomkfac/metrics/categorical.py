@@ -36,11 +36,12 @@ class Categorical(OutputFamily):
     def check_targets(self, ns: Namespace, targets: Any, m: int) -> Array:
         kind, shape = dtype_kind(targets), shape_of(targets)
         if kind in ("i", "u") and shape is not None and len(shape) == 1:
-            bad = (targets < 0) | (targets >= m)
+            labels = ns.to_numpy(targets)
+            bad = (labels < 0) | (labels >= m)
             refuse_entries(
-                bad, targets, "label", f"0, ..., {m - 1}, one label for each of {m} logits", "Count from 0."
+                bad, labels, "label", f"0, ..., {m - 1}, one label for each of {m} logits", "Count from 0."
             )
-            return targets
+            return labels
         if shape is None or len(shape) == 1 or kind in ("i", "u", "b"):
             raise KindError(
                 "targets of the categorical family must be integer labels, or rows of probabilities.\n"

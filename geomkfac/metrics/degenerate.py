@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
-from geomkfac.errors import ConditioningError, DegenerateMetricError, NotInRangeError, NotPositiveError, SingularMatrixError
+from geomkfac.errors import (
+    ConditioningError,
+    DegenerateMetricError,
+    NotInRangeError,
+    NotPositiveError,
+    SingularMatrixError,
+)
 from geomkfac.operators.square_matrix import SquareMatrix, exceeds_noise
 
 __all__ = [
@@ -106,6 +112,8 @@ def positive_factor(ns: OrderedNamespace, form: Array, what: str) -> Array:
     ------
     ConditioningError : scaled to unit diagonal it cannot be told from a degenerate form.
     """
+    if form.shape[0] == 0:
+        return form
     try:
         factor = ns.cholesky(form)
     except NotPositiveError:

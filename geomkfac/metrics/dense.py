@@ -10,8 +10,8 @@ from geomkfac.errors import FrameError, NotPositiveError, ShapeError, UnknownNam
 from geomkfac.metrics.degenerate import (
     NullSpace,
     PseudoInverse,
-    not_in_range,
     no_null_space,
+    not_in_range,
     null_space,
     positive_factor,
     pseudo_inverse,

@@ -11,8 +11,12 @@ __all__ = ["as_rows", "dtype_kind", "refuse_entries", "shape_of"]
 
 
 def dtype_kind(targets: Any) -> str:
-    """NumPy's letter for the sort of dtype (``'i'``, ``'u'``, ``'b'``, ``'f'``), or ``''``."""
-    return str(getattr(getattr(targets, "dtype", None), "kind", ""))
+    """NumPy's letter for the sort of dtype (``'i'``, ``'u'``, ``'b'``, ``'f'``) of any library, or ``''``."""
+    dtype = getattr(targets, "dtype", None)
+    # Other libraries' dtypes have no letter, but the same names: torch.int64.
+    name = str(dtype).rsplit(".", 1)[-1]
+    named = {"int": "i", "uint": "u", "bool": "b", "float": "f"}.get(name.rstrip("0123456789"), "")
+    return str(getattr(dtype, "kind", named))
 
 
 def shape_of(targets: Any) -> tuple[int, ...] | None:

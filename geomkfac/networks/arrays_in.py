@@ -26,7 +26,8 @@ def checked_layers(kind: Kind, Ws: Sequence[Array], bs: Sequence[Array]) -> list
                 raise ShapeError(f"the {what} of layer {index} must have {ndim} axes; its shape is {tuple(shape)}.")
         m, n = matrix.shape
         if tuple(bias.shape) != (m,):
-            raise ShapeError(f"layer {index} has weight ({m}, {n}) and bias {tuple(bias.shape)}; the bias must be ({m},).")
+            came = tuple(bias.shape)
+            raise ShapeError(f"layer {index} has weight ({m}, {n}) and bias {came}; the bias must be ({m},).")
         if widths and widths[-1] != n:
             raise ShapeError(
                 f"layer {index} takes {n} inputs and layer {index - 1} gives {widths[-1]} outputs; shapes must chain."

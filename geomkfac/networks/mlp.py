@@ -209,7 +209,7 @@ class MLP:
         """
         return self.moments(
             weights, sample, output, fisher=fisher, samples=samples, seed=seed, chunk_size=chunk_size
-        ).into_metric()
+        )._into_metric()
 
     def moments(
         self,

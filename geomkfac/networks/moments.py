@@ -97,7 +97,7 @@ class KfacMoments:
         means = [(layer.activations / self.weight, layer.covectors / self.weight) for layer in self.layers]
         return self._metric_of(means)
 
-    def into_metric(self) -> DirectSumTensor:
+    def _into_metric(self) -> DirectSumTensor:
         """`metric`, in the memory of the sums, which are lost: for moments that nobody else holds."""
         self._check_weight()
         means = []

@@ -156,7 +156,7 @@ def layers_of_data(world: World, it: Instance, output: Metric) -> list[LayerOfDa
     tail: SmoothMap | None = None
     for i in reversed(range(len(omegas))):
         metric = output if tail is None else PullbackMetric(tail, output)
-        tensor: CovectorTensor = metric._at(omegas[i](points[i]))
+        tensor: CovectorTensor = metric.at(omegas[i](points[i]))  # type: ignore[assignment]
         evaluation = omegas[i].space.evaluation(points[i])
         expected = ExpectedMetric(PullbackMetric(evaluation, metric), shares).at(omegas[i])
         layers.insert(0, LayerOfData(points[i], shares, metric, tensor.weights, tensor.covectors, expected))

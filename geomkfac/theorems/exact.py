@@ -31,7 +31,7 @@ def exact(check: Check, key: Key, trials: int) -> Evidence:
             return _failure(check, done[-1])
     details = _details(sizes, done) | {"comparisons": done[0].compared}
     if check.over == "Q":
-        text = f"holds; {done[0].compared} comparisons agree exactly at {trials} random rational instances ({sizes})"
+        text = f"holds; agrees exactly at {trials} random rational instances that meet the hypotheses ({sizes})"
         return Evidence("X", check.name, True, text, details)
     d, e, b = _degrees(check, (*key, 0))
     logs = [math.log10(max(false_identity_bound(d, e, b, trial.prime or 0), 1e-300)) for trial in done]

@@ -150,7 +150,8 @@ STATEMENTS = (
         ),
         latex=(
             r"\mathbb E[\bar{\mathbf a}\bar{\mathbf a}^\top\otimes\mathcal D\mathbf z\mathcal D\mathbf z^\top]"
-            r"=\mathbb E[\bar{\mathbf a}\bar{\mathbf a}^\top]\otimes\mathbb E[\mathcal D\mathbf z\mathcal D\mathbf z^\top]"
+            r"=\mathbb E[\bar{\mathbf a}\bar{\mathbf a}^\top]"
+            r"\otimes\mathbb E[\mathcal D\mathbf z\mathcal D\mathbf z^\top]"
         ),
         hypotheses=("One of the cases named; weights of the data are arbitrary.",),
         checks=(

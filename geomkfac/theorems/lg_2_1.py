@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.spaces import Parameterization, Point
-from geomkfac.theorems.abstract import abstract_network
+from geomkfac.metrics import MetricTensor
+from geomkfac.spaces import Parameterization, Point, Vector
+from geomkfac.theorems.abstract import Instance, abstract_network
 from geomkfac.theorems.basis import Bases, random_bases, transformed
 from geomkfac.theorems.smooth import activation, loss
 from geomkfac.theorems.statement import Check, Comparison, Comparisons, Mutant, Sizes, Statement, given, same
@@ -65,17 +66,25 @@ def updates_in_two_frames(world: World) -> Comparisons:
 
     Both updates run natively in the frames that they are given, with the package's own K-FAC metric.
     """
-    it = abstract_network(world)
+    yield from _two_updates(world, abstract_network(world))
 
+
+def updates_with_any_smooth_maps(world: World) -> Comparisons:
+    """The same where an activation mixes all coordinates: a random full Jacobian at every point (GK-12)."""
+    yield from _two_updates(world, abstract_network(world, coordinatewise=False))
+
+
+def _two_updates(world: World, it: Instance) -> Comparisons:
     def update(frames: Parameterization) -> Point:
+        """``omega - epsilon g_KFAC^{-1} dh``."""
         weights, data = it.weights.expressed_in(frames), it.data.expressed_in(frames)
-        g = it.net.kfac_metric(weights, data, it.loss)
+        g: MetricTensor = it.net.kfac_metric(weights, data, it.loss)
         dh = it.net.differential(weights, data, it.loss)
         if world.planted("damping by the frame's own metric"):
-            return weights - g.damped(frames.euclidean, 1, "exact").sharp(dh) * it.rate
-        if world.planted("gradient in the frame"):
-            return weights - g._as_tensor(frames.euclidean).sharp(dh) * it.rate
-        return weights - g.sharp(dh) * it.rate
+            g = g.damped(frames.euclidean, 1, "exact")
+        step = _read_as_vector(it, dh, frames) if world.planted("gradient in the frame") else g.sharp(dh)
+        updated: Point = weights - step * it.rate
+        return updated
 
     in_iota, in_kappa = update(it.iota), update(it.kappa)
     for i, (one, two) in enumerate(zip(*(it.net.weight_space.split(w) for w in (in_iota, in_kappa)), strict=True)):
@@ -83,6 +92,12 @@ def updates_in_two_frames(world: World) -> Comparisons:
     fresh = it.fresh
     outputs = it.net(in_iota, fresh), it.net(in_kappa, fresh.expressed_in(it.kappa))
     yield same("outputs after the update, on fresh inputs", *outputs, it.iota)
+
+
+def _read_as_vector(it: Instance, dh: Vector, frames: Parameterization) -> Vector:
+    """The vector that has, in these frames, the components of a covector: what gradient descent does."""
+    vector: Vector = it.net.weight_space.direction.from_coordinates(dh.coordinates(frames), frames)
+    return vector
 
 
 SMALL = (Sizes((1, 1), 2, 1), Sizes((1, 1, 1), 2, 1), Sizes((2, 2, 2), 3, 2), Sizes((3, 4, 3, 2), 6, 3))
@@ -103,7 +118,8 @@ STATEMENTS = (
         ),
         latex=(
             r"\phi_i^\dagger(\mathbf z)=\Omega_i\,\phi_i(\Phi_i\mathbf z+\tau_i)+\gamma_i\;\Longrightarrow\;"
-            r"f^\dagger\bigl(\mathbf x^\dagger,\mathbf w^\dagger-\epsilon\hat{\mathbf F}^{\dagger-1}\nabla h^\dagger\bigr)"
+            r"f^\dagger\bigl(\mathbf x^\dagger,\mathbf w^\dagger-\epsilon\hat{\mathbf F}^{\dagger-1}"
+            r"\nabla h^\dagger\bigr)"
             r"=\Omega_L f\bigl(\mathbf x,\mathbf w-\epsilon\hat{\mathbf F}^{-1}\nabla h\bigr)+\gamma_L"
         ),
         hypotheses=(
@@ -115,6 +131,7 @@ STATEMENTS = (
         checks=(
             Check("X", "textbook K-FAC on N and on N-dagger, in arrays", updates_in_arrays, SMALL, "GF(p)"),
             Check("X", "one abstract network, run in two parameterizations", updates_in_two_frames, SMALL, "GF(p)"),
+            Check("X", "activations that are any smooth maps", updates_with_any_smooth_maps, SMALL, "GF(p)"),
             Check("N", "textbook K-FAC on N and on N-dagger, in arrays", updates_in_arrays, MANY, "floating"),
             Check("N", "one abstract network, run in two parameterizations", updates_in_two_frames, MANY, "floating"),
             Check("C", "damping by gamma I", updates_in_arrays, SMALL, "GF(p)", drops="damping by gamma I"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from geomkfac.arrays.namespace import Array
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, GenericMap, SmoothMap
 from geomkfac.maps.activation import tanh
-from geomkfac.spaces import AffineSpace, Frame, Parameterization
+from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Parameterization, Point, Vector
 from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
 from geomkfac.theorems.world import World
 
@@ -14,22 +15,28 @@ __all__ = ["STATEMENTS"]
 def parameters_in_another_basis(world: World) -> Comparisons:
     """One affine map in two bases: ``W = Phi W' Omega`` and ``b = Phi W' gamma + Phi b' + tau``."""
     n, m = world.sizes.widths
-    A, Z = AffineSpace("A", n, world.kind), AffineSpace("Z", m, world.kind)
-    iota = Parameterization([A.frame("iota"), Z.frame("iota")], name="iota")
-    kappa = iota.random(world.rng, name="kappa")
-    omega = AffineMaps(A, Z).from_coordinates(world.array(m, n + 1), iota)
-    in_iota, in_kappa = omega.coordinates(iota), omega.coordinates(kappa)
-    W, b = in_iota[:, :-1], in_iota[:, -1]
-    W_dagger, b_dagger = in_kappa[:, :-1], in_kappa[:, -1]
+    iota_A = AffineSpace("A", n, world.kind).frame("iota")
+    iota_Z = AffineSpace("Z", m, world.kind).frame("iota")
+    Omega, gamma, Phi, tau = world.invertible(n), world.array(n), world.invertible(m), world.array(m)
+    kappa_A, kappa_Z = iota_A.change(Omega, gamma), _with_change_to(iota_Z, Phi, tau)
+    if world.planted("Phi leads from iota to kappa"):
+        kappa_Z = iota_Z.change(Phi, tau)
+    if world.planted("the origin of the activations stays"):
+        kappa_A = iota_A.change(Omega)
 
-    Omega, gamma = kappa[A].change_from(iota[A])  # from iota to kappa
-    Phi, tau = iota[Z].change_from(kappa[Z])  # from kappa to iota
-    if world.planted("Phi read from iota to kappa"):
-        Phi, tau = kappa[Z].change_from(iota[Z])
-    if world.planted("gamma forgotten"):
-        gamma = world.ns.zeros((n,))
-    yield same("W", W, Phi @ W_dagger @ Omega)
-    yield same("b", b, Phi @ (W_dagger @ gamma) + Phi @ b_dagger + tau)
+    maps = AffineMaps(iota_A.space, iota_Z.space)
+    omega = maps.from_coordinates(world.array(m, n + 1), maps.frame(iota_A, iota_Z))
+    in_iota = omega.coordinates(maps.frame(iota_A, iota_Z))
+    in_kappa = omega.coordinates(maps.frame(kappa_A, kappa_Z))
+    W_dagger, b_dagger = in_kappa[:, :-1], in_kappa[:, -1]
+    yield same("W", in_iota[:, :-1], Phi @ W_dagger @ Omega)
+    yield same("b", in_iota[:, -1], Phi @ (W_dagger @ gamma) + Phi @ b_dagger + tau)
+
+
+def _with_change_to(iota: BaseFrame, Phi: Array, tau: Array) -> BaseFrame:
+    """The frame from which ``y_iota = Phi y + tau`` leads to iota."""
+    back = iota.space.kind.namespace_of(Phi).inverse(Phi)
+    return iota.change(back, -(back @ tau))
 
 
 def the_same_map_of_points(world: World) -> Comparisons:
@@ -53,17 +60,17 @@ def activation_in_another_basis(world: World) -> Comparisons:
     """One smooth map rho in two bases: ``phi'(z') = Omega phi(Phi z' + tau) + gamma``, and its derivative."""
     (n,) = world.sizes.widths
     Z, A = AffineSpace("Z", n, world.kind), AffineSpace("A", n, world.kind)
-    iota = Parameterization([Z.frame("iota"), A.frame("iota")], name="iota")
-    kappa = iota.random(world.rng, name="kappa")
+    iota_Z, iota_A = Z.frame("iota"), A.frame("iota")
+    Omega, gamma, Phi, tau = world.invertible(n), world.array(n), world.invertible(n), world.array(n)
+    kappa_A, kappa_Z = iota_A.change(Omega, gamma), _with_change_to(iota_Z, Phi, tau)
+    if world.planted("Omega leads from kappa to iota"):
+        kappa_A = _with_change_to(iota_A, Omega, gamma)
+    if world.planted("the origin of the pre-activations stays"):
+        kappa_Z = _with_change_to(iota_Z, Phi, tau * 0)
+    iota, kappa = Parameterization([iota_Z, iota_A]), Parameterization([kappa_Z, kappa_A])
     rho: SmoothMap = (
-        GenericMap(iota[Z], iota[A], world.rng) if world.is_exact else CoordinatewiseMap(iota[Z], iota[A], "tanh")
+        GenericMap(iota_Z, iota_A, world.rng) if world.is_exact else CoordinatewiseMap(iota_Z, iota_A, "tanh")
     )
-    Phi, tau = iota[Z].change_from(kappa[Z])  # from kappa to iota
-    Omega, gamma = kappa[A].change_from(iota[A])  # from iota to kappa
-    if world.planted("Omega from kappa to iota"):
-        Omega, gamma = iota[A].change_from(kappa[A])
-    if world.planted("pre-activations not translated"):
-        tau = tau * 0
 
     z_dagger, v_dagger = world.array(world.sizes.data, n), world.array(world.sizes.data, n)
     point, vector = Z.from_coordinates(z_dagger, kappa), Z.direction.from_coordinates(v_dagger, kappa)
@@ -76,10 +83,10 @@ def activation_in_another_basis(world: World) -> Comparisons:
     yield same("derivatives", pushed_dagger, pushed @ Omega.mT)
 
 
-def _in(rho: SmoothMap, point: object, vector: object, frames: Parameterization) -> tuple[object, ...]:
+def _in(rho: SmoothMap, point: Point, vector: Vector, frames: Parameterization) -> tuple[Array, Array]:
     """Value of rho and image of a vector under its derivative, in coordinates."""
-    value, derivative = rho.linearize(point)  # type: ignore[arg-type]
-    return value.coordinates(frames), derivative.pushforward(vector).coordinates(frames)  # type: ignore[arg-type]
+    value, derivative = rho.linearize(point)
+    return value.coordinates(frames), derivative.pushforward(vector).coordinates(frames)
 
 
 def tanh_is_logistic_in_another_basis(world: World) -> Comparisons:
@@ -135,8 +142,8 @@ STATEMENTS = (
             Check("N", "parameters made by (3.3) map the same points", the_same_map_of_points, PAIRS, "floating"),
         ),
         mutants=(
-            Mutant("Phi read from iota to kappa", parameters_in_another_basis, PAIRS[-1]),
-            Mutant("gamma forgotten", parameters_in_another_basis, PAIRS[-1]),
+            Mutant("Phi leads from iota to kappa", parameters_in_another_basis, PAIRS[-1]),
+            Mutant("the origin of the activations stays", parameters_in_another_basis, PAIRS[-1]),
             Mutant("activations not translated", the_same_map_of_points, PAIRS[-1]),
             Mutant("tau on the wrong side of Phi", the_same_map_of_points, PAIRS[-1]),
         ),
@@ -160,8 +167,8 @@ STATEMENTS = (
             Check("C", "erratum E2, as printed", tanh_is_logistic_in_another_basis, POINTS, "floating", drops=E2),
         ),
         mutants=(
-            Mutant("Omega from kappa to iota", activation_in_another_basis, POINTS[-1]),
-            Mutant("pre-activations not translated", activation_in_another_basis, POINTS[-1]),
+            Mutant("Omega leads from kappa to iota", activation_in_another_basis, POINTS[-1]),
+            Mutant("the origin of the pre-activations stays", activation_in_another_basis, POINTS[-1]),
             Mutant("logistic(x) for logistic(2x)", tanh_from_the_exponential, POINTS[-1]),
             Mutant("not re-centred", tanh_from_the_exponential, POINTS[-1]),
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from geomkfac.metrics import DenseTensor, EuclideanMetric, Metric, MetricTensor
 from geomkfac.spaces import Parameterization, Point, Sample, Vector
@@ -49,6 +50,7 @@ def kfac(world: World, it: Instance) -> MetricOf:
     return lambda weights, data: it.net.kfac_metric(weights, data, it.loss)
 
 
+@cache
 def invariant(metric: Callable[[World, Instance], MetricOf]) -> Identity:
     """The check for one metric: updates with weights and data stored in iota's frames, and in kappa's."""
 
@@ -110,10 +112,9 @@ def in_any_basis_of_the_weight_space(world: World) -> Comparisons:
     intrinsic = it.weights - g.sharp(dh) * it.rate
 
     G, gradient = g.coordinates(mixed.linear), dh.coordinates(mixed.linear.dual)
+    step = ns.solve(G, gradient[:, None])[:, 0]
     if world.planted("G where its inverse belongs"):
         step = G @ gradient
-    else:
-        step = ns.solve(G, gradient[:, None])[:, 0]
     if world.planted("gradient descent in the basis"):
         step = gradient
     w = it.weights.coordinates(mixed) - it.rate * step

@@ -8,7 +8,15 @@ from typing import final
 from geomkfac.arrays import GF
 from geomkfac.arrays.namespace import Array
 from geomkfac.maps import AffineMaps
-from geomkfac.metrics import CovectorMetric, ExpectedMetric, IndependenceMetric, KroneckerTensor, Metric, PullbackMetric
+from geomkfac.metrics import (
+    CovectorMetric,
+    CovectorTensor,
+    ExpectedMetric,
+    IndependenceMetric,
+    KroneckerTensor,
+    Metric,
+    PullbackMetric,
+)
 from geomkfac.metrics.independence import second_moment
 from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
 from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
@@ -75,15 +83,16 @@ def one_layer(
     )
 
 
-def independence_tensor(world: World, it: OneLayer) -> KroneckerTensor:
+def independence_tensor(it: OneLayer) -> KroneckerTensor:
     """``g_ind(w)`` from the package."""
-    return IndependenceMetric(it.points, it.metric, it.shares)._at(it.w)
+    g_ind: KroneckerTensor = IndependenceMetric(it.points, it.metric, it.shares).at(it.w)  # type: ignore[assignment]
+    return g_ind
 
 
 def matrix_of_the_independence_metric(world: World) -> Comparisons:
     """In coordinates ``g_ind`` is ``E[a_bar a_bar^T] (x) E[G(z)]``, in one basis and in another."""
     it, ns = one_layer(world), world.ns
-    g_ind = independence_tensor(world, it)
+    g_ind = independence_tensor(it)
     a_bar, w = it.a_bar(world), it.shares
     if world.planted("homogeneous coordinate first"):
         a_bar = ns.concat([a_bar[:, -1:], a_bar[:, :-1]], axis=1)
@@ -119,7 +128,7 @@ def values_of_the_independence_metric(world: World) -> Comparisons:
     total = world.ns.sum(of_u * of_v * (it.weights * w)[..., None] * w)
     if world.planted("a and z of one datum together"):
         total = world.ns.sum(world.ns.diagonal(of_u * of_v) * it.weights * w)
-    yield same("g_ind(u, v)", independence_tensor(world, it)(u, v), total)
+    yield same("g_ind(u, v)", independence_tensor(it)(u, v), total)
 
 
 def _paired(world: World, it: OneLayer, vector: Vector) -> Array:
@@ -133,16 +142,13 @@ def a_sum_of_squares(world: World) -> Comparisons:
     it = one_layer(world)
     m, n = it.W.slots
     u, v = (it.W.direction.from_coordinates(world.array(m, n), it.iota) for _ in range(2))
-    g_ind, w = independence_tensor(world, it), it.shares
+    g_ind, w = independence_tensor(it), it.shares
     root = _paired(world, it, v)
     coefficients = it.weights * w
-    if world.planted("not a square: another vector in one slot"):
-        squares = root * _paired(world, it, u)
-    else:
-        squares = root * root
+    other = _paired(world, it, u) if world.planted("not a square: another vector in one slot") else root
     if world.planted("a covector of every datum dropped"):
         coefficients = world.ns.concat([coefficients[:-1, :], coefficients[:1, :] * 0], axis=0)
-    yield same("g_ind(v, v)", g_ind(v, v), world.ns.sum(squares * coefficients[..., None] * w))
+    yield same("g_ind(v, v)", g_ind(v, v), world.ns.sum(root * other * coefficients[..., None] * w))
     yield same("symmetry", g_ind(u, v), g_ind(v, u))
 
 
@@ -183,22 +189,21 @@ def _in_both_radicals(world: World, it: OneLayer, null: Vector) -> Comparisons:
     zero = world.ns.zeros((m, n))
     expected = ExpectedMetric(PullbackMetric(it.W.evaluation(it.points), it.metric), it.shares).at(it.w)
     yield same("E[psi_a^* g] at l (x) mu", expected.flat(null).coordinates(it.kappa), zero)
-    yield same("g_ind at l (x) mu", independence_tensor(world, it).flat(null).coordinates(it.kappa), zero)
+    yield same("g_ind at l (x) mu", independence_tensor(it).flat(null).coordinates(it.kappa), zero)
 
 
 def the_implication(world: World) -> Comparisons:
     """E[psi_a^* g] nondegenerate implies g_ind nondegenerate; both by their ranks."""
     it = one_layer(world)
     expected = ExpectedMetric(PullbackMetric(it.W.evaluation(it.points), it.metric), it.shares).at(it.w)
-    g_ind = independence_tensor(world, it)
+    g_ind = independence_tensor(it)
     if world.planted("the activations' form without its directions"):
         constant = it.W.domain.from_coordinates(it.points.coordinates(it.kappa) * 0, it.kappa)
         g_ind = KroneckerTensor(second_moment(constant, it.shares), g_ind.codomain_form)
     if world.planted("E[g(z)] from one covector of one datum"):
-        one = it.metric.at(it.w(it.points))
-        lone = type(one)(it.weights[:1, 0], one.covectors[:1, 0])  # type: ignore[call-arg]
-        g_ind = KroneckerTensor(g_ind.domain_form, lone)
-    yield given("the hypothesis is met: E[psi_a^* g] is nondegenerate", expected.nullity, 0)
+        covectors = it.W.codomain.direction.dual.from_coordinates(it.covectors[:1, 0, :], it.kappa)
+        g_ind = KroneckerTensor(g_ind.domain_form, CovectorTensor(it.weights[:1, 0], covectors))
+    world.assume("E[psi_a^* g] is nondegenerate", not expected.is_degenerate)
     yield same("g_ind is nondegenerate", g_ind.nullity, 0)
 
 
@@ -212,12 +217,12 @@ def the_implication_over_five_elements(world: World) -> Comparisons:
 
 
 def the_converse(world: World) -> Comparisons:
-    """a = 1, -1 and G = diag(1, 0), diag(0, 1): g_ind has rank 4, the expected pullback has rank 2."""
+    """With a = 1, -1 and G = diag(1, 0), diag(0, 1): g_ind has rank 4, the expected pullback has rank 2."""
     ns = world.ns
     points, covectors = ns.asarray([[1], [-1]]), ns.asarray([[[1, 0], [0, 1]]])
     it = one_layer(world, points=points, covectors=covectors, weights=ns.asarray([[1, 1]]))
     expected = ExpectedMetric(PullbackMetric(it.W.evaluation(it.points), it.metric), it.shares).at(it.w)
-    yield given("g_ind is nondegenerate: rank", independence_tensor(world, it).rank, 4)
+    yield given("g_ind is nondegenerate: rank", independence_tensor(it).rank, 4)
     yield given("rank of E[psi_a^* g]", expected.rank, 2)
     yield same("E[psi_a^* g] is nondegenerate", expected.nullity, 0)
 

@@ -84,7 +84,8 @@ def run(
     _check_count("trials", trials, 1)
     _check_count("seed", seed, 0)
     results: list[Evidence] = []
-    for item in (*statement.checks, *statement.mutants):
+    items: list[Check | Mutant] = [*statement.checks, *statement.mutants]
+    for item in items:
         start = time.perf_counter()
         evidence = _evidence(statement, item, trials, seed)
         results.append(replace(evidence, seconds=time.perf_counter() - start))

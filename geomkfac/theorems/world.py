@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import final
 
 from geomkfac.arrays.namespace import Array, Kind, Namespace, RandomSource
+from geomkfac.errors import DegenerateMetricError
 from geomkfac.theorems.statement import Sizes
 
 __all__ = ["CONDITION", "World"]
@@ -55,6 +56,19 @@ class World:
         """Whether this run has that fault; every fault that a construction knows is asked for here."""
         self.consulted.add(fault)
         return fault == self._fault
+
+    def assume(self, hypothesis: str, holds: bool) -> None:
+        """Draw the instance again where it does not meet a hypothesis.
+
+        Raises
+        ------
+        DegenerateMetricError : which the runner answers with a new draw, and counts.
+        """
+        if not holds:
+            raise DegenerateMetricError(
+                f"the instance drawn does not meet the hypothesis.\n  required: {hypothesis}\n"
+                "  came    : one that does not\nDraw again, or give the check larger sizes."
+            )
 
     # -- draws -------------------------------------------------------------------------------------
     def array(self, *shape: int) -> Array:

@@ -242,6 +242,15 @@ def test_the_gram_matrix_is_a_weighted_sum_of_squares(ns, make, x, roots):
     assert ns.equal(ns.gram(make(ns, x[0])), make(ns, x[0].T @ x[0]))
 
 
+@given(x=matrices(5, 3), roots=st.lists(st.integers(0, 5), min_size=5, max_size=5))
+def test_the_homogeneous_gram_matrix_is_that_of_the_rows_with_a_one_appended(ns, make, x, roots):
+    weights = np.array(roots) ** 2
+    rows = np.concatenate([x, np.ones((5, 1), dtype=x.dtype)], axis=1)
+    expected = (rows * weights[:, None]).T @ rows
+    assert ns.equal(ns.homogeneous_gram(make(ns, x)), make(ns, rows.T @ rows))
+    assert ns.equal(ns.homogeneous_gram(make(ns, x), make(ns, weights)), make(ns, expected))
+
+
 @pytest.mark.parametrize("layout", ["C", "F", "strided", "reversed", "one row", "batch"])
 def test_the_gram_matrix_is_exactly_symmetric(ns, layout):
     x = ns.random(np.random.default_rng(4), (40, 6))

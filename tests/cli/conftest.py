@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -60,7 +61,7 @@ def files(tmp_path: Path) -> Path:
     """A folder with network.npz (5-4-3) and data.npz (40 data, labels)."""
     rng = np.random.default_rng(0)
     widths = [5, 4, 3]
-    Ws = [rng.standard_normal((m, n)) for n, m in zip(widths, widths[1:], strict=False)]
+    Ws = [rng.standard_normal((m, n)) for n, m in itertools.pairwise(widths)]
     write_network(tmp_path / "network.npz", Ws, [rng.standard_normal(m) for m in widths[1:]])
     write_arrays(tmp_path / "data.npz", {"X": rng.standard_normal((40, 5)), "y": rng.integers(0, 3, 40)})
     return tmp_path

@@ -55,7 +55,12 @@ def test_a_failure_ends_with_status_1_and_says_what_it_means(
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(("LG-T2.2",), "LG-T2.1"), (("--trials", "0"), "trials"), (("--seed", "-1"), "seed"), (("--trials", "x"), "trials")],
+    [
+        (("LG-T2.2",), "LG-T2.1"),
+        (("--trials", "0"), "trials"),
+        (("--seed", "-1"), "seed"),
+        (("--trials", "x"), "trials"),
+    ],
 )
 def test_bad_input_is_refused(geomkfac: Run, words: tuple[str, ...], expected: str) -> None:
     finished = geomkfac("verify", *words)

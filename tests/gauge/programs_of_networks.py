@@ -133,7 +133,8 @@ def command(*words: str) -> Any:
         interop.write_data(paths[1], rng.standard_normal((20, 2)), rng.integers(0, 2, 20))
         text = io.StringIO()
         with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-            main([words[0], *paths[:2], "--activation", "tanh", "--output", "categorical", "--json", "--out", paths[2], *words[1:]])
+            asked = ["--activation", "tanh", "--output", "categorical", "--json", "--out", paths[2]]
+            main([words[0], *paths[:2], *asked, *words[1:]])
         written = interop.read_arrays(paths[2])
     printed = np.asarray(list(_numbers(json.loads(text.getvalue()))))
     return printed, tuple(written[name] for name in sorted(written))

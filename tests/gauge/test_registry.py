@@ -49,12 +49,14 @@ STRATEGIES = {
 
 
 def public_names() -> set[str]:
-    names = {name for room in ROOMS for name in importlib.import_module(f"geomkfac{room}").__all__}
-    methods = {
-        f"{cls.__name__}.{name}" for cls in CLASSES for name in dir(cls) if not name.startswith("_")
+    names = {
+        name
+        for room in ROOMS
+        for name in importlib.import_module(f"geomkfac{room}").__all__
+        if not (room == ".testing" and name in STRATEGIES)
     }
-    commands = {f"geomkfac {command}" for command in ("verify", "factors", "step")}
-    return (names - STRATEGIES) | methods | commands | (names & STRATEGIES - set(importlib.import_module("geomkfac.testing").__all__))
+    methods = {f"{cls.__name__}.{name}" for cls in CLASSES for name in dir(cls) if not name.startswith("_")}
+    return names | methods | {f"geomkfac {command}" for command in ("verify", "factors", "step")}
 
 
 def registered() -> set[str]:

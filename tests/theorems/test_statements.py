@@ -1,0 +1,176 @@
+"""Every statement holds, every mutant is refuted, every counterexample fails, at several seeds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from geomkfac.arrays import floating, generator
+from geomkfac.errors import UnknownNameError
+from geomkfac.theorems import STATEMENTS, World, find, numeric, run
+from geomkfac.theorems.comparing import relative_gap
+from geomkfac.theorems.trials import exact_trial
+
+ALL = list(STATEMENTS.values())
+CHECKS = [(s, c) for s in ALL for c in s.checks]
+MUTANTS = [(s, m) for s in ALL for m in s.mutants]
+LEDGER_GRADES = {
+    "LG-T2.1": "XNC",
+    "LG-3.3": "XN",
+    "LG-3.4": "XNC",
+    "LG-T3.1": "XNC",
+    "LG-T3.6a": "XN",
+    "LG-T3.6b": "XNC",
+    "LG-P3.7": "XN",
+    "LG-3.7": "XNC",
+    "LG-D3.9": "XN",
+    "LG-T3.10": "XN",
+    "GK-2": "XNC",
+}
+
+
+@pytest.mark.parametrize(
+    ("statement", "check"), CHECKS, ids=[f"{s.id}-{c.grade}-{c.name}" for s, c in CHECKS]
+)
+@pytest.mark.parametrize("seed", [0, 5])
+def test_every_check_is_as_it_must_be(statement, check, seed):
+    report = run(replace(statement, checks=(check,), mutants=()), trials=2, seed=seed)
+    assert report.holds, report.results[0].text
+
+
+@pytest.mark.parametrize(("statement", "mutant"), MUTANTS, ids=[f"{s.id}-{m.fault}" for s, m in MUTANTS])
+@pytest.mark.parametrize("seed", [0, 5])
+def test_every_mutant_is_refuted_at_the_first_trial(statement, mutant, seed):
+    report = run(replace(statement, checks=(), mutants=(mutant,)), trials=1, seed=seed)
+    assert report.holds, report.results[0].text
+
+
+NUMERIC = [
+    (s, m, c) for s, m in MUTANTS for c in s.checks if c.grade == "N" and c.identity is m.identity
+]
+
+
+@pytest.mark.parametrize(("statement", "mutant", "check"), NUMERIC, ids=[f"{s.id}-{m.fault}" for s, m, _ in NUMERIC])
+def test_floating_point_sees_every_mutant_of_its_checks_too(statement, mutant, check):
+    """So that a tolerance is not wide enough to hide one."""
+    key, sizes = (1, statement.id, mutant.fault), replace(mutant.sizes, data=40)
+    without = numeric._gaps(replace(check, sizes=(sizes,)), key)
+    tolerance = max(gap.tolerance for gap in without)
+    world = World(floating, generator(*key), sizes, mutant.fault)
+    gaps = (relative_gap(world.ns, comparison) for comparison in mutant.identity(world))
+    assert any(gap > numeric.FAR * tolerance for gap in gaps)
+
+
+EXACT = [(s, c, sizes) for s, c in CHECKS if c.grade == "X" for sizes in c.sizes]
+
+
+@pytest.mark.parametrize(
+    ("statement", "check", "sizes"), EXACT, ids=[f"{s.id}-{c.name}-{sizes}" for s, c, sizes in EXACT]
+)
+def test_exact_checks_hold_at_the_sizes_that_a_failure_is_shrunk_to(statement, check, sizes):
+    trial = exact_trial(check.identity, sizes, check.over, (2, statement.id, check.name))
+    assert trial.failed is None
+    assert trial.redraws == 0 or check.over == "Q"
+
+
+@pytest.mark.parametrize(("statement", "check"), CHECKS, ids=[f"{s.id}-{c.grade}-{c.name}" for s, c in CHECKS])
+def test_the_negation_of_every_check_is_reported_as_failing(statement, check):
+    """A claim is no counterexample, and a counterexample no claim: the verdict turns with the grade."""
+    grade = "C" if check.grade != "C" else ("N" if check.over == "floating" else "X")
+    turned = replace(check, grade=grade)
+    if check.drops is not None and grade == "X":
+        turned = replace(turned, identity=_with_fault(check), drops=None)
+    report = run(replace(statement, checks=(turned,), mutants=()), trials=1, seed=3)
+    assert not report.holds, report.results[0].text
+
+
+def _with_fault(check):
+    """The same identity with the dropped hypothesis dropped for good."""
+
+    def identity(world):
+        planted = world.planted
+        world = _Planted(world, planted, check.drops)
+        yield from check.identity(world)
+
+    return identity
+
+
+class _Planted:
+    """A world that has one more fault."""
+
+    def __init__(self, world, planted, fault):
+        self._world, self._planted, self._fault = world, planted, fault
+
+    def planted(self, fault):
+        return self._planted(fault) or fault == self._fault
+
+    def __getattr__(self, name):
+        return getattr(self._world, name)
+
+
+@pytest.mark.parametrize("statement", ALL, ids=lambda s: s.id)
+def test_every_statement_has_the_grades_of_the_ledger_and_two_mutants(statement):
+    assert set(LEDGER_GRADES[statement.id]) <= {check.grade for check in statement.checks}
+    assert len(statement.mutants) >= 2
+    assert statement.source and statement.text and statement.latex and statement.hypotheses
+
+
+@pytest.mark.parametrize("statement", ALL, ids=lambda s: s.id)
+def test_names_of_checks_and_mutants_are_unique(statement):
+    names = [(check.grade, check.name) for check in statement.checks]
+    faults = [mutant.fault for mutant in statement.mutants]
+    assert len(set(names)) == len(names)
+    assert len(set(faults)) == len(faults)
+
+
+def test_the_registry_is_in_the_order_of_the_ledger():
+    assert list(STATEMENTS) == list(LEDGER_GRADES)
+    assert find() == ALL
+    assert [s.id for s in find(["GK-2", "LG-3.3"])] == ["GK-2", "LG-3.3"]
+
+
+def test_an_unknown_id_names_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'LG-T2\.1'"):
+        find(["LG-T2.2"])
+
+
+def test_a_report_goes_through_json_unchanged():
+    report = run(STATEMENTS["LG-P3.7"], trials=2, seed=1)
+    plain = report.to_json()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert plain["holds"] is True
+    assert [r["grade"] for r in plain["results"]] == ["X", "X", "N", "N"] + ["M"] * 5
+
+
+def _outcomes(report):
+    return [(e.grade, e.name, e.holds, e.text, e.details) for e in report.results]
+
+
+def test_the_same_seed_gives_the_same_evidence_and_another_seed_another():
+    statement = STATEMENTS["LG-T2.1"]
+    one, again, other = (run(statement, trials=1, seed=seed) for seed in (7, 7, 8))
+    assert _outcomes(one) == _outcomes(again)
+    assert one.results[0].details["primes"] != other.results[0].details["primes"]
+
+
+@pytest.mark.parametrize("statement", ALL, ids=lambda s: s.id)
+def test_the_bound_is_small_and_shrinks_with_trials(statement):
+    for check in statement.checks:
+        if check.grade != "X" or check.over != "GF(p)":
+            continue
+        one, three = (
+            run(replace(statement, checks=(check,), mutants=()), trials=trials).results[0].details["probability"]
+            for trials in (1, 3)
+        )
+        # p lies between 2^30 and 2^31, so that two further trials are within a factor 4 each of the first.
+        assert (one / 4) ** 2 * one <= three <= (one * 4) ** 2 * one
+        assert one < 1e-3
+
+
+def test_progress_is_told_of_every_check_and_every_mutant():
+    seen = []
+    report = run(STATEMENTS["LG-3.7"], trials=1, progress=seen.append)
+    assert tuple(seen) == report.results
+    assert len(seen) == len(STATEMENTS["LG-3.7"].checks) + len(STATEMENTS["LG-3.7"].mutants)
