@@ -9,13 +9,14 @@ import typer
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array
 from geomkfac.cli import options
-from geomkfac.cli.loading import Problem, basis, checked_output, entries, load, named_norm
-from geomkfac.cli.output import number, print_json, progress_bar, table, write_line
+from geomkfac.cli.degeneracy import RANKS, degeneracies
+from geomkfac.cli.loading import Problem, basis, checked_output, entries, load, measurement, named_norm
+from geomkfac.cli.output import number, print_json, table, write_line
 from geomkfac.interop import write_arrays
 from geomkfac.metrics import DirectSumTensor
 from geomkfac.spaces import BaseFrame, Parameterization
 
-__all__ = ["degeneracies", "factors", "measured_metric"]
+__all__ = ["factors"]
 
 
 def factors(
@@ -29,91 +30,75 @@ def factors(
     norm: str = options.NORM,
     seed: int = options.SEED,
     chunk: int = options.CHUNK,
-    out: str = typer.Option(None, "--out", help="Write the factors and the basis to this .npz or .safetensors file."),
+    out: str = typer.Option(
+        None, "--out", metavar="FILE", help="Write the factors and the basis to this .npz or .safetensors file."
+    ),
     as_json: bool = options.JSON,
 ) -> None:
     """The Kronecker factors A and G of every layer, in a basis of choice and in the given one.
 
-    The file of --out holds <layer>.A and <layer>.G in the chosen basis, and the basis itself:
-    <space>.matrix B and <space>.translation c with y_chosen = B y_given + c, for the spaces A0, Z1, A1, ...
+    The file of --out holds <layer>.A (n+1, n+1) and <layer>.G (m, m) in the chosen basis, and the basis
+    itself: for each of the spaces A0, Z1, A1, ... <space>.matrix B and <space>.translation c with
+    y_chosen = B y_given + c.  The layers are called layer1, layer2, ...
     """
     checked_output(out)
+    how = measurement(fisher, samples, seed, chunk)
     problem = load(network, data, activation, output)
-    metric = measured_metric(problem, fisher, samples, seed, chunk)
-    chosen = basis(basis_name, problem, metric, named_norm(norm, problem.given), seed)
-    layers = [
-        _layer(index, metric, problem.given, chosen) for index in range(len(metric.parts))
-    ]
-    notes = degeneracies(metric)
+    named = named_norm(norm, problem.given)
+    loss = problem.mean_loss(problem.weights, chunk)
+    metric = how.metric(problem)
+    chosen = basis(basis_name, problem, named, how, metric)
+    notes = degeneracies(metric, output)
+    report: dict[str, Any] = {
+        "basis": basis_name,
+        "norm": norm,
+        "fisher": fisher,
+        "samples": how.samples if fisher == "sampled" else None,
+        "seed": seed,
+        "data": problem.data.count,
+        "loss": loss,
+        "layers": _layers(metric, problem.given, chosen),
+        "notes": notes,
+        "choice": _choice(basis_name, norm, bool(notes)),
+        "out": out,
+    }
     if out is not None:
         write_arrays(out, _arrays(problem, metric, chosen))
     if as_json:
-        print_json({"basis": basis_name, "norm": norm, "fisher": fisher, "layers": layers, "notes": notes, "out": out})
-        return
-    _show(layers, basis_name)
-    for note in notes:
-        write_line(note)
-    if basis_name == "whitened" and norm is not None and notes:
-        write_line(f"In null directions the whitened basis keeps the lengths of the norm you named: {norm}.")
-    if out is not None:
-        write_line(f"Written to {out}.")
+        print_json(report)
+    else:
+        _show(report)
 
 
-def measured_metric(problem: Problem, fisher: str, samples: int, seed: int, chunk: int | None) -> DirectSumTensor:
-    """The K-FAC metric of the problem, with a progress bar."""
-    with progress_bar("factors", problem.data.count) as advance:
-        return problem.net.moments(
-            problem.weights,
-            problem.data,
-            problem.loss,
-            fisher=fisher,  # type: ignore[arg-type]
-            samples=samples,
-            seed=seed,
-            chunk_size=chunk,
-            progress=advance,
-        ).metric()
+def _choice(basis_name: str, norm: str, degenerate: bool) -> str:
+    """What was chosen where the factors are degenerate, and by whom."""
+    if not degenerate:
+        return "No factor is degenerate: no norm was needed."
+    if basis_name != "whitened":
+        return "These are the factors as they are: nothing was chosen in their null directions."
+    return (
+        f"Whitening leaves the lengths of null directions open; they keep those of the norm that you named: {norm}, "
+        "the Euclidean norm of the given basis. On them the whitened factor is 0, elsewhere it is the identity."
+    )
 
 
-def degeneracies(metric: DirectSumTensor) -> list[str]:
-    """Sentences about the null directions of the factors."""
-    notes = []
-    for index, (activations, preactivations) in enumerate(metric.kronecker_factors()):
-        if activations.nullity:
-            notes.append(
-                f"A{index} is degenerate in {_directions(activations.nullity)}: affine functions of the inputs of "
-                f"layer {index + 1} that vanish on all data (a constant or dependent coordinate is one)."
-            )
-        if preactivations.nullity:
-            last = index == len(metric.parts) - 1
-            why = " (for a softmax: a constant added to all logits)" if last else ""
-            notes.append(
-                f"G{index + 1} is degenerate in {_directions(preactivations.nullity)}: moves of the pre-activations "
-                f"of layer {index + 1} that the output metric does not see{why}."
-            )
-    return notes
-
-
-def _directions(count: int) -> str:
-    return "one direction" if count == 1 else f"{count} directions"
-
-
-def _layer(index: int, metric: DirectSumTensor, given: Parameterization, chosen: Parameterization) -> dict[str, Any]:
-    part = metric.parts[index]
-    activations, preactivations = part.kronecker_factors()[0]  # type: ignore[attr-defined]
-    result: dict[str, Any] = {"layer": index + 1}
-    for name, form in (("A", activations), ("G", preactivations)):
-        nullity = form.nullity
-        result[name] = {
-            "size": form.space.dim,
-            "rank": form.rank,
-            "condition": condition(form.coordinates(chosen[form.space]), nullity),
-            "condition_given": condition(form.coordinates(given[form.space]), nullity),
-        }
-    return result
+def _layers(metric: DirectSumTensor, given: Parameterization, chosen: Parameterization) -> list[dict[str, Any]]:
+    layers = []
+    for index, forms in enumerate(metric.kronecker_factors(), start=1):
+        layer: dict[str, Any] = {"layer": f"layer{index}"}
+        for name, form in zip("AG", forms, strict=True):
+            layer[name] = {
+                "size": form.space.dim,
+                "rank": form.rank,
+                "condition_given": condition(form.coordinates(given[form.space]), form.nullity),
+                "condition": condition(form.coordinates(chosen[form.space]), form.nullity),
+            }
+        layers.append(layer)
+    return layers
 
 
 def condition(matrix: Array, nullity: int) -> float:
-    """The largest eigenvalue over the smallest that is not null."""
+    """The largest eigenvalue over the smallest that is not null; infinite where all are."""
     ns = namespace_of(matrix).ordered("a condition number")
     values = ns.to_numpy(ns.eigh(matrix)[0])
     if nullity >= len(values):
@@ -136,20 +121,28 @@ def _arrays(problem: Problem, metric: DirectSumTensor, chosen: Parameterization)
     return arrays
 
 
-def _show(layers: list[dict[str, Any]], basis_name: str) -> None:
+def _show(report: dict[str, Any]) -> None:
+    fisher = f"{report['fisher']} Fisher" + (f", {report['samples']} per datum" if report["samples"] else "")
+    write_line(f"K-FAC factors over {report['data']} data ({fisher}); mean loss {report['loss']:.6g}.")
+    write_line()
+    elsewhere = report["basis"] != "given"
     rows = []
-    for layer in layers:
-        for name, offset in (("A", -1), ("G", 0)):
+    for index, layer in enumerate(report["layers"], start=1):
+        for name, label in (("A", f"A{index - 1}"), ("G", f"G{index}")):
             factor = layer[name]
-            rows.append(
-                [
-                    f"{name}{layer['layer'] + offset}",
-                    f"{factor['size']} x {factor['size']}",
-                    str(factor["rank"]),
-                    number(factor["condition_given"]),
-                    number(factor["condition"]),
-                ]
-            )
-    columns = ["factor", "size", "rank", "condition, given basis", f"condition, {basis_name} basis"]
-    table("", columns, rows)
-    write_line("Condition: the largest eigenvalue over the smallest that is not null.")
+            size = f"{factor['size']} x {factor['size']}"
+            row = [layer["layer"], label, size, str(factor["rank"]), number(factor["condition_given"])]
+            rows.append([*row, number(factor["condition"])] if elsewhere else row)
+    columns = ["layer", "factor", "size", "rank", "condition (given)"]
+    table([*columns, f"condition ({report['basis']})"] if elsewhere else columns, rows)
+    write_line(
+        "Condition: the largest eigenvalue over the smallest that is not null, in the basis in brackets; "
+        "the rank is the same in every basis."
+    )
+    for note in report["notes"]:
+        write_line(f"- {note}")
+    write_line(report["choice"])
+    if report["notes"]:
+        write_line(RANKS)
+    if report["out"] is not None:
+        write_line(f"Written to {report['out']}: the factors in the {report['basis']} basis, and that basis.")

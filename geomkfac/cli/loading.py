@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from geomkfac.arrays import generator
-from geomkfac.errors import FileFormatError, UnknownNameError, ValuesError
+from geomkfac.arrays import generator, namespace_of
+from geomkfac.cli.output import progress_bar
+from geomkfac.errors import DegenerateMetricError, FileFormatError, ValuesError
 from geomkfac.interop import load_digits, load_digits_network, read_data, read_network
 from geomkfac.metrics import DirectSumTensor, PlacedFamily, family
+from geomkfac.metrics.output import Fisher
 from geomkfac.names import look_up
 from geomkfac.networks import MLP
 from geomkfac.spaces import Euclidean, Parameterization, Point, Sample
 
-__all__ = ["Problem", "basis", "checked_output", "load", "named_norm"]
+__all__ = [
+    "Measurement",
+    "Problem",
+    "advice",
+    "basis",
+    "checked_output",
+    "entries",
+    "load",
+    "measurement",
+    "named_norm",
+]
 
 BASES = ("given", "centered", "whitened", "random")
-NORMS = ("given",)
+FISHERS: dict[str, Fisher] = {"exact": "exact", "sampled": "sampled", "empirical": "empirical"}
 SUFFIXES = (".npz", ".safetensors")
 
 
@@ -32,54 +47,102 @@ class Problem:
     data: Sample
     loss: PlacedFamily
 
+    def stored_in(self, chosen: Parameterization) -> Problem:
+        """The same problem, weights and data stored in another basis, so that all runs there."""
+        weights, data = self.weights.expressed_in(chosen), self.data.expressed_in(chosen)
+        return Problem(self.net, weights, self.given, data, self.loss)
+
+    def mean_loss(self, weights: Point, chunk: int | None) -> float:
+        """The mean loss over the data, which also checks every target."""
+        with progress_bar("loss"):
+            return float(self.net.loss(weights, self.data, self.loss, chunk_size=chunk))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """How a K-FAC metric is to be measured, checked."""
+
+    fisher: Fisher
+    samples: int
+    seed: int
+    chunk: int | None
+
+    def metric(self, problem: Problem) -> DirectSumTensor:
+        """The K-FAC metric of the problem, with a progress bar."""
+        with progress_bar("metric", problem.data.count) as advance:
+            return problem.net.moments(
+                problem.weights,
+                problem.data,
+                problem.loss,
+                fisher=self.fisher,
+                samples=self.samples,
+                seed=self.seed,
+                chunk_size=self.chunk,
+                progress=advance,
+            ).metric()
+
+
+def measurement(fisher: str, samples: int | None, seed: int, chunk: int | None) -> Measurement:
+    """The options, refused where they cannot be meant."""
+    kind = look_up("--fisher", fisher, FISHERS)
+    if samples is not None and kind != "sampled":
+        raise ValuesError(
+            f"--samples goes with --fisher sampled alone.\n  required: --fisher sampled, or no --samples\n"
+            f"  came    : --fisher {fisher} --samples {samples}\nLeave one of them out."
+        )
+    for name, value, least in (("--samples", samples, 1), ("--chunk", chunk, 1), ("--seed", seed, 0)):
+        if value is not None and value < least:
+            raise ValuesError(
+                f"{name} must be {'positive' if least else 'nonnegative'}.\n"
+                f"  required: an integer, {least} or more\n  came    : {value}\nThe default is a good choice."
+            )
+    return Measurement(kind, 1 if samples is None else samples, seed, chunk)
+
 
 def load(network: str, data: str, activation: str, output: str) -> Problem:
     """Read both files, or the built-in `digits`, and place the output family on the given coordinates."""
-    if network == "digits":
-        Ws, bs = load_digits_network()
-    else:
-        Ws, bs = read_network(network)
-    X, y = load_digits(Ws[0].dtype) if data == "digits" else read_data(data)
+    Ws, bs = load_digits_network() if network == "digits" else read_network(network)
     net, weights, given = MLP.from_arrays(Ws, bs, activation)
     loss = family(output).on(given)
+    X, y = load_digits(Ws[0].dtype) if data == "digits" else read_data(data)
     return Problem(net, weights, given, given.sample(X, y), loss)
 
 
-def basis(name: str, problem: Problem, metric: DirectSumTensor, norm: Euclidean | None, seed: int) -> Parameterization:
-    """The basis of that name; means and covariances are read from the metric's own factors."""
+def basis(
+    name: str, problem: Problem, norm: Euclidean | None, how: Measurement, metric: DirectSumTensor | None = None
+) -> Parameterization:
+    """The basis of that name; means and covariances are read from the factors of the metric in the given basis."""
     look_up("basis", name, dict.fromkeys(BASES))
-    if name == "centered":
-        return problem.given.centered(metric)
-    if name == "whitened":
-        return problem.given.whitened(metric, norm=norm)
+    if name == "given":
+        return problem.given
     if name == "random":
-        return problem.given.random(generator(checked_seed(seed), "basis"))
-    return problem.given
+        return problem.given.random(generator(how.seed, "basis"))
+    measured = how.metric(problem) if metric is None else metric
+    if name == "centered":
+        return problem.given.centered(measured)
+    with advice("On the command line: name a norm, --norm given, or choose another basis."):
+        return problem.given.whitened(measured, norm=norm)
 
 
-def named_norm(name: str | None, given: Parameterization) -> Euclidean | None:
-    """The norm of that name; none where no name was given."""
-    if name is None:
-        return None
-    if name not in NORMS:
-        raise UnknownNameError(
-            f"there is no norm of that name.\n  required: one of {', '.join(NORMS)}\n  came    : {name}\n"
-            "'given' is the Euclidean norm of the given coordinates."
-        )
-    return given.euclidean
+@contextmanager
+def advice(line: str) -> Iterator[None]:
+    """Add what to do on the command line to an error about a degenerate metric."""
+    try:
+        yield
+    except DegenerateMetricError as error:
+        raise DegenerateMetricError(f"{error}\n{line}") from error
 
 
-def checked_seed(seed: int) -> int:
-    """`seed`, which must not be negative."""
-    if seed < 0:
-        raise ValuesError(f"the seed must be a nonnegative integer, not {seed}.")
-    return seed
+def named_norm(name: str, given: Parameterization) -> Euclidean | None:
+    """The norm of that name: 'given', the Euclidean one of the given basis, or 'none'."""
+    return look_up("norm", name, {"given": given.euclidean, "none": None})
 
 
-def checked_output(path: str | None) -> str | None:
-    """`path`, refused before any work where nothing could be written to it."""
+def checked_output(path: str | None) -> None:
+    """Refuse, before any work, a path to which nothing could be written."""
     if path is None:
-        return None
+        return
     target = Path(path)
     if target.suffix not in SUFFIXES:
         raise FileFormatError(
@@ -88,11 +151,11 @@ def checked_output(path: str | None) -> str | None:
         )
     if not target.parent.is_dir():
         raise FileFormatError(f"cannot write {path}: there is no folder {target.parent}.\nMake it first.")
-    return path
+    if target.is_dir() or not os.access(target.parent, os.W_OK):
+        what = "it is a folder" if target.is_dir() else f"the folder {target.parent} cannot be written to"
+        raise FileFormatError(f"cannot write {path}: {what}.\nName another file.")
 
 
 def entries(array: Any) -> Any:
     """An array as NumPy's, for files."""
-    from geomkfac.arrays import namespace_of
-
     return namespace_of(array).to_numpy(array)

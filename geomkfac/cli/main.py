@@ -1,7 +1,7 @@
 """The program ``geomkfac``: its commands, and what becomes of errors.
 
-Exit status: 0 where all holds, 1 where a statement does not, 2 for bad input, 130 after an interruption.
-Results go to standard output, everything else to standard error.
+Exit status: 0 where all holds, 1 where a statement does not, 2 for bad input, 130 after an interruption,
+141 where the reader of the output went away.  Results go to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -16,9 +17,14 @@ from geomkfac import __version__
 from geomkfac.cli.factors import factors
 from geomkfac.cli.step import step
 from geomkfac.cli.verify import verify
-from geomkfac.errors import DegenerateMetricError, GeomkfacError
+from geomkfac.errors import GeomkfacError
 
 __all__ = ["app", "main"]
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+# Typer does not export it; all its complaints about a command line are of this class.
+UsageError: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     name="geomkfac",
@@ -28,9 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(verify)
-app.command()(factors)
-app.command()(step)
+app.command(short_help="Run the theorems, with evidence for each.")(verify)
+app.command(short_help="The K-FAC matrices of a network, in any basis.")(factors)
+app.command(short_help="One natural gradient step, in any basis.")(step)
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,24 +55,27 @@ def options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program on `arguments` (by default the process's own) and exit."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
     try:
-        app(words)
+        status = app(words, prog_name="geomkfac", standalone_mode=False)
     except (GeomkfacError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            sys.stderr.close()
-            sys.exit(1)
-        _report(error, as_json="--json" in words)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("geomkfac: interrupted; no file was written.", file=sys.stderr)
-        sys.exit(130)
+        _report(type(error).__name__, str(error), as_json)
+        status = BAD_INPUT
+    except UsageError as error:
+        if as_json:
+            _report("UsageError", error.format_message(), as_json)
+        else:
+            error.show()
+        status = BAD_INPUT
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        _report("KeyboardInterrupt", "interrupted; no file is left half written.", as_json)
+    sys.exit(status or 0)
 
 
-def _report(error: Exception, *, as_json: bool) -> None:
-    message = str(error)
-    if isinstance(error, DegenerateMetricError):
-        message += "\nOn the command line: name a norm (--norm given), or damp the step (--damping)."
+def _report(kind: str, message: str, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"error": {"type": type(error).__name__, "message": message}}), file=sys.stderr)
+        print(json.dumps({"error": {"type": kind, "message": message}}), file=sys.stderr)
     else:
         print(f"geomkfac: {message}", file=sys.stderr)

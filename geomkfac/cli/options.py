@@ -9,22 +9,36 @@ import typer
 __all__ = ["ACTIVATION", "BASIS", "CHUNK", "DATA", "FISHER", "JSON", "NETWORK", "NORM", "OUTPUT", "SAMPLES", "SEED"]
 
 NETWORK: Any = typer.Argument(
-    ..., help="A .npz or .safetensors file with <layer>.weight (m, n) and <layer>.bias (m,), or 'digits'."
+    ...,
+    metavar="NETWORK",
+    show_default=False,
+    help="A .npz or .safetensors file with <layer>.weight (m, n) and <layer>.bias (m,), or 'digits' (built in).",
 )
-DATA: Any = typer.Argument(..., help="A .npz or .safetensors file with X (N, n) and y, or 'digits'.")
+DATA: Any = typer.Argument(
+    ..., metavar="DATA", help="A .npz or .safetensors file with X (N, n) and y, or 'digits' (built in)."
+)
 ACTIVATION: Any = typer.Option(
-    ..., "--activation", help="Of the hidden layers: tanh, logistic, relu, softplus or identity."
+    ..., "--activation", metavar="NAME", help="Of the hidden layers: tanh, logistic, relu, softplus or identity."
 )
-OUTPUT: Any = typer.Option(..., "--output", help="The output family: categorical, bernoulli or gaussian.")
-BASIS: Any = typer.Option("given", "--basis", help="The basis: given, centered, whitened or random.")
-FISHER: Any = typer.Option("exact", "--fisher", help="Targets of the Fisher metric: exact, sampled or empirical.")
-SAMPLES: Any = typer.Option(1, "--samples", help="Targets drawn for each datum, for --fisher sampled.")
+OUTPUT: Any = typer.Option(
+    ..., "--output", metavar="NAME", help="The output family: categorical, bernoulli or gaussian (unit covariance)."
+)
+BASIS: Any = typer.Option("given", "--basis", metavar="NAME", help="given, centered, whitened or random.")
+FISHER: Any = typer.Option(
+    "exact", "--fisher", metavar="NAME", help="Targets of the Fisher metric: exact, sampled or empirical."
+)
+SAMPLES: Any = typer.Option(
+    None, "--samples", metavar="N", help="Targets drawn for each datum, for --fisher sampled alone; 1 by default."
+)
 NORM: Any = typer.Option(
-    None,
+    "none",
     "--norm",
-    help="The norm that decides where the metric is degenerate: 'given' is the Euclidean norm of the given "
-    "coordinates. Without one, a degenerate metric is refused where a choice would be needed.",
+    metavar="NAME",
+    help="What decides where the metric is degenerate: 'given', the Euclidean norm of the given basis, or 'none', "
+    "and then a degenerate metric is refused wherever a choice is needed.",
 )
-SEED: Any = typer.Option(0, "--seed", help="What every random draw depends on.")
-CHUNK: Any = typer.Option(None, "--chunk", help="Data per chunk; by default what bounds memory.")
+SEED: Any = typer.Option(0, "--seed", metavar="N", help="What every random draw depends on.")
+CHUNK: Any = typer.Option(
+    None, "--chunk", metavar="N", show_default=False, help="Data per chunk; by default what bounds memory."
+)
 JSON: Any = typer.Option(False, "--json", help="Print one JSON document.")

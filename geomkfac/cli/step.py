@@ -7,18 +7,28 @@ from typing import Any
 
 import typer
 
+from geomkfac.arrays import namespace_of
 from geomkfac.cli import options
-from geomkfac.cli.factors import degeneracies, measured_metric
-from geomkfac.cli.loading import Problem, basis, checked_output, entries, load, named_norm
-from geomkfac.cli.output import print_json, write_line
-from geomkfac.errors import UnknownNameError, ValuesError
+from geomkfac.cli.degeneracy import RANKS, degeneracies
+from geomkfac.cli.loading import Problem, advice, basis, checked_output, entries, load, measurement, named_norm
+from geomkfac.cli.output import print_json, progress_bar, write_line
+from geomkfac.errors import ValuesError
 from geomkfac.interop import write_network
 from geomkfac.metrics import MetricTensor
+from geomkfac.names import look_up
 from geomkfac.spaces import Euclidean, Parameterization, Vector
 
 __all__ = ["step"]
 
-KINDS = ("metric", "factored", "identity")
+DAMPED = {
+    "metric": "Damped by {damping:g} times the Euclidean metric of the given basis, carried along: the same step from "
+    "every basis.",
+    "factored": "Both factors damped, strength {damping:g}, by the Euclidean metric of the given basis, carried along: "
+    "the same step from every basis.",
+    "identity": "Damped by {damping:g} times the identity matrix of the {basis} basis: another basis gives another "
+    "step.",
+}
+"""The kinds of damping, and what is said about each."""
 
 
 def step(
@@ -27,39 +37,46 @@ def step(
     activation: str = options.ACTIVATION,
     output: str = options.OUTPUT,
     basis_name: str = options.BASIS,
-    rate: float = typer.Option(1.0, "--rate", help="The learning rate."),
-    damping: float = typer.Option(None, "--damping", help="The strength of the damping, positive; none by default."),
+    rate: float = typer.Option(1.0, "--rate", metavar="X", help="The learning rate."),
+    damping: float = typer.Option(None, "--damping", metavar="X", help="Its strength, positive; none by default."),
     damping_kind: str = typer.Option(
-        "metric",
+        None,
         "--damping-kind",
-        help="metric: by the Euclidean metric of the given coordinates, carried along, exactly; factored: the same "
-        "added to each factor; identity: by the identity matrix of the chosen basis, which depends on that basis.",
+        metavar="NAME",
+        help="metric (the default): by the Euclidean metric of the given basis, carried along, exactly; factored: by "
+        "the same, each factor for itself; identity: by the identity matrix of the chosen basis, on which the step "
+        "then depends.",
     ),
     fisher: str = options.FISHER,
     samples: int = options.SAMPLES,
     norm: str = options.NORM,
     seed: int = options.SEED,
     chunk: int = options.CHUNK,
-    out: str = typer.Option(None, "--out", help="Write the network after the step, in the given basis."),
+    out: str = typer.Option(
+        None, "--out", metavar="FILE", help="Write the network after the step, in the given basis."
+    ),
     as_json: bool = options.JSON,
 ) -> None:
-    """One K-FAC step computed natively in the chosen basis, written in the given one; loss before and after."""
+    """One K-FAC step, computed natively in the chosen basis and written in the given one.
+
+    Weights and data are stored in the chosen basis, and everything runs there.
+    """
     checked_output(out)
-    _check_numbers(rate, damping, damping_kind)
+    kind = _checked_kind(rate, damping, damping_kind)
+    how = measurement(fisher, samples, seed, chunk)
     problem = load(network, data, activation, output)
-    metric = measured_metric(problem, fisher, samples, seed, chunk)
     named = named_norm(norm, problem.given)
-    chosen = basis(basis_name, problem, metric, named, seed)
+    before = problem.mean_loss(problem.weights, chunk)
+    chosen = basis(basis_name, problem, named, how)
 
-    there = _stored_in(problem, chosen)
-    metric = measured_metric(there, fisher, samples, seed, chunk)
-    dh = there.net.differential(there.weights, there.data, there.loss, chunk_size=chunk)
-    vector = solved(metric, dh, there, chosen, damping, damping_kind, named)
+    there = problem.stored_in(chosen)
+    metric = how.metric(there)
+    with progress_bar("step"):
+        dh = there.net.differential(there.weights, there.data, there.loss, chunk_size=chunk)
+        vector = _solved(metric, dh, there, chosen, damping, kind, named)
     after = there.weights - rate * vector
+    loss = _finite(problem.mean_loss(after, chunk))
 
-    losses = [float(problem.net.loss(w, problem.data, problem.loss)) for w in (problem.weights, after)]
-    if not math.isfinite(losses[1]):
-        raise ValuesError(f"the loss after the step is {losses[1]}: the step was too long; use a smaller --rate.")
     if out is not None:
         arrays = problem.net.to_arrays(after, problem.given)
         write_network(out, [entries(W) for W, _ in arrays], [entries(b) for _, b in arrays])
@@ -67,78 +84,107 @@ def step(
         "basis": basis_name,
         "rate": rate,
         "damping": damping,
-        "damping_kind": None if damping is None else damping_kind,
+        "damping_kind": kind,
         "norm": norm,
-        "loss_before": losses[0],
-        "loss_after": losses[1],
+        "fisher": fisher,
+        "samples": how.samples if fisher == "sampled" else None,
+        "seed": seed,
+        "loss_before": before,
+        "loss_after": loss,
         "predicted_decrease": rate * float(dh(vector)),
-        "notes": degeneracies(metric),
+        "length_in_metric": abs(rate) * math.sqrt(max(0.0, float(metric(vector, vector)))),
+        "length_given": abs(rate) * _length(vector, problem.given),
+        "notes": degeneracies(metric, output),
         "out": out,
     }
+    report["choice"] = _choice(report)
     if as_json:
         print_json(report)
     else:
         _show(report)
 
 
-def solved(
+def _solved(
     metric: MetricTensor,
     dh: Vector,
     problem: Problem,
     chosen: Parameterization,
     damping: float | None,
-    kind: str,
+    kind: str | None,
     norm: Euclidean | None,
 ) -> Vector:
     """The natural gradient, damped as asked."""
     if damping is None:
-        return metric.sharp(dh) if norm is None else metric.minimal_solution(dh, norm=norm)
+        with advice("On the command line: name a norm (--norm given), or damp the step (--damping)."):
+            return metric.sharp(dh) if norm is None else metric.minimal_solution(dh, norm=norm)
     if kind == "identity":
         operator = metric.coordinates(chosen).damped_by_identity(damping)
         components = operator.solve(dh.coordinates(chosen))
         vector: Vector = problem.net.weight_space.direction.from_coordinates(list(components), chosen)
         return vector
-    carried = problem.given.euclidean
-    return metric.damped(carried, damping, "factored" if kind == "factored" else "exact").sharp(dh)
+    return metric.damped(problem.given.euclidean, damping, "factored" if kind == "factored" else "exact").sharp(dh)
 
 
-def _stored_in(problem: Problem, chosen: Parameterization) -> Problem:
-    """The same problem, weights and data stored in the chosen basis, so that all runs there."""
-    weights, data = problem.weights.expressed_in(chosen), problem.data.expressed_in(chosen)
-    return Problem(problem.net, weights, problem.given, data, problem.loss)
-
-
-def _check_numbers(rate: float, damping: float | None, kind: str) -> None:
+def _checked_kind(rate: float, damping: float | None, kind: str | None) -> str | None:
+    """The kind of damping, None where there is none; all three options checked."""
     if not math.isfinite(rate):
-        raise ValuesError(f"--rate must be a finite number, not {rate}.")
-    if damping is not None and not (math.isfinite(damping) and damping > 0):
-        raise ValuesError(f"--damping must be a positive number, not {damping}.\nLeave it out for no damping.")
-    if kind not in KINDS:
-        raise UnknownNameError(
-            f"there is no such kind of damping.\n  required: one of {', '.join(KINDS)}\n  came    : {kind}"
+        raise ValuesError(f"--rate must be a finite number.\n  came: {rate}\nThe default is 1.")
+    if damping is None:
+        if kind is not None:
+            raise ValuesError(
+                f"--damping-kind goes with --damping alone.\n  came: --damping-kind {kind}, and no --damping\n"
+                "Add its strength, for instance --damping 0.01."
+            )
+        return None
+    if not (math.isfinite(damping) and damping > 0):
+        raise ValuesError(f"--damping must be a positive number.\n  came: {damping}\nLeave it out for no damping.")
+    name = "metric" if kind is None else kind
+    look_up("kind of damping", name, DAMPED)
+    return name
+
+
+def _finite(loss: float) -> float:
+    if not math.isfinite(loss):
+        raise ValuesError(
+            f"the step leaves what floating point can hold.\n  required: a finite loss after it\n  came    : {loss}\n"
+            "Use a smaller --rate, or more --damping."
         )
+    return loss
+
+
+def _length(vector: Vector, frame: Parameterization) -> float:
+    """The Euclidean length of the coordinates in `frame`."""
+    parts = vector.coordinates(frame)
+    return math.sqrt(sum(float(namespace_of(part).sum(part * part)) for part in parts))
+
+
+def _choice(report: dict[str, Any]) -> str:
+    """What decided the step in null directions of the metric, and by whom it was chosen."""
+    if report["damping_kind"] is not None:
+        said = DAMPED[report["damping_kind"]].format(**report)
+        idle = report["norm"] != "none" and report["basis"] != "whitened"
+        return f"{said} It is nondegenerate: the norm that you named was not needed." if idle else said
+    if not report["notes"]:
+        return "The metric is nondegenerate: it alone decides the step."
+    return (
+        f"Of all solutions, the one smallest in the norm that you named: {report['norm']}, the Euclidean norm of the "
+        "given basis."
+    )
 
 
 def _show(report: dict[str, Any]) -> None:
+    write_line(f"One K-FAC step at rate {report['rate']:g}, computed in the {report['basis']} basis.")
     for note in report["notes"]:
-        write_line(note)
-    if report["damping"] is not None:
-        write_line(_DAMPED[report["damping_kind"]].format(**report))
-    elif report["norm"] is not None and report["notes"]:
-        write_line(f"Of all solutions, the one smallest in the norm you named: {report['norm']}.")
-    write_line(f"step computed in the {report['basis']} basis, rate {report['rate']:g}")
-    write_line(f"loss before      : {report['loss_before']:.12g}")
-    write_line(f"loss after       : {report['loss_after']:.12g}")
-    write_line(f"decrease, to first order: {report['predicted_decrease']:.6g}")
+        write_line(f"- {note}")
+    write_line(report["choice"])
+    if report["notes"] and report["damping_kind"] is None:
+        write_line(RANKS)
+    write_line()
+    write_line(f"loss before              {report['loss_before']:.12g}")
+    write_line(f"loss after               {report['loss_after']:.12g}")
+    write_line(f"decrease to first order  {report['predicted_decrease']:.6g}")
+    write_line(f"length of the step       {report['length_in_metric']:.6g} in the K-FAC metric")
+    write_line(f"                         {report['length_given']:.6g} in the given basis")
     if report["out"] is not None:
-        write_line(f"Written to {report['out']}, in the given basis.")
-
-
-_DAMPED = {
-    "metric": "Damped by {damping:g} times the Euclidean metric of the given basis, carried along: the same in every "
-    "basis.",
-    "factored": "Both factors damped, strength {damping:g}, by the Euclidean metric of the given basis, carried along: "
-    "the same in every basis.",
-    "identity": "Damped by {damping:g} times the identity matrix of the {basis} basis: another basis gives another "
-    "step.",
-}
+        write_line()
+        write_line(f"Written to {report['out']}: the network after the step, in the given basis.")

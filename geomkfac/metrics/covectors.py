@@ -82,8 +82,8 @@ class CovectorTensor(MetricTensor):
         if self._dense is None:
             ns, frame = self._ns, self._frame
             weights = ns.permute(self.weights, [*range(1, self.weights.ndim), 0])
-            matrix = ns.gram(self._rows(frame), weights)
-            self._dense = DenseTensor(self.space, frame, matrix, ns, self.provenance, self._known)
+            matrix, count = ns.gram(self._rows(frame), weights), int(self.weights.shape[0])
+            self._dense = DenseTensor(self.space, frame, matrix, ns, self.provenance, self._known, terms=count)
         return self._dense
 
     def coordinates(self, frame: Any) -> Array:

@@ -4,7 +4,8 @@ Over exact kinds rank and null space are exact.  In floating point they depend o
 decision that is not intrinsic, so it is made once for each form and everything else follows it.  What
 provenance gives is used first.  The rest is decided on the form scaled to unit diagonal in its storage
 frame, so that units do not matter: a Cholesky factorisation whose inverse iteration shows all eigenvalues
-larger than n * epsilon settles it; else eigenvalues at most n * epsilon times the largest are zero.
+larger than n * epsilon settles it; else eigenvalues at most n * epsilon times the largest are zero.  A form
+that is a sum of N products, N > n, carries up to N * epsilon, and so much counts as zero there.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class PseudoInverse:
     ----------
     inverse : array, shape (n, n)
     top : the largest eigenvalue of the form scaled to unit diagonal; 0 exactly
-    cut : n * epsilon * top, what cannot be told from zero there
+    cut : what cannot be told from zero there, see `null_space`
     """
 
     inverse: Array
@@ -75,12 +76,14 @@ class PseudoInverse:
     cut: float
 
 
-def null_space(ns: Namespace, form: Array, known: Array | None = None) -> NullSpace:
+def null_space(ns: Namespace, form: Array, known: Array | None = None, terms: int = 0) -> NullSpace:
     """The null space of a symmetric PSD form (n, n).
 
     Parameters
     ----------
     known : null directions that provenance gives, as columns (n, r), or None; exact kinds need none
+    terms : how many products were summed for an entry, where that is known.  Each may round the same way
+        (a constant input does), so that the form scaled to unit diagonal carries terms * epsilon.
     """
     if ns.kind.is_exact:
         columns = ns.nullspace(form)
@@ -92,7 +95,7 @@ def null_space(ns: Namespace, form: Array, known: Array | None = None) -> NullSp
         # Known null directions are filled in, so that what is left to decide is the rest.
         directions, _ = ordered.qr(given)
         scaled = scaled + directions @ directions.mT
-    found = _scaled_null(ordered, scaled)
+    found = _scaled_null(ordered, scaled, terms)
     if given is not None:
         found = ordered.concat([given, found], axis=1)
     directions = ordered.qr(found)[0] if found.shape[1] else found
@@ -133,17 +136,22 @@ def _unit_diagonal(ns: OrderedNamespace, form: Array) -> tuple[Array, Array]:
     return lengths, form / (lengths[:, None] * lengths[None, :])
 
 
-def _scaled_null(ns: OrderedNamespace, scaled: Array) -> Array:
+def _scaled_null(ns: OrderedNamespace, scaled: Array, terms: int) -> Array:
     n = scaled.shape[0]
-    if n == 0 or SquareMatrix((scaled + scaled.mT) / 2, "the form").cholesky() is not None:
+    factor = SquareMatrix((scaled + scaled.mT) / 2, "the form").cholesky() if n else scaled
+    if n == 0 or (factor is not None and exceeds_noise(ns, scaled, factor, terms)):
         return ns.zeros((n, 0))
     values, vectors = ns.eigh(scaled)
-    cut = n * ns.epsilon * float(values[-1])
+    cut = _cut(ns, n, float(values[-1]), terms)
     nullity = sum(1 for value in ns.to_numpy(values) if value <= cut)
     return vectors[:, :nullity]
 
 
-def pseudo_inverse(ns: Namespace, form: Array, null: NullSpace) -> PseudoInverse:
+def _cut(ns: Namespace, n: int, top: float, terms: int) -> float:
+    return max(n * top, terms) * ns.epsilon
+
+
+def pseudo_inverse(ns: Namespace, form: Array, null: NullSpace, terms: int = 0) -> PseudoInverse:
     """A symmetric solver for covectors in the range of a form, zero on a complement of its null space.
 
     Which complement is an accident of the frame: `weighted_pseudo_inverse` replaces it.
@@ -160,7 +168,7 @@ def pseudo_inverse(ns: Namespace, form: Array, null: NullSpace) -> PseudoInverse
     values, vectors = ordered.eigh((scaled + scaled.mT) / 2)
     kept = vectors[:, null.dim :] / lengths[:, None]
     top = float(values[-1])
-    return PseudoInverse((kept / values[null.dim :]) @ kept.mT, top, n * ordered.epsilon * top)
+    return PseudoInverse((kept / values[null.dim :]) @ kept.mT, top, _cut(ns, n, top, terms))
 
 
 def _raised_exactly(ns: Namespace, form: Array, null: Array) -> Array:

@@ -34,7 +34,7 @@ class DenseTensor(MetricTensor):
     it is nondegenerate (`positive`: an inner product, or what was damped by one), no rank is decided.
     """
 
-    __slots__ = ("_frame", "_kept", "_known", "_matrix", "_ns", "_positive", "provenance", "space")
+    __slots__ = ("_frame", "_kept", "_known", "_matrix", "_ns", "_positive", "_terms", "provenance", "space")
 
     def __init__(
         self,
@@ -46,9 +46,10 @@ class DenseTensor(MetricTensor):
         known: Span | None = None,
         *,
         positive: bool = False,
+        terms: int = 0,
     ) -> None:
         self.space, self._frame, self._matrix, self._ns = space, frame, matrix, ns
-        self.provenance, self._known, self._positive = provenance, known, positive
+        self.provenance, self._known, self._positive, self._terms = provenance, known, positive, terms
         self._kept: dict[str, Any] = {}
 
     @staticmethod
@@ -104,7 +105,14 @@ class DenseTensor(MetricTensor):
 
     def _restored(self, frame: Frame) -> DenseTensor:
         return DenseTensor(
-            self.space, frame, self._in(frame), self._ns, self.provenance, self._known, positive=self._positive
+            self.space,
+            frame,
+            self._in(frame),
+            self._ns,
+            self.provenance,
+            self._known,
+            positive=self._positive,
+            terms=self._terms,
         )
 
     def operator(self, frame: Any) -> DenseMatrix:
@@ -144,14 +152,14 @@ class DenseTensor(MetricTensor):
             known = None
             if self._known is not None and not self.kind.is_exact:
                 known = self._ns.cast(self._known.columns(self._frame))
-            return null_space(self._ns, self._one(), known)
+            return null_space(self._ns, self._one(), known, self._terms)
 
         decided: NullSpace = self._keep("null", decide)
         return decided
 
     def _pseudo_inverse(self) -> PseudoInverse:
         made: PseudoInverse = self._keep(
-            "pseudo-inverse", lambda: pseudo_inverse(self._ns, self._one(), self._null())
+            "pseudo-inverse", lambda: pseudo_inverse(self._ns, self._one(), self._null(), self._terms)
         )
         return made
 
@@ -172,10 +180,11 @@ class DenseTensor(MetricTensor):
     def _decision(self) -> str:
         if self.kind.is_exact:
             return "the rank is exact"
-        cut = self.space.dim * self._ns.epsilon
+        n, terms, epsilon = self.space.dim, self._terms, self._ns.epsilon
+        formula = "n * epsilon" if terms <= n else f"epsilon for each of {terms} products summed, "
         return (
             "the rank was decided in the storage frame, scaled to unit diagonal, with tolerance "
-            f"n * epsilon = {cut:.1e}"
+            f"{formula} = {max(n, terms) * epsilon:.1e}"
         )
 
     # -- solving -----------------------------------------------------------------------------------------
@@ -251,13 +260,13 @@ class DenseTensor(MetricTensor):
         )
 
     def _scaled(self, factor: Array) -> MetricTensor:
-        return DenseTensor(
-            self.space, self._frame, self._matrix * factor, self._ns, f"c ({self.provenance})", self._known
-        )
+        matrix, label = self._matrix * factor, f"c ({self.provenance})"
+        return DenseTensor(self.space, self._frame, matrix, self._ns, label, self._known, terms=self._terms)
 
     def _plus(self, other: MetricTensor) -> MetricTensor:
-        total = self._matrix + as_dense(other)._in(self._frame)
-        return DenseTensor(self.space, self._frame, total, self._ns, f"{self.provenance} + {other.provenance}")
+        second = as_dense(other)
+        total, label = self._matrix + second._in(self._frame), f"{self.provenance} + {other.provenance}"
+        return DenseTensor(self.space, self._frame, total, self._ns, label, terms=max(self._terms, second._terms))
 
     def eigenvalues(self, relative_to: Norm) -> Array:
         """Ascending, shape (dim,)."""

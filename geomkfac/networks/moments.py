@@ -32,19 +32,22 @@ class LayerMoments:
     frame : the frame, with parts (frame of A, frame of Z), in which the sums are taken
     activations : array, shape (n + 1, n + 1), a sum over data
     covectors : array, shape (m, m), a sum over data
+    terms : how many products were summed for an entry of each
     """
 
     space: AffineMaps
     frame: Frame
     activations: Array
     covectors: Array
+    terms: tuple[int, int]
 
     def forms(self, ns: Namespace, known: Span | None = None) -> tuple[DenseTensor, DenseTensor]:
         """The sums as forms, on Hull(A)* and on TZ; `known` null directions of the second."""
         domain, codomain = self.frame.parts
         dual, direction = Hull(self.space.domain).dual, self.space.codomain.direction
-        h = DenseTensor(dual, domain.hull.dual, self.activations, ns, "E[a (x) a]")
-        return h, DenseTensor(direction, codomain.linear, self.covectors, ns, "E[g(z)]", known)
+        first, second = self.terms
+        h = DenseTensor(dual, domain.hull.dual, self.activations, ns, "E[a (x) a]", terms=first)
+        return h, DenseTensor(direction, codomain.linear, self.covectors, ns, "E[g(z)]", known, terms=second)
 
     def merged(self, other: LayerMoments, ns: Namespace) -> LayerMoments:
         """The sums of both, in the frame of the first."""
@@ -57,7 +60,10 @@ class LayerMoments:
             domain, codomain = self.frame.parts
             h, k = other.forms(ns)
             activations, covectors = h._in(domain.hull.dual), k._in(codomain.linear)
-        return LayerMoments(self.space, self.frame, self.activations + activations, self.covectors + covectors)
+        terms = (self.terms[0] + other.terms[0], self.terms[1] + other.terms[1])
+        return LayerMoments(
+            self.space, self.frame, self.activations + activations, self.covectors + covectors, terms
+        )
 
 
 @final
@@ -116,7 +122,7 @@ class KfacMoments:
         ns, last = self.namespace, len(self.layers) - 1
         parts = []
         for index, (layer, (left, right)) in enumerate(zip(self.layers, means, strict=True)):
-            mean = LayerMoments(layer.space, layer.frame, left, right)
+            mean = LayerMoments(layer.space, layer.frame, left, right, layer.terms)
             parts.append(KroneckerTensor(*mean.forms(ns, self.known if index == last else None)))
         return DirectSumTensor(*parts)
 
@@ -125,17 +131,20 @@ class KfacMoments:
 class RunningMoments:
     """Sums that grow chunk by chunk, in place where the arrays allow it."""
 
-    __slots__ = ("_activations", "_covectors", "_frames", "_known", "_namespace", "_spaces", "_weight")
+    __slots__ = ("_activations", "_covectors", "_frames", "_known", "_namespace", "_spaces", "_terms", "_weight")
 
     def __init__(self, namespace: Namespace, spaces: tuple[AffineMaps, ...], frames: tuple[Frame, ...]) -> None:
         self._namespace, self._spaces, self._frames = namespace, spaces, frames
         self._activations: list[Array] = [None] * len(spaces)
         self._covectors: list[Array] = [None] * len(spaces)
+        self._terms = [(0, 0)] * len(spaces)
         self._weight: Array = None
         self._known: Span | None = None
 
-    def add_layer(self, index: int, rows: Array, weights: Array | None, gram: Array) -> None:
-        """One chunk of a layer: activations `rows` (N, n) with `weights` (N,), and a sum of covectors (m, m)."""
+    def add_layer(self, index: int, rows: Array, weights: Array | None, gram: Array, count: int) -> None:
+        """One chunk of a layer: activations `rows` (N, n) with `weights` (N,), and a sum of `count` covectors (m, m)."""
+        first, second = self._terms[index]
+        self._terms[index] = (first + rows.shape[0], second + count)
         _grow(self._activations, index, self._namespace.homogeneous_gram(rows, weights))
         _grow(self._covectors, index, gram)
 
@@ -146,7 +155,7 @@ class RunningMoments:
 
     def moments(self) -> KfacMoments:
         """What has been summed; nothing may be added afterwards."""
-        parts = zip(self._spaces, self._frames, self._activations, self._covectors, strict=True)
+        parts = zip(self._spaces, self._frames, self._activations, self._covectors, self._terms, strict=True)
         return KfacMoments(tuple(LayerMoments(*part) for part in parts), self._weight, self._known, self._namespace)
 
 

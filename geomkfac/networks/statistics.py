@@ -100,6 +100,8 @@ def kfac_moments(
     running = RunningMoments(layers[0].omega._ns, tuple(layer.space for layer in layers), frames)
     for chunk, trace in steps:
         _add_chunk(running, layers, frames, chunk, trace, tensor_of(trace, chunk))
+        # Else it would still stand in memory beside the next one.
+        del trace
         if progress is not None:
             progress(chunk.count)
     return running.moments()
@@ -118,8 +120,9 @@ def _add_chunk(
     for index, pulled in backward(layers, trace, covectors):
         layer, frame = layers[index], frames[index]
         rows = pulled._in(frame.parts[1].linear.dual)
-        gram = ns.gram(ns.reshape(rows, (-1, rows.shape[-1])), weights)
-        running.add_layer(index, layer.inputs(ns, trace.activations[index], frame), chunk.weights, gram)
+        flat = ns.reshape(rows, (-1, rows.shape[-1]))
+        inputs = layer.inputs(ns, trace.activations[index], frame)
+        running.add_layer(index, inputs, chunk.weights, ns.gram(flat, weights), flat.shape[0])
     running.end_chunk(ns.sum(chunk_weights(chunk, ns)), tensor._known)
 
 

@@ -32,8 +32,8 @@ def frozen_copy(namespace: Namespace, x: Array) -> Array:
     return copy
 
 
-def exceeds_noise(namespace: OrderedNamespace, array: Array, factor: Array) -> bool:
-    """Whether the smallest eigenvalue of `array` (k, k), scaled to unit diagonal, is above k * epsilon.
+def exceeds_noise(namespace: OrderedNamespace, array: Array, factor: Array, terms: int = 0) -> bool:
+    """Whether the smallest eigenvalue of `array` (k, k), scaled to unit diagonal, is above max(k, terms) * epsilon.
 
     By inverse iteration with its Cholesky `factor`: pivots alone do not tell, as one that is noise makes
     the next ones large.
@@ -44,7 +44,7 @@ def exceeds_noise(namespace: OrderedNamespace, array: Array, factor: Array) -> b
     for _ in range(_INVERSE_ITERATIONS):
         image = lengths * namespace.cholesky_solve(factor, lengths * vector)
         growth = namespace.norm(image) / namespace.norm(vector)
-        if not growth * size * namespace.epsilon < 1:
+        if not growth * max(size, terms) * namespace.epsilon < 1:
             return False
         vector = image / namespace.norm(image)
     return True

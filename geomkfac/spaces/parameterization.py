@@ -26,10 +26,13 @@ Root = Literal["symmetric", "cholesky"]
 
 
 class Form(Protocol):
-    """What is needed of a symmetric form: its space and its matrix in a frame."""
+    """What is needed of a symmetric form: its space, its matrix in a frame, and its null directions."""
 
     @property
     def space(self) -> Any: ...
+
+    @property
+    def radical(self) -> Any: ...
 
     def coordinates(self, frame: Any, /) -> Any: ...
 
@@ -216,13 +219,17 @@ class Parameterization:
             space = _base_of_hull(activations)
             frame = base._base(space)
             mean, covariance = split_moments(activations.coordinates(frame.hull.dual))
-            _, inverse = root_and_inverse(covariance, root, norm is not None, f"the covariance in {space!r}")
+            # An affine function that vanishes on all data: its linear part is null for the covariance.
+            vanishing = activations.radical.basis().coordinates(frame.hull.dual)
+            _, inverse = root_and_inverse(
+                covariance, vanishing[:, :-1], root, norm is not None, f"the covariance in {space!r}"
+            )
             frames[space] = frame.change(inverse, -(inverse @ centering(mean)), name=name)
             target = preactivations.space.of
             frame = base._base(target)
-            forth, _ = root_and_inverse(
-                preactivations.coordinates(frame.linear), root, norm is not None, f"the metric on {target!r}"
-            )
+            matrix = preactivations.coordinates(frame.linear)
+            null = preactivations.radical.basis().coordinates(frame.linear)
+            forth, _ = root_and_inverse(matrix, null, root, norm is not None, f"the metric on {target!r}")
             frames[target] = frame.change(forth, None, name=name)
         return self._with(frames.values(), name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array
-from geomkfac.errors import DegenerateMetricError
+from geomkfac.errors import ConditioningError, DegenerateMetricError
 
 __all__ = ["centering", "root_and_inverse", "split_moments"]
 
@@ -23,28 +23,42 @@ def centering(mean: Array) -> Array:
     return ns.kind.default_namespace.cast(mean)
 
 
-def root_and_inverse(form: Array, root: str, degenerate_allowed: bool, what: str) -> tuple[Array, Array]:
-    """``(R, R^{-1})`` with ``R R^T = form`` on its range, and the identity on its null directions.
+def root_and_inverse(
+    form: Array, null: Array, root: str, degenerate_allowed: bool, what: str
+) -> tuple[Array, Array]:
+    """``(R, R^{-1})`` with ``R R^T = form`` on a complement of its null space, and the identity on that.
 
-    `form` is a symmetric positive semidefinite array (n, n).  Null are eigenvalues of at most
-    n * epsilon times the largest, epsilon that of the dtype in which the form came.
+    Parameters
+    ----------
+    form : symmetric positive semidefinite array, shape (n, n)
+    null : array, shape (k, n), a basis of its null space as rows; the complement is orthogonal
+    root : 'symmetric' or 'cholesky'
+    degenerate_allowed : whether k may be positive
+    what : the form, as shown in errors
     """
-    given = namespace_of(form).ordered("whitening")
-    ns = given.kind.default_namespace.ordered("whitening")
-    matrix = ns.cast(form)
-    values, vectors = ns.eigh(matrix)
-    n = matrix.shape[0]
-    cut = n * given.epsilon * float(values[-1]) if n else 0.0
-    null = values <= cut
-    nullity = int(ns.to_numpy(null).sum())
+    ns = namespace_of(form).kind.default_namespace.ordered("whitening")
+    matrix, n, nullity = ns.cast(form), form.shape[0], int(null.shape[0])
     if nullity and (not degenerate_allowed or root == "cholesky"):
         raise DegenerateMetricError(
-            f"cannot whiten: {what} has {nullity} null direction{'s' if nullity > 1 else ''} out of {n} "
-            f"(eigenvalues up to n * epsilon = {n * given.epsilon:.1e} of the largest).\n"
+            f"cannot whiten: {what} has {nullity} null direction{'s' if nullity > 1 else ''} out of {n}.\n"
             "Name a norm that gives them a length, with the symmetric root: whitened(g, norm=iota.euclidean)."
         )
     if root == "cholesky":
         lower = ns.cholesky(matrix)
         return lower, ns.inverse(lower)
-    lengths = ns.where(null, 1.0, ns.sqrt(ns.where(null, 1.0, values)))
+    if nullity:
+        directions, _ = ns.qr(ns.cast(null).mT)
+        rest = ns.eye(n) - directions @ directions.mT
+        matrix = rest @ matrix @ rest
+    values, vectors = ns.eigh((matrix + matrix.mT) / 2)
+    if nullity:
+        # Beside the kept eigenvectors stand the null directions themselves, of length 1.
+        values = ns.concat([ns.ones((nullity,)), values[nullity:]])
+        vectors = ns.concat([directions, vectors[:, nullity:]], axis=1)
+    if n and float(ns.max(-values)) >= 0:
+        raise ConditioningError(
+            f"cannot whiten: {what} is positive in exact arithmetic, and has an eigenvalue {-float(ns.max(-values)):.1e} "
+            "after rounding.\nIts coordinates lie too far from the origin for their spread: centre the data first."
+        )
+    lengths = ns.sqrt(values)
     return (vectors * lengths) @ vectors.mT, (vectors / lengths) @ vectors.mT

@@ -196,7 +196,7 @@ def check_smooth_map(
 def _check_batches(function: SmoothMap, point: Any, v: Vector, bench: Bench) -> None:
     batch = point[None] + (v.scaled(bench.ns.random(bench.rng, BATCH)))
     values, derivative = function.linearize(batch)
-    pushed = derivative.pushforward(v)
+    pushed = derivative.pushforward(v.scaled(bench.ns.ones(BATCH)))
     for index in range(BATCH[0]):
         value, single = function.linearize(batch[index])
         bench.same("a batch has its members' values", values[index], value, batch)

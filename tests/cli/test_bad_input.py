@@ -101,7 +101,8 @@ def test_bad_networks_are_refused(geomkfac: Run, files: Path, change: dict[str, 
         (("--activation", "tanhh"), "tanh"),
         (("--output", "categorial"), "categorical"),
         (("--basis", "whiten"), "whitened"),
-        (("--norm", "euclid"), "given"),
+        (("--norm", "givn"), "Did you mean 'given'?"),
+        (("--samples", "3"), "--fisher sampled"),
         (("--fisher", "monte-carlo"), "sampled"),
         (("--fisher", "sampled", "--samples", "0"), "positive"),
         (("--chunk", "0"), "positive"),
@@ -128,14 +129,34 @@ def test_bad_options_are_refused(
         (("--damping", "nan"), "positive"),
         (("--rate", "inf"), "finite"),
         (("--rate", "fast"), "--rate"),
+        (("--rate", "nan"), "finite"),
+        (("--damping", "0"), "positive"),
         (("--damping", "1", "--damping-kind", "identiti"), "identity"),
+        (("--damping-kind", "identity"), "--damping 0.01"),
         ((), "--norm given"),
+        (("--norm", "none"), "--norm given"),
+        (("--norm", "given", "--rate", "1e308"), "--rate"),
     ],
 )
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_bad_steps_are_refused(geomkfac: Run, files: Path, words: tuple[str, ...], expected: str) -> None:
     finished = geomkfac("step", files / "network.npz", files / "data.npz", *CATEGORICAL, *words)
     assert finished.status == 2, finished.output
     assert expected in finished.error
+
+
+@pytest.mark.parametrize("name", ["a label out of range", "labels as floats", "targets that are no probabilities"])
+def test_targets_are_checked_also_where_no_factor_depends_on_them(geomkfac: Run, files: Path, name: str) -> None:
+    finished = geomkfac("factors", files / "network.npz", bad_data(files, name), *CATEGORICAL, "--fisher", "exact")
+    assert finished.status == 2
+
+
+@pytest.mark.parametrize("out", ["nowhere/out.npz", "out.txt", "out", "folder.npz"])
+def test_an_output_path_is_refused_before_anything_is_read(geomkfac: Run, files: Path, out: str) -> None:
+    (files / "folder.npz").mkdir()
+    finished = geomkfac("step", "missing.npz", "missing.npz", *CATEGORICAL, "--out", files / out)
+    assert finished.status == 2
+    assert "cannot write" in finished.error
 
 
 def test_a_differential_outside_the_range_is_refused(geomkfac: Run, files: Path) -> None:

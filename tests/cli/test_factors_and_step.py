@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geomkfac.interop import read_arrays, read_data, read_network
+from geomkfac.interop import read_arrays, read_data, read_network, write_arrays, write_network
 
 CATEGORICAL = ("--activation", "tanh", "--output", "categorical")
 Run = Callable[..., Any]
@@ -79,26 +79,60 @@ def test_the_whitened_factors_are_the_identity_but_for_null_directions(geomkfac:
     assert [layer["G"]["rank"] for layer in finished.json["layers"]] == [4, 2]
 
 
-def test_the_step_is_the_same_from_every_basis_unless_the_identity_damps_it(geomkfac: Run, files: Path) -> None:
-    words = ("step", files / "network.npz", files / "data.npz", *CATEGORICAL, "--norm", "given", "--rate", "0.1")
+BASES = ("given", "centered", "whitened", "random")
 
-    def steps(*more: str) -> list[np.ndarray]:
-        results = []
-        for basis in ("given", "centered", "whitened", "random"):
-            out = files / f"{basis}.npz"
-            finished = geomkfac(*words, "--basis", basis, "--out", out, *more)
-            assert finished.status == 0, finished.error
-            Ws, bs = read_network(out)
-            results.append(np.concatenate([x.ravel() for x in (*Ws, *bs)]))
-        return results
 
-    for kind in ((), ("--damping", "0.1"), ("--damping", "0.1", "--damping-kind", "factored")):
-        first, *others = steps(*kind)
-        for other in others:
-            assert np.abs(other - first).max() <= 1e5 * np.finfo(float).eps * np.abs(first).max()
-    first, *others = steps("--damping", "0.1", "--damping-kind", "identity")
-    assert np.abs(others[0] - first).max() > 1e-4
-    assert np.abs(others[1] - first).max() > 1e-4
+def worst_condition(geomkfac: Run, words: tuple[object, ...]) -> float:
+    """The largest cond(A) cond(G) of a layer, in any of the four bases."""
+    worst = 1.0
+    for basis in BASES:
+        layers = geomkfac("factors", *words, "--basis", basis, "--norm", "given", "--json").json["layers"]
+        for key in ("condition", "condition_given"):
+            worst = max(worst, *(layer["A"][key] * layer["G"][key] for layer in layers))
+    return worst
+
+
+def parameters(network: Path) -> np.ndarray:
+    """All weights and biases of a file, in one array."""
+    Ws, bs = read_network(network)
+    return np.concatenate([array.ravel() for array in (*Ws, *bs)])
+
+
+def steps(geomkfac: Run, folder: Path, words: tuple[object, ...]) -> list[np.ndarray]:
+    """The step from each basis, in the given one, all layers in one array."""
+    out = folder / "after.npz"
+    arrays = []
+    for basis in BASES:
+        finished = geomkfac("step", *words, "--norm", "given", "--basis", basis, "--out", out)
+        assert finished.status == 0, finished.error
+        arrays.append(parameters(out) - parameters(folder / "network.npz"))
+    return arrays
+
+
+def differences(arrays: list[np.ndarray]) -> list[float]:
+    first, *others = arrays
+    return [float(np.linalg.norm(other - first) / np.linalg.norm(first)) for other in others]
+
+
+# Backward error of a solve, and of the sums over 40 data and 3 targets that it starts from, in units of
+# epsilon; a basis and its inverse each cost at most another 25 = 5 squared, for matrices of at most 5 columns.
+ROUNDINGS = 40 * 3 + 4 * 25
+
+
+@pytest.mark.parametrize(
+    "damping", [(), ("--damping", "0.1"), ("--damping", "0.1", "--damping-kind", "factored")], ids=str
+)
+def test_the_step_is_the_same_from_every_basis(geomkfac: Run, files: Path, damping: tuple[str, ...]) -> None:
+    words = (files / "network.npz", files / "data.npz", *CATEGORICAL)
+    tolerance = ROUNDINGS * np.finfo(float).eps * worst_condition(geomkfac, words)
+    assert max(differences(steps(geomkfac, files, (*words, *damping)))) <= tolerance < 1e-6
+
+
+def test_damped_by_the_identity_it_is_not(geomkfac: Run, files: Path) -> None:
+    words = (files / "network.npz", files / "data.npz", *CATEGORICAL)
+    tolerance = ROUNDINGS * np.finfo(float).eps * worst_condition(geomkfac, words)
+    damped = (*words, "--damping", "0.1", "--damping-kind", "identity")
+    assert min(differences(steps(geomkfac, files, damped))) > 1000 * tolerance
 
 
 def test_the_step_lowers_the_loss_and_says_so(geomkfac: Run, files: Path) -> None:
@@ -117,6 +151,7 @@ def test_the_digits_are_there_after_the_install(geomkfac: Run) -> None:
     assert first["A"]["rank"] == 62
     assert last["G"]["rank"] == 9
     assert "3 directions" in finished.json["notes"][0]
+    assert "all logits" in finished.json["notes"][1]
 
 
 @pytest.mark.parametrize("fisher", [("sampled", "--samples", "3"), ("empirical",)])
@@ -138,3 +173,69 @@ def test_chunks_change_nothing_but_rounding(geomkfac: Run, files: Path) -> None:
     one, two = read_arrays(out), read_arrays(whole)
     for name, matrix in two.items():
         assert np.abs(one[name] - matrix).max() <= 400 * np.finfo(float).eps * max(np.abs(matrix).max(), 1e-300)
+
+
+def test_a_step_says_how_long_it_is_and_who_chose_it(geomkfac: Run, files: Path) -> None:
+    out = files / "after.npz"
+    words = ("step", files / "network.npz", files / "data.npz", *CATEGORICAL, "--norm", "given", "--rate", "0.5")
+    report = geomkfac(*words, "--basis", "random", "--out", out, "--json").json
+    squares = float(((parameters(out) - parameters(files / "network.npz")) ** 2).sum())
+    # The difference of weights of size 1 loses their last digits: 43 of them.
+    assert abs(report["length_given"] ** 2 - squares) <= 100 * 43 * np.finfo(float).eps * max(1.0, squares)
+    # g(v, v) = dh(v) for the undamped v, and the predicted decrease is rate dh(v).
+    conditions = worst_condition(geomkfac, words[1:7])
+    assert report["length_in_metric"] ** 2 == pytest.approx(
+        0.5 * report["predicted_decrease"], rel=ROUNDINGS * np.finfo(float).eps * conditions
+    )
+    assert "the norm that you named: given" in report["choice"]
+    text = " ".join(geomkfac(*words).output.split())
+    assert "length of the step" in text
+    assert "the norm that you named: given" in text
+
+
+def test_the_json_documents_have_these_keys(geomkfac: Run, files: Path) -> None:
+    words = (files / "network.npz", files / "data.npz", *CATEGORICAL, "--norm", "given", "--json")
+    shared = {"basis", "norm", "fisher", "samples", "seed", "notes", "choice", "out"}
+    document = geomkfac("factors", *words).json
+    assert set(document) == shared | {"data", "loss", "layers"}
+    for layer in document["layers"]:
+        assert set(layer) == {"layer", "A", "G"}
+        assert set(layer["A"]) == set(layer["G"]) == {"size", "rank", "condition", "condition_given"}
+    lengths = {"predicted_decrease", "length_in_metric", "length_given"}
+    expected = shared | lengths | {"rate", "damping", "damping_kind", "loss_before", "loss_after"}
+    assert set(geomkfac("step", *words).json) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("metric", "the same step"), ("factored", "the same step"), ("identity", "another step")]
+)
+def test_damping_says_whether_the_basis_matters(geomkfac: Run, files: Path, kind: str, words: str) -> None:
+    arguments = (files / "network.npz", files / "data.npz", *CATEGORICAL)
+    finished = geomkfac("step", *arguments, "--damping", "0.1", "--damping-kind", kind)
+    assert words in finished.output
+
+
+@pytest.mark.parametrize(("output", "targets"), [("gaussian", (40, 3)), ("bernoulli", (40, 3))])
+def test_the_other_output_families_work_and_have_no_null_direction_of_their_own(
+    geomkfac: Run, files: Path, output: str, targets: tuple[int, int]
+) -> None:
+    X = read_arrays(files / "data.npz")["X"]
+    write_arrays(files / "other.npz", {"X": X, "y": (np.arange(120.0).reshape(targets) % 2)})
+    words = (files / "network.npz", files / "other.npz", "--activation", "tanh", "--output", output)
+    finished = geomkfac("step", *words, "--rate", "0.1", "--basis", "whitened", "--json")
+    assert finished.status == 0, finished.error
+    assert finished.json["notes"] == []
+    assert finished.json["loss_after"] < finished.json["loss_before"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_results_keep_the_dtype_of_the_network(geomkfac: Run, files: Path, dtype: str) -> None:
+    Ws, bs = read_network(files / "network.npz")
+    X, y = read_data(files / "data.npz")
+    write_network(files / "n.npz", [W.astype(dtype) for W in Ws], [b.astype(dtype) for b in bs])
+    write_arrays(files / "d.npz", {"X": X.astype(dtype), "y": y})
+    for command in (("factors",), ("step", "--damping", "0.1")):
+        out = files / "out.safetensors"
+        name, *more = command
+        assert geomkfac(name, files / "n.npz", files / "d.npz", *CATEGORICAL, *more, "--out", out).status == 0
+        assert {str(array.dtype) for key, array in read_arrays(out).items() if "layer" in key} == {dtype}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import geomkfac.cli.verify as command
+from geomkfac.errors import VacuousCheckError
 from geomkfac.theorems import STATEMENTS, Evidence, Report
 
 from .conftest import run_process
@@ -22,6 +23,7 @@ def test_the_list_names_every_statement(geomkfac: Run) -> None:
     for name in STATEMENTS:
         assert name in finished.output
     assert [one["id"] for one in geomkfac("verify", "--list", "--json").json] == list(STATEMENTS)
+    assert [one["id"] for one in geomkfac("verify", "LG-3.3", "--list", "--json").json] == ["LG-3.3"]
 
 
 def test_a_statement_that_holds_ends_with_status_0_and_shows_its_bound(geomkfac: Run) -> None:
@@ -51,6 +53,23 @@ def test_a_failure_ends_with_status_1_and_says_what_it_means(
     assert finished.status == 1
     assert "Failed: LG-T2.1" in finished.output
     assert "What a failure means" in finished.output
+    assert "X, exact" in finished.output
+
+
+def test_a_statement_that_stops_has_failed_and_the_others_still_run(
+    geomkfac: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(statement: Any, **options: Any) -> Report:
+        if statement.id == "LG-T2.1":
+            raise VacuousCheckError("the check could not have failed.")
+        return Report(statement, (Evidence("X", "planted", True, "holds"),), 1, 0)
+
+    monkeypatch.setattr(command, "run", stopping)
+    finished = geomkfac("verify", "LG-T2.1", "LG-3.3")
+    assert finished.status == 1
+    assert "VacuousCheckError: the check" in finished.output
+    assert "1 of 2 statements hold" in finished.output
+    assert "could not be run to its end" in finished.output
 
 
 @pytest.mark.parametrize(

@@ -186,13 +186,26 @@ def test_units_do_not_change_the_rank_or_lose_a_direction(dtype: Any, scale: flo
             assert np.linalg.norm(solved - wanted) <= 48 * eps * values[-1] / values[0] * np.linalg.norm(wanted)
 
 
-def test_data_with_a_dependent_coordinate_show_it_whatever_their_number() -> None:
-    for count in (10, 1000, 100_000):
-        rows = np.random.default_rng(count).standard_normal((count, 3))
-        rows[:, 2] = rows[:, 0] + rows[:, 1]
-        V = gk.VectorSpace("V", 3)
-        family = V.dual.from_coordinates(rows, V.frame("e").dual)
-        assert gk.CovectorTensor(np.full(count, 1 / count), family).nullity == 1
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("count", [50, 1000, 50_000])
+def test_a_constant_and_a_dependent_input_show_whatever_the_number_of_data(count: int, dtype: Any) -> None:
+    """Constants that are no powers of two round the same way in every product, so the noise grows with N."""
+    rng = np.random.default_rng(count)
+    net, iota = gk.MLP.from_widths([4, 2])
+    loss = gk.Gaussian().on(iota)
+    for constant in rng.uniform(1, 1000, 5):
+        X = rng.standard_normal((count, 4)).astype(dtype)
+        X[:, 0], X[:, 1] = constant, X[:, 2] * dtype(1.37) + dtype(3.1)
+        weights = net.random_weights(rng, iota, like=X)
+        g = net.kfac_metric(weights, iota.sample(X), loss, chunk_size=4096)
+        assert g.parts[0].domain_form.nullity == 2
+        halves = [net.moments(weights, iota.sample(part), loss) for part in (X[: count // 2], X[count // 2 :])]
+        assert (halves[0] + halves[1]).metric().nullity == g.nullity == 4
+        kappa = iota.whitened(g, norm=iota.euclidean)
+        values = np.linalg.eigvalsh(g.coordinates(kappa).blocks[0].factors[0])
+        if constant < 10:
+            # Whitening subtracts the square of a mean: rounding grows with it.
+            assert np.abs(values - [0, 0, 1, 1, 1]).max() <= 16 * count * np.finfo(dtype).eps * constant**2
 
 
 def test_a_softmax_radical_is_the_constants_by_provenance() -> None:

@@ -22,7 +22,8 @@ def test_an_element_is_joined_from_its_components_and_split_into_them(data: st.D
     A, Z = AffineSpace("A", 2, FIELD), AffineSpace("Z", 1, FIELD)
     product = ProductSpace(A, AffineMaps(A, Z), A)
     kappa, iota = (data.draw(parameterizations([A, Z])) for _ in range(2))
-    parts = [data.draw(elements(factor, frame, (2,))) for factor, frame in zip(product.factors, [kappa, kappa, iota], strict=True)]
+    chosen = zip(product.factors, [kappa, kappa, iota], strict=True)
+    parts = [data.draw(elements(factor, frame, (2,))) for factor, frame in chosen]
     joined = product.join(*parts)
     assert joined.batch_shape == (2,)
     assert all(part == again for part, again in zip(parts, product.split(joined), strict=True))

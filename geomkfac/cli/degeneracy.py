@@ -1,0 +1,51 @@
+"""Sentences about the null directions of a network's factors, and about what was chosen there."""
+
+from __future__ import annotations
+
+from geomkfac.metrics import DirectSumTensor
+
+__all__ = ["RANKS", "degeneracies"]
+
+RANKS = (
+    "Ranks are decided on the factor scaled to unit diagonal, in the basis in which it was measured: eigenvalues that "
+    "rounding cannot tell from zero count as zero. The constants of a softmax are known, and need no decision."
+)
+
+
+def degeneracies(metric: DirectSumTensor, output: str) -> list[str]:
+    """One sentence for each degenerate factor.
+
+    Parameters
+    ----------
+    metric : a K-FAC metric
+    output : the name of the output family
+    """
+    notes = []
+    factors = metric.kronecker_factors()
+    for index, (activations, preactivations) in enumerate(factors):
+        layer = index + 1
+        if activations.nullity:
+            relations = _count(activations.nullity, "independent affine relation")
+            notes.append(
+                f"A{index} is degenerate in {_count(activations.nullity, 'direction')}: on these data the inputs of "
+                f"layer {layer} satisfy {relations} (a constant coordinate is one)."
+            )
+        if preactivations.nullity:
+            softmax = output == "categorical" and layer == len(factors)
+            notes.append(
+                f"G{layer} is degenerate in {_count(preactivations.nullity, 'direction')}: "
+                f"{_unseen(preactivations.nullity, layer, softmax)}."
+            )
+    return notes
+
+
+def _unseen(nullity: int, layer: int, softmax: bool) -> str:
+    moves = f"moves of the pre-activations of layer {layer} that the output metric does not see on these data"
+    if not softmax:
+        return moves
+    constants = "adding a constant to all logits changes no probability"
+    return constants if nullity == 1 else f"{constants}; the others are {moves}"
+
+
+def _count(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
