@@ -13,7 +13,7 @@ __all__ = ["machine"]
 
 
 def machine(threads: int) -> dict[str, Any]:
-    """Processor, cores, threads used, versions, date."""
+    """Processor, cores, threads used, load averages (1, 5, 15 minutes), versions, date."""
     import numpy as np
     import scipy
     import torch
@@ -23,6 +23,7 @@ def machine(threads: int) -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": threads,
+        "load": [round(load, 1) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,

@@ -11,7 +11,8 @@ HEAD = """# Benchmarks
 
 Written by `python benchmarks/factors.py --markdown docs/benchmarks.md`; `benchmarks/README.md` says how to run it.
 Everything is measured side by side in one process, contestants interleaved (A B C A B C), so that ratios are worth
-more than seconds. Single ratios move by about 0.1 from run to run on a shared machine.
+more than seconds. On a shared machine, ratios to the floor moved by up to 0.2 between three runs of everything, and
+those to curvlinops by up to 0.1.
 
 Networks: autoencoder 784-1000-500-250-30-250-500-1000-784 with Gaussian outputs, classifier 784-512-512-10 with
 softmax outputs; tanh hidden layers, random weights and data. curvlinops runs with weight and bias in one block, so
@@ -25,7 +26,7 @@ FACTORS = """Why the first target is missed where it is: the exact Fisher is whe
 pass for each output, weight gradients that nobody reads, and a Python loop over the data). With one sampled target it
 stands only about twice above the floor, so half of its time is the floor itself, and whatever is not a matrix product
 is over it. What is left above the floor: tanh (in float64 NumPy needs about 15 ns a number, a tenth of the
-autoencoder's time; in float32 3 ns), the normal numbers of the Gaussian's targets, which belong to the datum and not
+autoencoder's time; in float32 3 ns, on the machine above), the normal numbers of the Gaussian's targets, which belong to the datum and not
 to the chunk, and memory that is allocated afresh.
 """
 

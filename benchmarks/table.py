@@ -61,7 +61,8 @@ def markdown(document: dict[str, Any]) -> str:
             f"Machine: {here['processor']}, {here['cores']} cores, **{here['threads']} thread**; {here['date']}.",
             f"Python {here['python']}, NumPy {here['numpy']}, SciPy {here['scipy']} ({here['blas']}), "
             f"PyTorch {here['torch']}, curvlinops {here['curvlinops']}.",
-            f"Medians of {document['repeats']} interleaved runs.",
+            f"Medians of {document['repeats']} interleaved runs. Load average over the last 1, 5 and 15 minutes: "
+            f"{here['load']}, of which this program is 1; where it exceeds the cores, other work slowed all alike.",
             "",
             *_factors(records),
             *_solves(timed),

@@ -45,7 +45,8 @@ class NullSpace:
     Attributes
     ----------
     columns : array, shape (n, k), a basis
-    lengths : array, shape (n,), the scaling to unit diagonal (1 where the diagonal is zero); None exactly
+    lengths : array, shape (n,), the scaling to unit diagonal, bounded below for coordinates far shorter than
+        the longest; None exactly
     directions : array, shape (n, k), ``lengths * columns`` made orthonormal; the columns themselves exactly
     """
 
@@ -131,16 +132,24 @@ def positive_factor(ns: OrderedNamespace, form: Array, what: str) -> Array:
 
 
 def _unit_diagonal(ns: OrderedNamespace, form: Array) -> tuple[Array, Array]:
-    scales = ns.sqrt(ns.maximum(ns.diagonal(form), 0.0))
-    lengths = ns.where(scales > 0, scales, 1.0)
+    if form.shape[0] == 0:
+        return ns.zeros((0,)), form
+    squares = ns.maximum(ns.diagonal(form), 0.0)
+    top = float(ns.max(squares)) or 1.0
+    # A coordinate may hold rounding of the longest one, n * epsilon of its length.  With this summand such
+    # a direction stays below the cut of n * epsilon, and one of another unit stays above.
+    lengths = ns.sqrt(squares + form.shape[0] * ns.epsilon * top)
     return lengths, form / (lengths[:, None] * lengths[None, :])
 
 
 def _scaled_null(ns: OrderedNamespace, scaled: Array, terms: int) -> Array:
     n = scaled.shape[0]
-    factor = SquareMatrix((scaled + scaled.mT) / 2, "the form").cholesky() if n else scaled
-    if n == 0 or (factor is not None and exceeds_noise(ns, scaled, factor, terms)):
-        return ns.zeros((n, 0))
+    if n == 0:
+        return scaled
+    if float(ns.max(-ns.diagonal(scaled))) < -0.5:
+        factor = SquareMatrix((scaled + scaled.mT) / 2, "the form").cholesky()
+        if factor is not None and exceeds_noise(ns, scaled, factor, terms):
+            return ns.zeros((n, 0))
     values, vectors = ns.eigh(scaled)
     cut = _cut(ns, n, float(values[-1]), terms)
     nullity = sum(1 for value in ns.to_numpy(values) if value <= cut)
@@ -154,33 +163,50 @@ def _cut(ns: Namespace, n: int, top: float, terms: int) -> float:
 def pseudo_inverse(ns: Namespace, form: Array, null: NullSpace, terms: int = 0) -> PseudoInverse:
     """A symmetric solver for covectors in the range of a form, zero on a complement of its null space.
 
-    Which complement is an accident of the frame: `weighted_pseudo_inverse` replaces it.
+    The complement leaves out one coordinate for each null direction.  Which one is an accident of the frame:
+    `weighted_pseudo_inverse` replaces it.
     """
     n = form.shape[0]
-    if ns.kind.is_exact or n == 0:
-        raised = form if null.dim == 0 else _raised_exactly(ns, form, null.columns)
-        return PseudoInverse(ns.inverse(raised), 0.0, 0.0)
+    left_out = _pivots(ns, null.columns)
+    kept = [index for index in range(n) if index not in left_out]
+    rest = ns.take(ns.take(form, kept, 0), kept, 1)
+    embedding = ns.take(ns.eye(n), kept, 0)
+    if ns.kind.is_exact or not kept:
+        return PseudoInverse(embedding.mT @ ns.inverse(rest) @ embedding, 0.0, 0.0)
     ordered = ns.ordered("minimal_solution")
-    lengths, scaled = _unit_diagonal(ordered, form)
-    if null.dim:
-        rest = ordered.eye(n) - null.directions @ null.directions.mT
-        scaled = rest @ scaled @ rest
+    lengths, scaled = _unit_diagonal(ordered, rest)
     values, vectors = ordered.eigh((scaled + scaled.mT) / 2)
-    kept = vectors[:, null.dim :] / lengths[:, None]
     top = float(values[-1])
-    return PseudoInverse((kept / values[null.dim :]) @ kept.mT, top, _cut(ns, n, top, terms))
+    rows = embedding.mT @ (vectors / lengths[:, None])
+    return PseudoInverse((rows / values) @ rows.mT, top, _cut(ns, n, top, terms))
 
 
-def _raised_exactly(ns: Namespace, form: Array, null: Array) -> Array:
-    """The form plus squares of functionals that a complement of the null space does not see: invertible."""
-    n, k = null.shape
-    # Functionals dual to the null basis: rows F with F @ null = 1, supported on k coordinates.
-    chosen: list[int] = []
-    for index in range(n):
-        if len(chosen) < k and ns.rank(ns.take(null, [*chosen, index], 0)) > len(chosen):
-            chosen.append(index)
-    functionals = ns.inverse(ns.take(null, chosen, 0)) @ ns.take(ns.eye(n), chosen, 0)
-    return form + functionals.mT @ functionals
+def _pivots(ns: Namespace, null: Array) -> set[int]:
+    """k coordinates on which the columns of `null` (n, k) are independent, by elimination.
+
+    Over floats each is the largest entry left, so that what is left out is what the null space is made of: a
+    coordinate that is constant but for rounding, rather than the one that it is constant against.
+    """
+    chosen: set[int] = set()
+    remaining = null
+    for column in range(null.shape[1]):
+        pivot = _pivot(ns, remaining[:, column])
+        chosen.add(pivot)
+        row = remaining[pivot, :] / remaining[pivot, column]
+        # Later columns vanish at the pivot; this one is done with.
+        remaining = remaining - remaining[:, column][:, None] * (row * _later(ns, null.shape[1], column))[None, :]
+    return chosen
+
+
+def _pivot(ns: Namespace, column: Array) -> int:
+    if not ns.kind.is_exact:
+        return int(abs(ns.to_numpy(column)).argmax())
+    return next(index for index in range(column.shape[0]) if not ns.is_zero(column[index]))
+
+
+def _later(ns: Namespace, count: int, column: int) -> Array:
+    """1 for columns after `column`, 0 for the others."""
+    return ns.concat([ns.zeros((column + 1,)), ns.ones((count - column - 1,))], axis=0)
 
 
 def weighted_pseudo_inverse(ns: Namespace, inverse: Array, null: NullSpace, weight: Array) -> Array:
@@ -212,7 +238,9 @@ def weighted_pseudo_inverse(ns: Namespace, inverse: Array, null: NullSpace, weig
     except SingularMatrixError as error:
         raise norm_is_degenerate() from error
     rest = ns.eye(inverse.shape[0]) - columns @ coefficients
-    return rest @ inverse @ rest.mT
+    projected = rest @ inverse @ rest.mT
+    # Where coordinates differ much in size the first pass cancels large numbers; the second is exact on that.
+    return projected if ns.kind.is_exact else rest @ projected @ rest.mT
 
 
 def norm_is_degenerate() -> DegenerateMetricError:

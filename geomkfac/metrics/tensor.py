@@ -160,12 +160,15 @@ class MetricTensor(ABC):
         """`solution` less its component in the radical, orthogonally in a norm of any structure."""
         basis, ns = self.radical.basis(), self._ns
         gram = norm(basis[:, None], basis[None, :])
-        values = norm(basis, solution[..., None] if solution.batch_shape else solution)
         try:
             inverse = SquareMatrix(gram, "the norm on the radical").inverse()
         except SingularMatrixError as error:
             raise norm_is_degenerate() from error
-        return solution - basis.scaled(ns.matmul(values, inverse)).sum()
+        # Twice, as the first pass may cancel large numbers.
+        for _ in range(1 if self.kind.is_exact else 2):
+            values = norm(basis, solution[..., None] if solution.batch_shape else solution)
+            solution = solution - basis.scaled(ns.matmul(values, inverse)).sum()
+        return solution
 
     # -- algebra ---------------------------------------------------------------------------------
     @abstractmethod

@@ -142,7 +142,7 @@ class RunningMoments:
         self._known: Span | None = None
 
     def add_layer(self, index: int, rows: Array, weights: Array | None, gram: Array, count: int) -> None:
-        """One chunk of a layer: activations `rows` (N, n) with `weights` (N,), and a sum of `count` covectors (m, m)."""
+        """One chunk of a layer: activations `rows` (N, n) with `weights` (N,), and the `gram` of `count` covectors."""
         first, second = self._terms[index]
         self._terms[index] = (first + rows.shape[0], second + count)
         _grow(self._activations, index, self._namespace.homogeneous_gram(rows, weights))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array
-from geomkfac.errors import ConditioningError, DegenerateMetricError
+from geomkfac.errors import DegenerateMetricError
 
 __all__ = ["centering", "root_and_inverse", "split_moments"]
 
@@ -31,34 +31,32 @@ def root_and_inverse(
     Parameters
     ----------
     form : symmetric positive semidefinite array, shape (n, n)
-    null : array, shape (k, n), a basis of its null space as rows; the complement is orthogonal
+    null : array, shape (k, n), null directions that are known, as rows; eigenvalues of at most n * epsilon
+        times the largest, epsilon that of the dtype in which the form came, count as zero besides
     root : 'symmetric' or 'cholesky'
     degenerate_allowed : whether k may be positive
     what : the form, as shown in errors
     """
-    ns = namespace_of(form).kind.default_namespace.ordered("whitening")
-    matrix, n, nullity = ns.cast(form), form.shape[0], int(null.shape[0])
+    given = namespace_of(form)
+    ns = given.kind.default_namespace.ordered("whitening")
+    matrix, n, known = ns.cast(form), form.shape[0], int(null.shape[0])
+    if known:
+        directions, _ = ns.qr(ns.cast(null).mT)
+        rest = ns.eye(n) - directions @ directions.mT
+        matrix = rest @ matrix @ rest
+    values, vectors = ns.eigh((matrix + matrix.mT) / 2)
+    cut = n * given.epsilon * float(values[-1]) if n else 0.0
+    nullity = max(known, sum(1 for value in ns.to_numpy(values) if value <= cut))
     if nullity and (not degenerate_allowed or root == "cholesky"):
         raise DegenerateMetricError(
-            f"cannot whiten: {what} has {nullity} null direction{'s' if nullity > 1 else ''} out of {n}.\n"
+            f"cannot whiten: {what} has {nullity} null direction{'s' if nullity > 1 else ''} out of {n} "
+            f"(eigenvalues up to n * epsilon = {n * given.epsilon:.1e} of the largest).\n"
             "Name a norm that gives them a length, with the symmetric root: whitened(g, norm=iota.euclidean)."
         )
     if root == "cholesky":
         lower = ns.cholesky(matrix)
         return lower, ns.inverse(lower)
-    if nullity:
-        directions, _ = ns.qr(ns.cast(null).mT)
-        rest = ns.eye(n) - directions @ directions.mT
-        matrix = rest @ matrix @ rest
-    values, vectors = ns.eigh((matrix + matrix.mT) / 2)
-    if nullity:
-        # Beside the kept eigenvectors stand the null directions themselves, of length 1.
-        values = ns.concat([ns.ones((nullity,)), values[nullity:]])
-        vectors = ns.concat([directions, vectors[:, nullity:]], axis=1)
-    if n and float(ns.max(-values)) >= 0:
-        raise ConditioningError(
-            f"cannot whiten: {what} is positive in exact arithmetic, and has an eigenvalue {-float(ns.max(-values)):.1e} "
-            "after rounding.\nIts coordinates lie too far from the origin for their spread: centre the data first."
-        )
-    lengths = ns.sqrt(values)
+    if nullity == known and known:
+        vectors = ns.concat([directions, vectors[:, known:]], axis=1)
+    lengths = ns.concat([ns.ones((nullity,)), ns.sqrt(values[nullity:])], axis=0)
     return (vectors * lengths) @ vectors.mT, (vectors / lengths) @ vectors.mT

@@ -159,9 +159,12 @@ def test_one_covector_of_a_batch_outside_the_range_is_refused_however_small() ->
         g.minimal_solution(batch, norm=gk.Parameterization([e]).euclidean)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("scale", [1.0, 1e8, 1e-8])
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [(dtype, unit**power) for dtype, unit in ((np.float64, 1e8), (np.float32, 1e4)) for power in (0, 1, -1)],
+)
 def test_units_do_not_change_the_rank_or_lose_a_direction(dtype: Any, scale: float) -> None:
+    """Units may differ by up to 1 / (n epsilon): beyond that a coordinate may be rounding of another."""
     V = gk.VectorSpace("V", 3)
     e = V.frame("e")
     rng = np.random.default_rng(0)
@@ -206,6 +209,25 @@ def test_a_constant_and_a_dependent_input_show_whatever_the_number_of_data(count
         if constant < 10:
             # Whitening subtracts the square of a mean: rounding grows with it.
             assert np.abs(values - [0, 0, 1, 1, 1]).max() <= 16 * count * np.finfo(dtype).eps * constant**2
+
+
+def test_a_coordinate_that_is_rounding_of_others_is_no_direction() -> None:
+    """In coordinates that centre or whiten it, a constant input is not zero, but rounding of that size."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 4))
+    X[:, 1] = 7.3
+    net, iota = gk.MLP.from_widths([4, 3])
+    weights, loss = net.random_weights(rng, iota), gk.Categorical().on(iota)
+    data = iota.sample(X, rng.integers(0, 3, 300))
+    g, dh = net.kfac_metric(weights, data, loss), net.differential(weights, data, loss)
+    step = g.minimal_solution(dh, norm=iota.euclidean)
+    for kappa in (iota.centered(g), iota.whitened(g, norm=iota.euclidean), iota.random(rng)):
+        there, moved = weights.expressed_in(kappa), data.expressed_in(kappa)
+        other = net.kfac_metric(there, moved, loss)
+        assert [other.parts[0].domain_form.nullity, other.parts[0].codomain_form.nullity] == [1, 1]
+        again = other.minimal_solution(net.differential(there, moved, loss), norm=iota.euclidean)
+        # Conditions: 100 for each slot of a frame, 100 for the form.
+        assert again.isclose(step, frame=iota, rtol=1e6 * 2.0**-52 * 15)
 
 
 def test_a_softmax_radical_is_the_constants_by_provenance() -> None:
