@@ -25,9 +25,9 @@ allocated before: no activation, no bias, no sampling.
 FACTORS = """Why the first target is missed where it is: the exact Fisher is where curvlinops wastes most (one backward
 pass for each output, weight gradients that nobody reads, and a Python loop over the data). With one sampled target it
 stands only about twice above the floor, so half of its time is the floor itself, and whatever is not a matrix product
-is over it. What is left above the floor: tanh (in float64 NumPy needs about 15 ns a number, a tenth of the
-autoencoder's time; in float32 3 ns, on the machine above), the normal numbers of the Gaussian's targets, which belong to the datum and not
-to the chunk, and memory that is allocated afresh.
+is over it. What is left above the floor: tanh (in float64 NumPy needs about 15 ns a number on this machine, a tenth
+of the autoencoder's time; in float32 3 ns), the normal numbers of the Gaussian's targets, which belong to the datum
+and not to the chunk, and memory that is allocated afresh.
 """
 
 SOLVES = """Both damp the two factors of a layer, balanced by their traces. *First* includes damping and factorising;

@@ -182,7 +182,7 @@ def pseudo_inverse(ns: Namespace, form: Array, null: NullSpace, terms: int = 0) 
 
 
 def _pivots(ns: Namespace, null: Array) -> set[int]:
-    """k coordinates on which the columns of `null` (n, k) are independent, by elimination.
+    """Coordinates, as many as `null` (n, k) has columns, on which these are independent; by elimination.
 
     Over floats each is the largest entry left, so that what is left out is what the null space is made of: a
     coordinate that is constant but for rounding, rather than the one that it is constant against.
