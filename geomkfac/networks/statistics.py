@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array, Namespace
-from geomkfac.errors import KindError, SpaceMismatchError
+from geomkfac.errors import KindError, SpaceMismatchError, ValuesError
 from geomkfac.maps import SmoothMap
 from geomkfac.metrics.covectors import CovectorTensor
 from geomkfac.networks.layers import Layer, Trace, backward, forward
@@ -59,7 +60,13 @@ def mean_loss(steps: Iterator[tuple[Chunk, Trace]], losses: Callable[[Trace, Chu
         weights = chunk_weights(chunk, ns)
         part, share = ns.sum(weights * losses(trace, chunk)), ns.sum(weights)
         total, weight = (part, share) if total is None else (total + part, weight + share)
-    return total / weight
+    return total / _nonzero(weight)
+
+
+def _nonzero(weight: Array) -> Array:
+    if namespace_of(weight).is_zero(weight):
+        raise ValuesError("the weights of the data sum to zero; there is no mean.\nGive some datum a positive weight.")
+    return weight
 
 
 def mean_differential(
@@ -83,6 +90,7 @@ def mean_differential(
             column = ns.reshape(ns.sum(rows, axis=0), (-1, 1))
             part = ns.concat([ns.matmul(rows.mT, inputs), column], axis=1)
             totals[index] = part if totals[index] is None else totals[index] + part
+    _nonzero(weight)
     means = tuple(total / weight for total in totals)
     frame = derived_frame(space, tuple(frame.linear for frame in frames)).dual
     made: Vector = space.dual._make(frame, means, layers[0].omega._ns)

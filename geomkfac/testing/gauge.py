@@ -73,4 +73,4 @@ def _compare(plain: Any, fuzzed: Any, rtol: float) -> None:
     ordered = ns.ordered("a comparison")
     gap, size = ordered.norm(fuzzed - plain), ordered.norm(plain)
     if not gap <= rtol * size:
-        raise LawViolatedError(f"a hidden frame shows: a relative gap of {gap / size:.1e} > {rtol:.1e}.")
+        raise LawViolatedError(f"a hidden frame shows: a gap of {gap:.1e} > {rtol:.1e} of {size:.1e}.")

@@ -38,8 +38,17 @@ def test_parameters_change_as_in_equation_3_3(kind: Kind, data: st.DataObject) -
     W_, b_ = primed[:, :-1], primed[:, -1]
     given_ = w.coordinates(iota)
     W, b = given_[:, :-1], given_[:, -1]
-    assert ns.equal(W, Phi @ W_ @ Omega)
-    assert ns.equal(b, Phi @ (W_ @ gamma) + Phi @ b_ + tau)
+    expected = Phi @ W_ @ Omega, Phi @ (W_ @ gamma) + Phi @ b_ + tau
+    if kind.is_exact:
+        assert ns.equal(W, expected[0])
+        assert ns.equal(b, expected[1])
+        return
+    size = np.linalg.norm
+    terms = size(Phi) * (size(W_) * (size(Omega) + size(gamma)) + size(b_)) + size(tau)
+    # Sums of at most four products; the package inverts a change of condition below 100 on its way.
+    tolerance = 4 * 100 * np.finfo(float).eps * terms
+    assert size(W - expected[0]) <= tolerance
+    assert size(b - expected[1]) <= tolerance
 
 
 @kind_parameter

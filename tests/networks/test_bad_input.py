@@ -179,3 +179,12 @@ def test_moments_of_two_networks_do_not_merge() -> None:
     ]
     with pytest.raises(SpaceMismatchError, match="of one network"):
         parts[0] + parts[1]
+
+
+def test_a_stream_whose_weights_are_all_zero_has_no_mean() -> None:
+    net, iota = gk.MLP.from_widths([2, 3])
+    weights, loss = net.random_weights(np.random.default_rng(0), iota), gk.Categorical().on(iota)
+    stream = iota.sample([(np.ones((4, 2)), np.zeros(4, dtype=int), np.zeros(4))])
+    for mean in (net.loss, net.differential):
+        with pytest.raises(gk.errors.ValuesError, match="sum to zero"):
+            mean(weights, stream, loss)
