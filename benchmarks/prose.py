@@ -11,8 +11,7 @@ HEAD = """# Benchmarks
 
 Written by `python benchmarks/factors.py --markdown docs/benchmarks.md`; `benchmarks/README.md` says how to run it.
 Everything is measured side by side in one process, contestants interleaved (A B C A B C), so that ratios are worth
-more than seconds. On a shared machine, ratios to the floor moved by up to 0.2 between three runs of everything, and
-those to curvlinops by up to 0.1.
+more than seconds.
 
 Networks: autoencoder 784-1000-500-250-30-250-500-1000-784 with Gaussian outputs, classifier 784-512-512-10 with
 softmax outputs; tanh hidden layers, random weights and data. curvlinops runs with weight and bias in one block, so

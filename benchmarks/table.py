@@ -62,7 +62,7 @@ def markdown(document: dict[str, Any]) -> str:
             f"Python {here['python']}, NumPy {here['numpy']}, SciPy {here['scipy']} ({here['blas']}), "
             f"PyTorch {here['torch']}, curvlinops {here['curvlinops']}.",
             f"Medians of {document['repeats']} interleaved runs. Load average over the last 1, 5 and 15 minutes: "
-            f"{here['load']}, of which this program is 1; where it exceeds the cores, other work slowed all alike.",
+            f"{here['load']}, of which this\nprogram is 1; where it exceeds the cores, other work slowed all alike.",
             "",
             *_factors(records),
             *_solves(timed),
