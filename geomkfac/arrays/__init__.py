@@ -10,6 +10,9 @@ from geomkfac.arrays.floating import FloatingKind, FloatingNamespace, floating
 from geomkfac.arrays.namespace import Array, Kind, Namespace, OrderedNamespace, RandomSource, Scalar
 from geomkfac.arrays.prime import GF, PrimeField, PrimeNamespace, random_prime
 from geomkfac.arrays.rational import RationalField, RationalNamespace, rational
+from geomkfac.arrays.regression import Exponent, fitted_exponent
+from geomkfac.arrays.stream import Stream
+from geomkfac.arrays.symbolic import SymbolicKind, SymbolicNamespace, symbolic, symbols, vanishes
 
 __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "Array",
@@ -30,6 +33,11 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "rational",
     "RationalField",
     "RationalNamespace",
+    "symbolic",
+    "SymbolicKind",
+    "SymbolicNamespace",
+    "symbols",
+    "vanishes",
     "ExactArray",
     "DegreeField",
     "DegreeArray",
@@ -37,4 +45,7 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "false_identity_bound",
     "Draws",
     "generator",
+    "Stream",
+    "fitted_exponent",
+    "Exponent",
 ]

@@ -13,9 +13,9 @@ import math
 from typing import Any
 
 from geomkfac.arrays import DegreeField, false_identity_bound
-from geomkfac.errors import VacuousCheckError
+from geomkfac.errors import GeomkfacError, VacuousCheckError
 from geomkfac.theorems.comparing import witness
-from geomkfac.theorems.statement import Check, Evidence, Mutant, Sizes
+from geomkfac.theorems.statement import Check, Evidence, Mutant, Over, Sizes
 from geomkfac.theorems.trials import Key, Trial, exact_trial
 
 __all__ = ["counterexample", "exact", "refuted"]
@@ -30,6 +30,12 @@ def exact(check: Check, key: Key, trials: int) -> Evidence:
         if done[-1].failed is not None:
             return _failure(check, done[-1])
     details = _details(sizes, done) | {"comparisons": done[0].compared}
+    if check.over == "symbols":
+        text = (
+            f"holds; both sides are the same expressions, in all {done[0].compared} "
+            f"{'comparison' if done[0].compared == 1 else 'comparisons'} ({sizes})"
+        )
+        return Evidence(check.grade, check.name, True, text, details)
     if check.over == "Q":
         text = f"holds; agrees exactly at {trials} random rational instances that meet the hypotheses ({sizes})"
         return Evidence("X", check.name, True, text, details)
@@ -67,6 +73,8 @@ def _failure(check: Check, trial: Trial) -> Evidence:
     smallest, shown = _shrunk(check, trial)
     if check.over == "Q":
         meaning = "an instance over Q that meets the hypotheses: a proof that the statement is false as checked"
+    elif check.over == "symbols":
+        meaning = "the difference is not shown to be zero by simplification"
     elif check.decides:
         meaning = "for a rational identity this is a proof that it is false as checked"
     else:
@@ -77,7 +85,7 @@ def _failure(check: Check, trial: Trial) -> Evidence:
         f"FAILS: {details['comparison']!r}: {found.get('left')} is not {found.get('right')} over {shown.kind} "
         f"(seed {shown.key[0]}; smallest sizes: {smallest}); {meaning}"
     )
-    return Evidence("X", check.name, False, text, details)
+    return Evidence(check.grade, check.name, False, text, details)
 
 
 def _shrunk(check: Check, trial: Trial) -> tuple[Sizes, Trial]:
@@ -104,13 +112,28 @@ def counterexample(check: Check, key: Key, trials: int) -> Evidence:
         if trial.failed.premise:
             text = f"the premise {trial.failed.name!r} fails over {trial.kind}: the counterexample shows nothing"
             return Evidence("C", check.name, False, text, _details(sizes, done) | _witness(trial))
-    details = _details(sizes, done) | _witness(done[0])
+    smallest, shown = _smallest_witness(check, done[0], key)
+    details = _details(sizes, done) | _witness(shown) | {"smallest": str(smallest), "witness_over": shown.kind.name}
     found = details["witness"]
     text = (
-        f"fails, as it must: {details['comparison']!r}: {found.get('left')} is not {found.get('right')} "
-        f"over {done[0].kind}, in {trials} of {trials} trials"
+        f"fails, as it must, in {trials} of {trials} trials ({sizes}); smallest witness found ({smallest}, over "
+        f"{shown.kind}): {details['comparison']!r}: {found.get('left')} is not {found.get('right')}"
     )
     return Evidence("C", check.name, True, text, details)
+
+
+def _smallest_witness(check: Check, trial: Trial, key: Key) -> tuple[Sizes, Trial]:
+    """The claim at the smallest sizes at which it fails; over Q where it can be, as its numbers can be read."""
+    overs: tuple[Over, ...] = ("Q", check.over) if check.over == "GF(p)" else (check.over,)
+    for sizes in check.sizes:
+        for over in overs:
+            try:
+                smaller = exact_trial(check.identity, sizes, over, (*key, "witness"), fault=check.drops)
+            except GeomkfacError:
+                continue
+            if smaller.failed is not None and not smaller.failed.premise:
+                return sizes, smaller
+    return check.sizes[-1], trial
 
 
 def refuted(mutant: Mutant, key: Key, trials: int) -> Evidence:
@@ -131,7 +154,9 @@ def _details(sizes: Sizes, trials: list[Trial]) -> dict[str, Any]:
     return {
         "sizes": str(sizes),
         "trials": len(trials),
-        "scalars": "GF(p)" if trials[0].prime else "Q",
+        "scalars": "GF(p)" if trials[0].prime else trials[0].kind.name,
+        "drawn": [[name, list(shape)] for name, shape in trials[0].drawn],
+        "compared": list(trials[0].names),
         "primes": [trial.prime for trial in trials if trial.prime],
         "seeds": [list(trial.key) for trial in trials],
         "redraws": sum(trial.redraws for trial in trials),

@@ -95,10 +95,14 @@ def run(
 
 
 def _evidence(statement: Statement, item: Check | Mutant, trials: int, seed: int) -> Evidence:
-    if isinstance(item, Mutant):
-        return exact.refuted(item, (seed, statement.id, "M", item.fault), trials)
-    key: Key = (seed, statement.id, item.grade, item.name)
     numeric_scalars = item.over == "floating"
+    if isinstance(item, Mutant):
+        refuted = numeric.refuted if numeric_scalars else exact.refuted
+        return refuted(item, (seed, statement.id, "M", item.fault), trials)
+    key: Key = (seed, statement.id, item.grade, item.name)
+    if item.over == "symbols":
+        # Symbols are all instances at once.
+        trials = 1
     if item.grade == "C":
         return numeric.counterexample(item, key, trials) if numeric_scalars else exact.counterexample(item, key, trials)
     return numeric.numeric(item, key, trials) if numeric_scalars else exact.exact(item, key, trials)

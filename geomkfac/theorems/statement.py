@@ -2,15 +2,20 @@
 
 A *check* is one piece of readable mathematics: a function that builds a random instance in a `World`
 and yields comparisons, ``same(name, left, right)``.  The same function runs over GF(p), over a kind
-that computes the probability of error, over Q, and in floating point; and once more for every
-*mutant*, with a named fault planted in the construction, where it must fail.
+that computes the probability of error, over Q, with symbols, and in floating point; and once more for
+every *mutant*, with a named fault planted in the construction, where it must fail.
+
+What is a limit, ``order(name, steps, gaps, exponent)``, is measured: gaps against steps, and an
+exponent with its confidence interval.  What the types must refuse is ``refuses(name, error, action)``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+
+from geomkfac.errors import GeomkfacError
 
 if TYPE_CHECKING:
     from geomkfac.theorems.world import World
@@ -20,19 +25,23 @@ __all__ = [
     "Check",
     "Comparison",
     "Comparisons",
+    "Erratum",
     "Evidence",
     "Grade",
     "Identity",
     "Mutant",
+    "Order",
     "Over",
     "Sizes",
     "Statement",
     "given",
+    "order",
+    "refuses",
     "same",
 ]
 
 Grade = Literal["X", "N", "C", "S", "M"]
-Over = Literal["GF(p)", "Q", "floating"]
+Over = Literal["GF(p)", "Q", "symbols", "floating"]
 
 GRADES: Mapping[str, str] = {
     "X": "exact",
@@ -62,7 +71,29 @@ class Comparison:
     premise: bool = False
 
 
-Comparisons: TypeAlias = Iterator[Comparison]
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """A gap that vanishes like a power of a step: the exponent is measured.
+
+    Attributes
+    ----------
+    name : what vanishes, in words
+    steps : h_1, ..., h_k > 0, two or more of them apart by a factor 2 or so, all in the regime of the limit
+    gaps : at these steps, nonnegative; well above rounding, or 0 throughout where nothing is left over
+    exponent : of the claim ``gap ~ h^exponent``
+    at_least : whether the claim is ``gap = O(h^exponent)``, so that a larger exponent, or no gap at all, is as good
+    """
+
+    name: str
+    steps: tuple[float, ...]
+    gaps: tuple[float, ...]
+    exponent: float
+    at_least: bool = False
+    premise: bool = False
+
+
+Comparisons: TypeAlias = Iterator[Comparison | Order]
 
 
 def same(name: str, left: Any, right: Any, frame: Any = None) -> Comparison:
@@ -76,6 +107,22 @@ def given(name: str, left: Any, right: Any, frame: Any = None) -> Comparison:
     """A premise: what must agree in a counterexample too, so that it fails for the right reason."""
     claim = same(name, left, right, frame)
     return Comparison(name, claim.left, claim.right, premise=True)
+
+
+def order(
+    name: str, steps: Sequence[float], gaps: Sequence[float], exponent: float, *, at_least: bool = False
+) -> Order:
+    """The claim that `gaps` fall like the power `exponent` of `steps`; see `Order`.  In floating point alone."""
+    return Order(name, tuple(map(float, steps)), tuple(map(float, gaps)), float(exponent), at_least)
+
+
+def refuses(name: str, error: type[GeomkfacError], action: Callable[[], object]) -> Comparison:
+    """The claim that the package refuses `action` with this error: a formula with a fault in its types."""
+    try:
+        action()
+    except GeomkfacError as raised:
+        return Comparison(name, type(raised).__name__, error.__name__)
+    return Comparison(name, "accepted", error.__name__)
 
 
 @final
@@ -118,7 +165,7 @@ class Check:
 
     Parameters
     ----------
-    grade : 'X' (must hold exactly), 'N' (must hold up to rounding), 'C' (must FAIL)
+    grade : 'X' (must hold exactly), 'S' (with symbols), 'N' (must hold up to rounding), 'C' (must FAIL)
     name : what it checks, in a few words; unique in its statement for its grade
     identity : the mathematics
     sizes : instances from small to large; the last one is run, the others serve to shrink a failure
@@ -160,6 +207,25 @@ class Mutant:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Erratum:
+    """Where a paper prints what its authors did not mean.
+
+    Parameters
+    ----------
+    where : document and place
+    printed : as it stands there, in words or a formula of plain text
+    corrected : as it must read
+    note : whether it is a slip of types or indices, or perhaps a fault of the text extraction
+    """
+
+    where: str
+    printed: str
+    corrected: str
+    note: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A statement of the ledger.
 
@@ -173,6 +239,8 @@ class Statement:
     hypotheses : everything that it assumes
     checks : what must hold, and what must fail
     mutants : faults that the checks must refute
+    objects : public names of this package that are the statement's subject: ``"metrics.IndependenceMetric"``
+    erratum : what is misprinted, where the statement is an entry of the list of errata
     """
 
     id: str
@@ -183,6 +251,8 @@ class Statement:
     hypotheses: tuple[str, ...]
     checks: tuple[Check, ...]
     mutants: tuple[Mutant, ...]
+    objects: tuple[str, ...] = ()
+    erratum: Erratum | None = None
 
 
 @final

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar, final
 
-from geomkfac.arrays import GF, DegreeField, floating, generator, random_prime, rational
-from geomkfac.arrays.namespace import Kind, RandomSource
+from geomkfac.arrays import GF, DegreeField, Stream, floating, generator, random_prime, rational, symbolic
+from geomkfac.arrays.namespace import Kind, Namespace, RandomSource
 from geomkfac.errors import (
     DegenerateMetricError,
     DivisionByZeroError,
@@ -20,7 +20,7 @@ from geomkfac.errors import (
     VacuousCheckError,
 )
 from geomkfac.theorems.comparing import agree
-from geomkfac.theorems.statement import Comparison, Identity, Over, Sizes
+from geomkfac.theorems.statement import Comparison, Identity, Order, Over, Sizes
 from geomkfac.theorems.world import World
 
 __all__ = ["REDRAWS", "Key", "Trial", "draw_kind", "exact_trial", "require_claims", "require_consulted", "with_redraws"]
@@ -48,6 +48,9 @@ class Trial:
     redraws : how many singular draws came before
     compared : how many comparisons agreed
     failed : the first comparison that did not, or None
+    names : what was compared, in order
+    drawn : what was drawn, in order: names, where one was given, and shapes
+    digests : of both sides of every comparison that agreed, where they were asked for
     """
 
     kind: Kind
@@ -55,6 +58,9 @@ class Trial:
     redraws: int
     compared: int
     failed: Comparison | None
+    names: tuple[str, ...] = ()
+    drawn: tuple[tuple[str | None, tuple[int, ...]], ...] = ()
+    digests: tuple[tuple[str, str], ...] = ()
 
     @property
     def prime(self) -> int | None:
@@ -68,14 +74,27 @@ def draw_kind(over: Over, rng: RandomSource, *, degrees: bool = False) -> Kind:
         return floating
     if over == "Q":
         return rational
+    if over == "symbols":
+        return symbolic
     prime = random_prime(rng)
     return DegreeField(prime) if degrees else GF(prime)
 
 
 def exact_trial(
-    identity: Identity, sizes: Sizes, over: Over, key: Key, *, fault: str | None = None, degrees: bool = False
+    identity: Identity,
+    sizes: Sizes,
+    over: Over,
+    key: Key,
+    *,
+    fault: str | None = None,
+    degrees: bool = False,
+    digest: Callable[[Namespace, Comparison], tuple[str, str]] | None = None,
 ) -> Trial:
     """Walk through `identity` until a comparison fails, or to its end.
+
+    Parameters
+    ----------
+    digest : for certificates: what identifies the two sides of a comparison
 
     Raises
     ------
@@ -84,27 +103,36 @@ def exact_trial(
 
     def walk(rng: RandomSource, redraws: int) -> Trial:
         world = World(draw_kind(over, rng, degrees=degrees), rng, sizes, fault)
-        compared, claims, failed = 0, 0, None
+        names: list[str] = []
+        digests: list[tuple[str, str]] = []
+        claims, failed = 0, None
         for comparison in identity(world):
+            if isinstance(comparison, Order):
+                raise VacuousCheckError(f"the order {comparison.name!r} is measured in floating point, and not {over}.")
+            names.append(comparison.name)
             claims += not comparison.premise
+            if digest is not None:
+                digests.append(digest(world.ns, comparison))
             if not agree(world.ns, comparison):
                 failed = comparison
                 break
-            compared += 1
         if failed is None:
             require_claims(claims, key)
         require_consulted(world, fault)
-        return Trial(world.kind, key, redraws, compared, failed)
+        compared = len(names) - (failed is not None)
+        return Trial(world.kind, key, redraws, compared, failed, tuple(names), tuple(world.drawn), tuple(digests))
 
-    return with_redraws(walk, key)
+    return with_redraws(walk, key, source=generator if over == "floating" else Stream)
 
 
-def with_redraws(walk: Callable[[RandomSource, int], Result], key: Key) -> Result:
-    """`walk` with a generator made from `key`, again where a draw was singular."""
+def with_redraws(
+    walk: Callable[[RandomSource, int], Result], key: Key, source: Callable[..., RandomSource] = generator
+) -> Result:
+    """`walk` with a `source` of random numbers made from `key`, again where a draw was singular."""
     last: Exception | None = None
     for redraws in range(REDRAWS):
         try:
-            return walk(generator(*key, redraws), redraws)
+            return walk(source(*key, redraws), redraws)
         except (SingularMatrixError, DivisionByZeroError, DegenerateMetricError, NotPositiveError) as error:
             last = error
     raise VacuousCheckError(

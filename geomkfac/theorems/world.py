@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
+from geomkfac.arrays import symbolic, symbols
 from geomkfac.arrays.namespace import Array, Kind, Namespace, RandomSource
 from geomkfac.errors import DegenerateMetricError
 from geomkfac.theorems.statement import Sizes
@@ -30,9 +31,10 @@ class World:
     ----------
     ns : the namespace of the kind
     consulted : the faults that the construction has asked for
+    drawn : what was drawn here, in order: names (where one was given) and shapes
     """
 
-    __slots__ = ("_fault", "_jitter", "consulted", "kind", "ns", "rng", "sizes")
+    __slots__ = ("_fault", "_jitter", "consulted", "drawn", "kind", "ns", "rng", "sizes")
 
     def __init__(
         self,
@@ -46,6 +48,12 @@ class World:
         self.ns: Namespace = kind.default_namespace
         self._fault, self._jitter = fault, jitter
         self.consulted: set[str] = set()
+        self.drawn: list[tuple[str | None, tuple[int, ...]]] = []
+
+    @property
+    def is_symbolic(self) -> bool:
+        """Whether draws are symbols."""
+        return self.kind is symbolic
 
     @property
     def is_exact(self) -> bool:
@@ -71,29 +79,43 @@ class World:
             )
 
     # -- draws -------------------------------------------------------------------------------------
-    def array(self, *shape: int) -> Array:
-        """Random entries: uniform over GF(p), small fractions over Q, standard normal in floating point."""
-        drawn = self.ns.random(self.rng, shape)
+    def array(self, *shape: int, name: str | None = None) -> Array:
+        """Random entries: uniform over GF(p), small fractions over Q, standard normal in floating point.
+
+        With symbols they are fresh ones, called `name` and indexed from 1; real numbers, of which nothing
+        else is assumed.
+        """
+        self.drawn.append((name, shape))
+        if self.is_symbolic:
+            return symbols(self.rng, shape, name)
+        return self._jittered(self.ns.random(self.rng, shape))
+
+    def _jittered(self, drawn: Array) -> Array:
+        """The same, changed in the last digit where this world is a perturbed one."""
         if self._jitter is None or self.is_exact:
             return drawn
         ordered = self.ns.ordered("rounding")
-        return drawn * (1.0 + self.ns.epsilon * ordered.sign(self.ns.random(self._jitter, shape)))
+        return drawn * (1.0 + self.ns.epsilon * ordered.sign(self.ns.random(self._jitter, tuple(drawn.shape))))
 
-    def positive(self, *shape: int) -> Array:
-        """Random numbers ``1 + x^2``: positive wherever that has a meaning."""
-        x = self.array(*shape)
+    def positive(self, *shape: int, name: str | None = None) -> Array:
+        """Random numbers ``1 + x^2``, positive wherever that has a meaning; with symbols, positive symbols."""
+        if self.is_symbolic:
+            self.drawn.append((name, shape))
+            return symbols(self.rng, shape, name, positive=True)
+        x = self.array(*shape, name=name)
         return x * x + 1
 
-    def number(self) -> Array:
+    def number(self, name: str | None = None) -> Array:
         """One random number, an array of shape ()."""
-        return self.array(1)[0]
+        return self.array(name=name) if self.is_symbolic else self.array(1, name=name)[0]
 
-    def invertible(self, n: int) -> Array:
+    def invertible(self, n: int, name: str | None = None) -> Array:
         """A random matrix (n, n), of condition number at most `CONDITION` in floating point."""
         if self.is_exact:
-            return self.array(n, n)
+            return self.array(n, n, name=name)
+        self.drawn.append((name, (n, n)))
         ordered = self.ns.ordered("a random basis of bounded condition number")
-        left, _ = ordered.qr(self.array(n, n))
-        right, _ = ordered.qr(self.array(n, n))
+        left, _ = ordered.qr(self._jittered(self.ns.random(self.rng, (n, n))))
+        right, _ = ordered.qr(self._jittered(self.ns.random(self.rng, (n, n))))
         stretch = 1.0 + (CONDITION - 1.0) * ordered.uniform(self.rng, (n,))
         return (left * stretch) @ right

@@ -15,7 +15,7 @@ from geomkfac.metrics import CovectorMetric, DirectSumTensor, ExpectedMetric, In
 from geomkfac.networks import MLP
 from geomkfac.spaces import Frame, Parameterization, Point, Sample
 from geomkfac.theorems.abstract import abstract_network, constant_metric
-from geomkfac.theorems.lg_3_4 import OneLayer, one_layer
+from geomkfac.theorems.ledger.lg_3_4 import OneLayer, one_layer
 from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
 from geomkfac.theorems.world import World
 

@@ -1,0 +1,1 @@
+"""The ledger: every statement of the four papers, one file for each of their sections."""
