@@ -62,8 +62,10 @@ def number(value: float) -> str:
     return f"{value:.3g}" if 0.01 <= abs(value) < 1000 or value == 0 else f"{value:.1e}"
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, wrap: str | None = None) -> None:
-    """A table on standard output; the column named by `wrap` folds, the others do not."""
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, wrap: str | None = None, fold: Sequence[str] = ()
+) -> None:
+    """A table on standard output; the column named by `wrap` folds and fills, those of `fold` fold, others do not."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -71,7 +73,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, wrap: str | 
 
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        folds = column == wrap
+        folds = column == wrap or column in fold
         drawn.add_column(column, no_wrap=not folds, overflow="fold", ratio=1 if folds else None)
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
 
-from geomkfac.cli.output import print_json, progress_bar, table, write_line
-from geomkfac.errors import GeomkfacError
-from geomkfac.theorems import Evidence, Report, Statement, find, run
+from geomkfac.cli.evidence import conclude, list_statements, show_explanation, show_mutants, show_report
+from geomkfac.cli.output import print_json, progress_bar, write_line
+from geomkfac.errors import ValuesError
+from geomkfac.theorems import CertificateDirectory, Evidence, Report, Statement, find, processors, run_all
 
 __all__ = ["verify"]
 
-MEANING = {
-    "X": "exact: for a rational identity a failure over GF(p) is a proof that it is false as checked; the witness "
-    "says where.",
-    "S": "symbolic: the two sides are different expressions.",
-    "N": "numeric: the two sides differ by more than rounding can explain.",
-    "C": "counterexample: a claim held where it must fail, so its check could not have failed either.",
-    "M": "mutant: a planted fault went unseen, so the check above it proves less than it says.",
-}
-"""What a failure of each grade means."""
-
-STOPPED = "stopped: the statement could not be run to its end, so that nothing is said about it."
+FEW = 8
+"""So many statements are done before other processes have started."""
 
 IDS: Any = typer.Argument(None, metavar="[ID ...]", help="Statements, such as LG-T2.1; all where none is named.")
+CERTIFICATE: Any = typer.Option(
+    None, "--certificate", metavar="DIR", help="Write certificates into DIR, which is empty or not there yet."
+)
+HTML: Any = typer.Option(None, "--html", metavar="FILE", help="Write the evidence as one page that needs no network.")
+JOBS: Any = typer.Option(
+    None, "--jobs", metavar="N", min=1, show_default=False, help="Processes; by default one for each processor."
+)
 
 
 def verify(
     ids: list[str] = IDS,
     show_list: bool = typer.Option(False, "--list", help="List the statements, and run nothing."),
+    mutants: bool = typer.Option(False, "--mutants", help="Plant the faults alone: the table statement x mutant."),
+    explain: bool = typer.Option(False, "--explain", help="Tell what is assumed, drawn and compared."),
     trials: int = typer.Option(4, "--trials", metavar="N", min=1, help="Random instances for each check."),
     seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="What every random draw depends on."),
+    jobs: int | None = JOBS,
+    certificate: Path | None = CERTIFICATE,
+    resume: bool = typer.Option(False, "--resume", help="Go on with the interrupted run that --certificate DIR holds."),
+    html: Path | None = HTML,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Run statements of the ledger: exact evidence, counterexamples, and mutants that must be refuted.
@@ -39,72 +46,125 @@ def verify(
     Exit status: 0 where all hold, 1 where one fails, 2 for bad input.
     """
     statements = find(ids or [])
+    _check_options(show_list, mutants, explain, certificate, resume, html, as_json)
     if show_list:
-        _list(statements, as_json)
+        list_statements(statements, as_json)
         return
-    pieces = sum(len(statement.checks) + len(statement.mutants) for statement in statements)
-    with progress_bar("verifying", pieces) as advance:
-        reports = [_run(statement, trials, seed, lambda _: advance(1)) for statement in statements]
-    holds = all(report.holds for report in reports)
+    directory = None
+    if certificate is not None:
+        directory = CertificateDirectory(certificate, trials=trials, seed=seed, resume=resume)
+    if html is not None:
+        _check_file(html)
+    reports = _reports(statements, trials, seed, jobs, mutants, directory)
+    holds = all(report.holds for report in reports if report.results)
+    if html is not None:
+        from geomkfac.display import ledger_page
+
+        html.write_text(ledger_page(reports), encoding="utf-8")
     if as_json:
         print_json({"holds": holds, "statements": [report.to_json() for report in reports]})
+    elif mutants:
+        show_mutants(reports)
+    elif explain:
+        for report in reports:
+            show_explanation(report)
     else:
         for report in reports:
-            _show(report)
-        _conclude(reports)
+            show_report(report)
+    if not as_json:
+        conclude(reports)
+        _say_what_was_written(directory, html)
     raise typer.Exit(0 if holds else 1)
 
 
-def _run(statement: Statement, trials: int, seed: int, progress: Any) -> Report:
-    """The report; a statement that stops with an error has failed, and the others still run."""
-    try:
-        return run(statement, trials=trials, seed=seed, progress=progress)
-    except GeomkfacError as error:
-        name = type(error).__name__
-        stopped = Evidence(statement.checks[0].grade, "stopped", False, f"{name}: {error}", {"stopped": name})
-        return Report(statement, (stopped,), trials, seed)
+def _reports(
+    statements: Sequence[Statement],
+    trials: int,
+    seed: int,
+    jobs: int | None,
+    mutants_only: bool,
+    directory: CertificateDirectory | None,
+) -> list[Report]:
+    """Every report, in order: those of an interrupted run, and the others."""
+    kept = directory.finished(statements) if directory is not None else {}
+    missing = [statement for statement in statements if statement.id not in kept]
+    pieces = sum(len(one.mutants) + (0 if mutants_only else len(one.checks)) for one in missing)
+    if jobs is None:
+        jobs = processors() if len(missing) > FEW else 1
+    with progress_bar("verifying", pieces) as advance:
+        step: Callable[[Evidence], None] = lambda _: advance(1)  # noqa: E731
+        try:
+            made = run_all(
+                missing,
+                trials=trials,
+                seed=seed,
+                jobs=jobs,
+                record=directory is not None,
+                mutants_only=mutants_only,
+                progress=step,
+                finished=None if directory is None else directory.write,
+            )
+        except KeyboardInterrupt:
+            if directory is not None:
+                count = len(directory.finished(statements))
+                typer.echo(
+                    f"geomkfac: {count} of {len(statements)} statements are certified in {directory.path}; "
+                    "go on with --resume.",
+                    err=True,
+                )
+            raise
+    by_id = kept | {report.statement.id: report for report in made}
+    reports = [by_id[statement.id] for statement in statements]
+    if directory is not None:
+        directory.close(reports)
+    return reports
 
 
-def _list(statements: Any, as_json: bool) -> None:
-    if as_json:
-        print_json([{"id": one.id, "source": one.source, "title": one.title} for one in statements])
-        return
-    table(["id", "grades", "statement"], [[one.id, _grades(one), one.title] for one in statements], wrap="statement")
+def _check_options(
+    show_list: bool,
+    mutants: bool,
+    explain: bool,
+    certificate: Path | None,
+    resume: bool,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Refuse what contradicts itself."""
+    chosen = {
+        "--list": show_list,
+        "--mutants": mutants,
+        "--explain": explain,
+        "--certificate": certificate is not None,
+        "--html": html is not None,
+        "--json": as_json,
+    }
+    apart = [("--list", "--mutants"), ("--list", "--explain"), ("--list", "--certificate"), ("--list", "--html")]
+    apart += [("--mutants", other) for other in ("--explain", "--certificate", "--html")] + [("--explain", "--json")]
+    for one, other in apart:
+        if chosen[one] and chosen[other]:
+            raise ValuesError(
+                f"{one} and {other} do not go together.\n  required: one of the two\n  came    : both\n"
+                "Run the command once for each."
+            )
+    if resume and certificate is None:
+        raise ValuesError(
+            "what a run has finished is kept in its certificates.\n  required: --certificate DIR beside --resume\n"
+            "  came    : --resume alone\nName the directory of the interrupted run."
+        )
 
 
-def _grades(statement: Statement) -> str:
-    found = {check.grade for check in statement.checks}
-    return " ".join(grade for grade in "XSNC" if grade in found)
+def _check_file(path: Path) -> None:
+    """Refuse, before anything is run, what cannot be written afterwards."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ValuesError(
+            f"the page cannot be written.\n  required: a file in a directory that exists\n  came    : {path}\n"
+            "Make the directory first."
+        )
 
 
-def _show(report: Report) -> None:
-    statement = report.statement
-    write_line(f"{statement.id}  {statement.title}  ({statement.source})")
-    for hypothesis in statement.hypotheses:
-        write_line(f"  assumes: {hypothesis}")
-    rows = [
-        [one.grade, "ok" if one.holds else "FAILS", f"{one.name}: {one.text}", f"{one.seconds:.2f} s"]
-        for one in report.results
-    ]
-    table(["grade", "verdict", "evidence", "time"], rows, wrap="evidence")
-
-
-def _conclude(reports: list[Report]) -> None:
-    results = [result for report in reports for result in report.results]
-    mutants = [result for result in results if result.grade == "M"]
-    failed = [report.statement.id for report in reports if not report.holds]
-    write_line(
-        f"{len(reports) - len(failed)} of {len(reports)} statements hold; {len(results) - len(mutants)} checks, "
-        f"{sum(result.holds for result in mutants)} of {len(mutants)} mutants refuted; "
-        f"{sum(report.seconds for report in reports):.1f} s."
-    )
-    if failed:
-        write_line(f"Failed: {', '.join(failed)}.")
-        write_line("What a failure means:")
-        failures = [result for result in results if not result.holds]
-        for meaning in dict.fromkeys(_meaning(result) for result in failures):
-            write_line(f"- {meaning}")
-
-
-def _meaning(failure: Evidence) -> str:
-    return STOPPED if "stopped" in failure.details else f"{failure.grade}, {MEANING[failure.grade]}"
+def _say_what_was_written(directory: CertificateDirectory | None, html: Path | None) -> None:
+    if directory is not None:
+        path = directory.path
+        write_line(f"Certificates in {path}; check them with: python {path / 'check_certificate.py'} {path}")
+    if html is not None:
+        write_line(f"The page is {html}.")

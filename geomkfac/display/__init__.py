@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from geomkfac.display.figures import draw_factors
+from geomkfac.display.page import ledger_page
 
-__all__ = ["draw_factors"]
+__all__ = ["draw_factors", "ledger_page"]

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-from geomkfac.theorems.registry import STATEMENTS, find
+from geomkfac.theorems.certificate import CertificateDirectory
+from geomkfac.theorems.explain import Section, explain
+from geomkfac.theorems.registry import CHAPTERS, STATEMENTS, find
 from geomkfac.theorems.run import Report, run
 from geomkfac.theorems.statement import (
     GRADES,
     Check,
     Comparison,
+    Erratum,
     Evidence,
     Mutant,
+    Order,
     Sizes,
     Statement,
     given,
+    order,
+    refuses,
     same,
 )
+from geomkfac.theorems.suite import processors, run_all
 from geomkfac.theorems.world import World
 
 __all__ = [  # noqa: RUF022 (in the order in which the docs teach them)
     "STATEMENTS",
+    "CHAPTERS",
     "find",
     "run",
+    "run_all",
+    "processors",
     "Report",
+    "explain",
+    "Section",
+    "CertificateDirectory",
     "Evidence",
     "GRADES",
     "Statement",
+    "Erratum",
     "Check",
     "Mutant",
     "Comparison",
     "same",
     "given",
+    "Order",
+    "order",
+    "refuses",
     "Sizes",
     "World",
 ]

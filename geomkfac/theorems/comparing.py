@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import VacuousCheckError
 from geomkfac.theorems.statement import Comparison
 
-__all__ = ["agree", "relative_gap", "sides", "witness"]
+__all__ = ["agree", "relative_gap", "side_digests", "sides", "witness"]
 
 
 def sides(ns: Namespace, comparison: Comparison) -> Iterator[tuple[Any, Any]]:
@@ -86,6 +87,23 @@ def witness(ns: Namespace, comparison: Comparison) -> dict[str, str]:
         position = next(i for i in range(len(flat)) if flat[i] != other[i])
         return {"left": str(flat[position]), "right": str(other[position]), "entry": str(position)}
     return {}
+
+
+def side_digests(ns: Namespace, comparison: Comparison) -> tuple[str, str]:
+    """SHA-256 of each side as text: of every array its shape and entries, ``2x2:1,0,0,1``; joined by ``|``.
+
+    Entries are written in C order: integers from 0 to p - 1 over GF(p), reduced fractions over Q.
+    """
+    pairs = list(sides(ns, comparison))
+    left, right = ("|".join(_text(ns, pair[position]) for pair in pairs) for position in (0, 1))
+    return sha256(left.encode()).hexdigest(), sha256(right.encode()).hexdigest()
+
+
+def _text(ns: Namespace, side: Any) -> str:
+    if _shape(side) is None:
+        return str(side)
+    shape = "x".join(map(str, side.shape))
+    return f"{shape}:{','.join(str(entry) for entry in _flat(ns, side))}"
 
 
 def _flat(ns: Namespace, x: Array) -> Any:

@@ -14,22 +14,29 @@ from typing import Any
 
 from geomkfac.arrays import DegreeField, false_identity_bound
 from geomkfac.errors import GeomkfacError, VacuousCheckError
-from geomkfac.theorems.comparing import witness
+from geomkfac.theorems.comparing import side_digests, witness
 from geomkfac.theorems.statement import Check, Evidence, Mutant, Over, Sizes
 from geomkfac.theorems.trials import Key, Trial, exact_trial
 
 __all__ = ["counterexample", "exact", "refuted"]
 
 
-def exact(check: Check, key: Key, trials: int) -> Evidence:
-    """Evidence that an X check holds: every trial agrees, and the bound says what that is worth."""
+def exact(check: Check, key: Key, trials: int, *, record: bool = False) -> Evidence:
+    """Evidence that an X or S check holds: every trial agrees, and the bound says what that is worth.
+
+    With `record` the details hold what a certificate says of every trial: stream, prime, hashes of both sides.
+    """
     sizes = check.sizes[-1]
     done: list[Trial] = []
     for number in range(trials):
-        done.append(exact_trial(check.identity, sizes, check.over, (*key, number)))
+        done.append(
+            exact_trial(check.identity, sizes, check.over, (*key, number), digest=side_digests if record else None)
+        )
         if done[-1].failed is not None:
             return _failure(check, done[-1])
     details = _details(sizes, done) | {"comparisons": done[0].compared}
+    if record:
+        details["recorded"] = [_recorded(trial) for trial in done]
     if check.over == "symbols":
         text = (
             f"holds; both sides are the same expressions, in all {done[0].compared} "
@@ -53,6 +60,16 @@ def exact(check: Check, key: Key, trials: int) -> Evidence:
         f"({trials} {'trial' if trials == 1 else 'trials'}, primes {primes}, degree {d})"
     )
     return Evidence("X", check.name, True, text, details)
+
+
+def _recorded(trial: Trial) -> dict[str, Any]:
+    pairs = zip(trial.names, trial.digests, strict=True)
+    return {
+        "stream": "/".join(map(str, (*trial.key, trial.redraws))),
+        "redraws": trial.redraws,
+        "prime": trial.prime,
+        "comparisons": [{"name": name, "left": left, "right": right} for name, (left, right) in pairs],
+    }
 
 
 def _degrees(check: Check, key: Key) -> tuple[int, int, int]:

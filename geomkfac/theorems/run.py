@@ -66,6 +66,7 @@ def run(
     trials: int = 4,
     seed: int = 0,
     progress: Callable[[Evidence], None] | None = None,
+    record: bool = False,
 ) -> Report:
     """Run every check and every mutant of a statement; the result depends on its arguments alone.
 
@@ -75,6 +76,7 @@ def run(
     trials : how many random instances each check is run at
     seed : nonnegative integer
     progress : called after each check and each mutant with its Evidence
+    record : whether details of exact checks hold what certificates say of every trial
 
     Raises
     ------
@@ -87,14 +89,14 @@ def run(
     items: list[Check | Mutant] = [*statement.checks, *statement.mutants]
     for item in items:
         start = time.perf_counter()
-        evidence = _evidence(statement, item, trials, seed)
+        evidence = _evidence(statement, item, trials, seed, record)
         results.append(replace(evidence, seconds=time.perf_counter() - start))
         if progress is not None:
             progress(results[-1])
     return Report(statement, tuple(results), trials, seed)
 
 
-def _evidence(statement: Statement, item: Check | Mutant, trials: int, seed: int) -> Evidence:
+def _evidence(statement: Statement, item: Check | Mutant, trials: int, seed: int, record: bool) -> Evidence:
     numeric_scalars = item.over == "floating"
     if isinstance(item, Mutant):
         refuted = numeric.refuted if numeric_scalars else exact.refuted
@@ -105,7 +107,9 @@ def _evidence(statement: Statement, item: Check | Mutant, trials: int, seed: int
         trials = 1
     if item.grade == "C":
         return numeric.counterexample(item, key, trials) if numeric_scalars else exact.counterexample(item, key, trials)
-    return numeric.numeric(item, key, trials) if numeric_scalars else exact.exact(item, key, trials)
+    if numeric_scalars:
+        return numeric.numeric(item, key, trials)
+    return exact.exact(item, key, trials, record=record and item.over != "symbols")
 
 
 def _check_count(name: str, value: object, least: int) -> None:

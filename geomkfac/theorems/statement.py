@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
-from geomkfac.errors import GeomkfacError
+from geomkfac.errors import GeomkfacError, ValuesError
 
 if TYPE_CHECKING:
     from geomkfac.theorems.world import World
@@ -137,6 +137,10 @@ class Sizes:
     covectors : K, the number of covectors of the output metric at each datum
     steps : how many updates follow each other
     extra : other sizes by name (locations, times, ...)
+
+    Raises
+    ------
+    ValuesError : a size is no positive integer, or there is no width.
     """
 
     widths: tuple[int, ...]
@@ -144,6 +148,15 @@ class Sizes:
     covectors: int = 1
     steps: int = 1
     extra: tuple[tuple[str, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        numbers = [*self.widths, self.data, self.covectors, self.steps, *(value for _, value in self.extra)]
+        if not self.widths or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in numbers):
+            raise ValuesError(
+                "sizes are positive integers.\n  required: one width or more, and every size 1 or more\n"
+                f"  came    : widths {self.widths}, data {self.data}, covectors {self.covectors}, steps {self.steps}, "
+                f"extra {dict(self.extra)}\nFor instance Sizes((3, 4, 2), data=6, covectors=2)."
+            )
 
     def __str__(self) -> str:
         parts = ["-".join(map(str, self.widths)), f"{self.data} data", f"{self.covectors} covectors"]
@@ -174,6 +187,7 @@ class Check:
     condition_power : round-off grows with this power of the condition number of a basis
     decides : whether a failure over GF(p) proves the statement false; not so with a hypothesis of
         order or rank
+    recipe : the name under which the independent checker of certificates computes it again, or None
     """
 
     grade: Grade
@@ -184,6 +198,7 @@ class Check:
     drops: str | None = None
     condition_power: int = 2
     decides: bool = True
+    recipe: str | None = None
 
 
 @final

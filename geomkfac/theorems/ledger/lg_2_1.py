@@ -105,6 +105,7 @@ MANY = (Sizes((1, 1), 6, 1), Sizes((2, 2, 2), 12, 2), Sizes((3, 4, 3, 2), 40, 2)
 EQUAL_WIDTHS = Sizes((3, 3, 3, 3), 6, 3)
 ONE_MORE_OUTPUT = Sizes((2, 3, 4), 6, 4)
 ONE_LAYER = replace(SMALL[-1], widths=(3, 2))
+IN_ARRAYS = "textbook K-FAC on N and on N-dagger, in arrays"
 
 STATEMENTS = (
     Statement(
@@ -129,10 +130,10 @@ STATEMENTS = (
             "Activations are differentiable; nothing else is assumed of them, of the loss or of the output metric.",
         ),
         checks=(
-            Check("X", "textbook K-FAC on N and on N-dagger, in arrays", updates_in_arrays, SMALL, "GF(p)"),
+            Check("X", IN_ARRAYS, updates_in_arrays, SMALL, "GF(p)", recipe="LG-T2.1"),
             Check("X", "one abstract network, run in two parameterizations", updates_in_two_frames, SMALL, "GF(p)"),
             Check("X", "activations that are any smooth maps", updates_with_any_smooth_maps, SMALL, "GF(p)"),
-            Check("N", "textbook K-FAC on N and on N-dagger, in arrays", updates_in_arrays, MANY, "floating"),
+            Check("N", IN_ARRAYS, updates_in_arrays, MANY, "floating"),
             Check("N", "one abstract network, run in two parameterizations", updates_in_two_frames, MANY, "floating"),
             Check("C", "damping by gamma I", updates_in_arrays, SMALL, "GF(p)", drops="damping by gamma I"),
             Check(

@@ -8,6 +8,7 @@ from functools import cache
 from geomkfac.metrics import DenseTensor, EuclideanMetric, Metric, MetricTensor
 from geomkfac.spaces import Parameterization, Point, Sample, Vector
 from geomkfac.theorems.abstract import Instance, abstract_network, constant_metric
+from geomkfac.theorems.ledger.lg_3_arrays import natural_gradient_in_two_bases_of_all_weights
 from geomkfac.theorems.statement import Check, Comparisons, Identity, Mutant, Sizes, Statement, same
 from geomkfac.theorems.world import World
 
@@ -132,6 +133,7 @@ METRICS = {
     "K-FAC": kfac,
 }
 MIXED = "a basis that mixes all parameters"
+IN_ARRAYS = "Fisher matrix of all weights in arrays, two steps in two bases"
 
 STATEMENTS = (
     Statement(
@@ -151,6 +153,7 @@ STATEMENTS = (
         checks=(
             *(Check("X", name, invariant(metric), SMALL, "GF(p)") for name, metric in METRICS.items()),
             Check("X", MIXED, in_any_basis_of_the_weight_space, ONE_STEP, "GF(p)"),
+            Check("X", IN_ARRAYS, natural_gradient_in_two_bases_of_all_weights, SMALL, "GF(p)", recipe="LG-T3.1"),
             *(
                 Check("N", name, invariant(metric), MANY, "floating", condition_power=2 if metric is kfac else 4)
                 for name, metric in METRICS.items()
@@ -171,6 +174,9 @@ STATEMENTS = (
             Mutant("the step moved as a point is", invariant(kfac), SMALL[-1]),
             Mutant("G where its inverse belongs", in_any_basis_of_the_weight_space, ONE_STEP[-1]),
             Mutant("gradient descent in the basis", in_any_basis_of_the_weight_space, ONE_STEP[-1]),
+            Mutant("F not transformed", natural_gradient_in_two_bases_of_all_weights, SMALL[-1]),
+            Mutant("gradient descent", natural_gradient_in_two_bases_of_all_weights, SMALL[-1]),
+            Mutant("damping by gamma I", natural_gradient_in_two_bases_of_all_weights, SMALL[-1]),
         ),
     ),
 )

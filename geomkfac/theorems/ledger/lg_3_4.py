@@ -19,6 +19,11 @@ from geomkfac.metrics import (
 )
 from geomkfac.metrics.independence import second_moment
 from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
+from geomkfac.theorems.ledger.lg_3_arrays import (
+    an_affine_function_that_vanishes_on_the_data,
+    form_as_a_sum_of_squares,
+    matrix_in_a_second_basis,
+)
 from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
 from geomkfac.theorems.world import World
 
@@ -229,6 +234,7 @@ def the_converse(world: World) -> Comparisons:
 
 LAYERS = (Sizes((1, 1), 3, 1), Sizes((2, 2), 4, 2), Sizes((3, 2), 6, 2))
 RANKED = (Sizes((1, 1), 4, 1), Sizes((2, 2), 6, 2))
+IN_ANOTHER = "made in one basis, read in another"
 IMPLICATION = "E[psi_a^* g] nondegenerate implies g_ind nondegenerate"
 
 STATEMENTS = (
@@ -241,11 +247,13 @@ STATEMENTS = (
         hypotheses=("g is a metric on Z: at every z a sum of squares of covectors, with c_k >= 0.",),
         checks=(
             Check("X", "sum of squares", a_sum_of_squares, LAYERS, "GF(p)"),
+            Check("X", IN_ANOTHER, form_as_a_sum_of_squares, LAYERS, "GF(p)", recipe="LG-T3.6a"),
             Check("N", "sum of squares", a_sum_of_squares, LAYERS, "floating"),
         ),
         mutants=(
             Mutant("not a square: another vector in one slot", a_sum_of_squares, LAYERS[-1]),
             Mutant("a covector of every datum dropped", a_sum_of_squares, LAYERS[-1]),
+            Mutant("a and z of one datum together", form_as_a_sum_of_squares, LAYERS[-1]),
         ),
     ),
     Statement(
@@ -266,6 +274,14 @@ STATEMENTS = (
         ),
         checks=(
             Check("X", "an affine function that vanishes on the data", degenerate_activations, LAYERS[1:], "GF(p)"),
+            Check(
+                "X",
+                "the same, drawn in the open",
+                an_affine_function_that_vanishes_on_the_data,
+                LAYERS[1:],
+                "GF(p)",
+                recipe="LG-T3.6b",
+            ),
             Check("X", "a direction that the metric does not see", degenerate_outputs, LAYERS[1:], "GF(p)"),
             Check("X", IMPLICATION, the_implication, RANKED, "Q"),
             Check("N", IMPLICATION, the_implication, RANKED, "floating"),
@@ -275,6 +291,7 @@ STATEMENTS = (
         mutants=(
             Mutant("one datum off the hyperplane", degenerate_activations, LAYERS[-1]),
             Mutant("one covector that sees mu", degenerate_outputs, LAYERS[-1]),
+            Mutant("the constant of l left out", an_affine_function_that_vanishes_on_the_data, LAYERS[-1]),
             Mutant("the activations' form without its directions", the_implication, RANKED[-1], "Q"),
             Mutant("E[g(z)] from one covector of one datum", the_implication, RANKED[-1], "Q"),
         ),
@@ -291,6 +308,7 @@ STATEMENTS = (
         hypotheses=("None: g may be degenerate.",),
         checks=(
             Check("X", "the matrix", matrix_of_the_independence_metric, LAYERS, "GF(p)"),
+            Check("X", IN_ANOTHER, matrix_in_a_second_basis, LAYERS, "GF(p)", recipe="LG-P3.7"),
             Check("X", "the form on two vectors", values_of_the_independence_metric, LAYERS, "GF(p)"),
             Check("N", "the matrix", matrix_of_the_independence_metric, LAYERS, "floating"),
             Check("N", "the form on two vectors", values_of_the_independence_metric, LAYERS, "floating"),
@@ -301,6 +319,8 @@ STATEMENTS = (
             Mutant("homogeneous coordinate first", matrix_of_the_independence_metric, LAYERS[-1]),
             Mutant("weights of the data left out", matrix_of_the_independence_metric, LAYERS[-1]),
             Mutant("a and z of one datum together", values_of_the_independence_metric, LAYERS[-1]),
+            Mutant("covectors moved as vectors are", matrix_in_a_second_basis, LAYERS[-1]),
+            Mutant("activations not translated", matrix_in_a_second_basis, LAYERS[-1]),
         ),
     ),
 )

@@ -1,0 +1,130 @@
+"""Running many statements: one after the other or in several processes, with what was finished kept."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import final
+
+from geomkfac.errors import GeomkfacError
+from geomkfac.theorems.registry import STATEMENTS
+from geomkfac.theorems.run import Report, run
+from geomkfac.theorems.statement import Evidence, Statement
+
+__all__ = ["processors", "run_all"]
+
+Finished = Callable[[Report], None]
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def processors() -> int:
+    """How many processes can run at once on this machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_all(
+    statements: Sequence[Statement],
+    *,
+    trials: int = 4,
+    seed: int = 0,
+    jobs: int = 1,
+    record: bool = False,
+    mutants_only: bool = False,
+    progress: Callable[[Evidence], None] | None = None,
+    finished: Finished | None = None,
+) -> list[Report]:
+    """The reports of all statements, in order; a statement that stops with an error has failed, the others run.
+
+    Parameters
+    ----------
+    statements : registered ones, where `jobs` is above 1: another process finds them by id
+    trials, seed, record : as for `run`
+    jobs : processes; results do not depend on how many
+    mutants_only : whether checks are left out
+    progress : called with the evidence of every check and mutant; by statements, where jobs is above 1
+    finished : called with every report as it comes in, in whatever order
+    """
+    reports: dict[str, Report] = {}
+
+    def keep(report: Report) -> None:
+        reports[report.statement.id] = report
+        if finished is not None:
+            finished(report)
+
+    if jobs > 1 and len(statements) > 1:
+        for report in _in_processes(statements, Task(trials, seed, record, mutants_only), min(jobs, len(statements))):
+            if progress is not None:
+                for evidence in report.results:
+                    progress(evidence)
+            keep(report)
+    else:
+        for statement in statements:
+            keep(Task(trials, seed, record, mutants_only).run(statement, progress))
+    return [reports[statement.id] for statement in statements]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be done with a statement."""
+
+    trials: int
+    seed: int
+    record: bool
+    mutants_only: bool
+
+    def run(self, statement: Statement, progress: Callable[[Evidence], None] | None = None) -> Report:
+        """The report; a statement that stops with an error has failed."""
+        asked = replace(statement, checks=()) if self.mutants_only else statement
+        try:
+            report = run(asked, trials=self.trials, seed=self.seed, record=self.record, progress=progress)
+            results = report.results
+        except GeomkfacError as error:
+            name = type(error).__name__
+            grade = statement.checks[0].grade
+            results = (Evidence(grade, "stopped", False, f"{name}: {error}", {"stopped": name}),)
+        return Report(asked, results, self.trials, self.seed)
+
+
+def _in_processes(statements: Sequence[Statement], task: Task, jobs: int) -> Iterator[Report]:
+    """The reports as they come in."""
+    context = multiprocessing.get_context("spawn")
+    with _one_thread_each(), ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        waiting: dict[Future[tuple[Evidence, ...]], Statement] = {
+            pool.submit(_results, statement.id, task): statement for statement in statements
+        }
+        try:
+            while waiting:
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    statement = waiting.pop(future)
+                    asked = replace(statement, checks=()) if task.mutants_only else statement
+                    yield Report(asked, future.result(), task.trials, task.seed)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _results(id: str, task: Task) -> tuple[Evidence, ...]:
+    """What a worker sends back: plain data, as checks are functions that stay where they are."""
+    return task.run(STATEMENTS[id]).results
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Workers of one thread: small products gain nothing from more, and the workers fill the machine."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
