@@ -7,6 +7,7 @@ from geomkfac.arrays.dispatch import kind_of, namespace_of
 from geomkfac.arrays.draws import Draws, generator
 from geomkfac.arrays.exact import ExactArray
 from geomkfac.arrays.floating import FloatingKind, FloatingNamespace, floating
+from geomkfac.arrays.libraries import LIBRARIES, floating_namespace
 from geomkfac.arrays.namespace import Array, Kind, Namespace, OrderedNamespace, RandomSource, Scalar
 from geomkfac.arrays.prime import GF, PrimeField, PrimeNamespace, random_prime
 from geomkfac.arrays.rational import RationalField, RationalNamespace, rational
@@ -26,6 +27,8 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "floating",
     "FloatingKind",
     "FloatingNamespace",
+    "floating_namespace",
+    "LIBRARIES",
     "GF",
     "PrimeField",
     "PrimeNamespace",

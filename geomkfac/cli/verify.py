@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from geomkfac.arrays import floating_namespace
 from geomkfac.cli.evidence import conclude, list_statements, show_explanation, show_mutants, show_report
 from geomkfac.cli.output import print_json, progress_bar, write_line
 from geomkfac.errors import ValuesError
@@ -35,6 +36,7 @@ def verify(
     explain: bool = typer.Option(False, "--explain", help="Tell what is assumed, drawn and compared."),
     trials: int = typer.Option(4, "--trials", metavar="N", min=1, help="Random instances for each check."),
     seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="What every random draw depends on."),
+    library: str = typer.Option("numpy", "--library", metavar="NAME", help="Array library of the numeric checks."),
     jobs: int | None = JOBS,
     certificate: Path | None = CERTIFICATE,
     resume: bool = typer.Option(False, "--resume", help="Go on with the interrupted run that --certificate DIR holds."),
@@ -55,7 +57,8 @@ def verify(
         directory = CertificateDirectory(certificate, trials=trials, seed=seed, resume=resume)
     if html is not None:
         _check_file(html)
-    reports = _reports(statements, trials, seed, jobs, mutants, directory)
+    floating_namespace(library)  # Before anything is run.
+    reports = _reports(statements, trials, seed, jobs, mutants, library, directory)
     holds = all(report.holds for report in reports if report.results)
     if html is not None:
         from geomkfac.display import ledger_page
@@ -83,6 +86,7 @@ def _reports(
     seed: int,
     jobs: int | None,
     mutants_only: bool,
+    library: str,
     directory: CertificateDirectory | None,
 ) -> list[Report]:
     """Every report, in order: those of an interrupted run, and the others."""
@@ -101,6 +105,7 @@ def _reports(
                 jobs=jobs,
                 record=directory is not None,
                 mutants_only=mutants_only,
+                library=library,
                 progress=step,
                 finished=None if directory is None else directory.write,
             )

@@ -20,11 +20,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.arrays import floating, generator
+from geomkfac.arrays import FloatingNamespace, floating, floating_namespace, generator
 from geomkfac.errors import VacuousCheckError
 from geomkfac.theorems.comparing import relative_difference, relative_gap, sides
 from geomkfac.theorems.orders import Measured, measured_orders
-from geomkfac.theorems.statement import Check, Comparison, Evidence, Grade, Identity, Mutant, Order, Sizes
+from geomkfac.theorems.statement import Check, Comparison, Evidence, Grade, Mutant, Order, Sizes
 from geomkfac.theorems.trials import Key, require_claims, require_consulted, with_redraws
 from geomkfac.theorems.world import CONDITION, World
 
@@ -69,12 +69,13 @@ class Instance:
     drawn: tuple[tuple[str | None, tuple[int, ...]], ...]
 
 
-def numeric(check: Check, key: Key, trials: int) -> Evidence:
+def numeric(check: Check, key: Key, trials: int, library: str = "numpy") -> Evidence:
     """Evidence that an N check holds: every gap is within the tolerance, every exponent as claimed."""
-    done = [_drawn(check, (*key, number)) for number in range(trials)]
+    ns = floating_namespace(library)
+    done = [_drawn(check, (*key, number), ns) for number in range(trials)]
     gaps, orders = [gap for one in done for gap in one.gaps], _orders(done)
     holds, parts = all(order.holds for order in orders), [order.text for order in orders]
-    details = _details(check, key, trials, done[0]) | {"orders": [order.to_json() for order in orders]}
+    details = _details(check, key, trials, done[0], ns) | {"orders": [order.to_json() for order in orders]}
     if gaps:
         worst = max(gaps, key=lambda gap: gap.error / gap.tolerance)
         holds = holds and not worst.is_broken
@@ -103,8 +104,9 @@ def refuted(mutant: Mutant, key: Key, trials: int) -> Evidence:
 
 
 def _failing(check: Check, grade: Grade, name: str, key: Key, trials: int) -> Evidence:
-    done = [_drawn(check, (*key, number)) for number in range(trials)]
-    details = _details(check, key, trials, done[0])
+    ns = floating.default_namespace
+    done = [_drawn(check, (*key, number), ns) for number in range(trials)]
+    details = _details(check, key, trials, done[0], ns)
     broken = [gap for one in done for gap in one.gaps if gap.premise and gap.is_broken]
     if broken:
         text = f"the premise {broken[0].name!r} fails by {broken[0].error:.1e}: the counterexample shows nothing"
@@ -136,26 +138,25 @@ def _orders(done: Sequence[Instance]) -> list[Measured]:
     return measured_orders([one.orders for one in done])
 
 
-def _drawn(check: Check, key: Key) -> Instance:
+def _drawn(check: Check, key: Key, ns: FloatingNamespace) -> Instance:
     """One instance; drawn again where its metric degenerates to rounding, against the hypothesis."""
-    return with_redraws(lambda _, redraws: _instance(check, (*key, redraws)), key)
+    return with_redraws(lambda _, redraws: _instance(check, (*key, redraws), ns), key)
 
 
 def _gaps(check: Check, key: Key) -> list[Gap]:
     """Every gap of one instance."""
-    return _drawn(check, key).gaps
+    return _drawn(check, key, floating.default_namespace).gaps
 
 
-def _instance(check: Check, key: Key) -> Instance:
+def _instance(check: Check, key: Key, ns: FloatingNamespace) -> Instance:
     """Every comparison, with the noise floor of each of its sides."""
     sizes = check.sizes[-1]
-    base, orders, drawn = _walk(check.identity, sizes, key, check.drops, None)
-    ns = floating.default_namespace
+    base, orders, drawn = _walk(check, key, None, ns)
     noises = [ns.epsilon] * len(base)
     for number in range(_PERTURBATIONS if base else 0):
-        moved, _, _ = _walk(check.identity, sizes, key, check.drops, number)
+        moved, _, _ = _walk(check, key, number, ns)
         pairs = zip(base, moved, strict=True)
-        noises = [max(noise, _moved(one, two)) for noise, (one, two) in zip(noises, pairs, strict=True)]
+        noises = [max(noise, _moved(ns, one, two)) for noise, (one, two) in zip(noises, pairs, strict=True)]
     factor = CONDITION**check.condition_power * _length(sizes) ** 0.5
     gaps = [
         Gap(one.name, one.premise, relative_gap(ns, one), noise, noise * factor)
@@ -164,9 +165,8 @@ def _instance(check: Check, key: Key) -> Instance:
     return Instance(gaps, orders, (*(one.name for one in base), *(one.name for one in orders)), drawn)
 
 
-def _moved(one: Comparison, two: Comparison) -> float:
+def _moved(ns: FloatingNamespace, one: Comparison, two: Comparison) -> float:
     """How far the sides moved when every draw changed in its last digit."""
-    ns = floating.default_namespace
     left = (pair[0] for pair in sides(ns, one)), (pair[0] for pair in sides(ns, two))
     right = (pair[1] for pair in sides(ns, one)), (pair[1] for pair in sides(ns, two))
     pairs = [*zip(*left, strict=True), *zip(*right, strict=True)]
@@ -174,15 +174,15 @@ def _moved(one: Comparison, two: Comparison) -> float:
 
 
 def _walk(
-    identity: Identity, sizes: Sizes, key: Key, fault: str | None, perturbation: int | None
+    check: Check, key: Key, perturbation: int | None, ns: FloatingNamespace
 ) -> tuple[list[Comparison], list[Order], tuple[tuple[str | None, tuple[int, ...]], ...]]:
     jitter = None if perturbation is None else generator(*key, "jitter", perturbation)
-    world = World(floating, generator(*key), sizes, fault, jitter)
-    yielded = list(identity(world))
+    world = World(floating, generator(*key), check.sizes[-1], check.drops, jitter, ns)
+    yielded = list(check.identity(world))
     comparisons = [one for one in yielded if not isinstance(one, Order)]
     orders = [one for one in yielded if isinstance(one, Order)]
     require_claims(sum(not comparison.premise for comparison in yielded), key)
-    require_consulted(world, fault)
+    require_consulted(world, check.drops)
     return comparisons, orders, tuple(world.drawn)
 
 
@@ -195,13 +195,13 @@ def _of_gap(gap: Gap) -> dict[str, Any]:
     return {"comparison": gap.name, "error": gap.error, "noise_floor": gap.noise, "tolerance": gap.tolerance}
 
 
-def _details(check: Check, key: Key, trials: int, done: Instance) -> dict[str, Any]:
+def _details(check: Check, key: Key, trials: int, done: Instance, ns: FloatingNamespace) -> dict[str, Any]:
     if not done.names:
         raise VacuousCheckError(f"the check {check.name!r} compared nothing.")
     return {
         "sizes": str(check.sizes[-1]),
         "trials": trials,
-        "scalars": floating.default_namespace.name,
+        "scalars": ns.name,
         "seeds": [[*key, number] for number in range(trials)],
         "drawn": [[name, list(shape)] for name, shape in done.drawn],
         "compared": list(done.names),

@@ -67,6 +67,7 @@ def run(
     seed: int = 0,
     progress: Callable[[Evidence], None] | None = None,
     record: bool = False,
+    library: str = "numpy",
 ) -> Report:
     """Run every check and every mutant of a statement; the result depends on its arguments alone.
 
@@ -77,10 +78,12 @@ def run(
     seed : nonnegative integer
     progress : called after each check and each mutant with its Evidence
     record : whether details of exact checks hold what certificates say of every trial
+    library : the array library of numeric checks, by name
 
     Raises
     ------
     ValuesError : trials or seed is no integer in its range.
+    UnknownNameError, MissingExtraError : no such library; it is not installed.
     VacuousCheckError : a check could not have failed.
     """
     _check_count("trials", trials, 1)
@@ -89,14 +92,16 @@ def run(
     items: list[Check | Mutant] = [*statement.checks, *statement.mutants]
     for item in items:
         start = time.perf_counter()
-        evidence = _evidence(statement, item, trials, seed, record)
+        evidence = _evidence(statement, item, trials, seed, record, library)
         results.append(replace(evidence, seconds=time.perf_counter() - start))
         if progress is not None:
             progress(results[-1])
     return Report(statement, tuple(results), trials, seed)
 
 
-def _evidence(statement: Statement, item: Check | Mutant, trials: int, seed: int, record: bool) -> Evidence:
+def _evidence(
+    statement: Statement, item: Check | Mutant, trials: int, seed: int, record: bool, library: str
+) -> Evidence:
     numeric_scalars = item.over == "floating"
     if isinstance(item, Mutant):
         refuted = numeric.refuted if numeric_scalars else exact.refuted
@@ -108,7 +113,7 @@ def _evidence(statement: Statement, item: Check | Mutant, trials: int, seed: int
     if item.grade == "C":
         return numeric.counterexample(item, key, trials) if numeric_scalars else exact.counterexample(item, key, trials)
     if numeric_scalars:
-        return numeric.numeric(item, key, trials)
+        return numeric.numeric(item, key, trials, library)
     return exact.exact(item, key, trials, record=record and item.over != "symbols")
 
 

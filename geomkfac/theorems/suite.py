@@ -35,6 +35,7 @@ def run_all(
     jobs: int = 1,
     record: bool = False,
     mutants_only: bool = False,
+    library: str = "numpy",
     progress: Callable[[Evidence], None] | None = None,
     finished: Finished | None = None,
 ) -> list[Report]:
@@ -43,7 +44,7 @@ def run_all(
     Parameters
     ----------
     statements : registered ones, where `jobs` is above 1: another process finds them by id
-    trials, seed, record : as for `run`
+    trials, seed, record, library : as for `run`
     jobs : processes; results do not depend on how many
     mutants_only : whether checks are left out
     progress : called with the evidence of every check and mutant; by statements, where jobs is above 1
@@ -56,15 +57,16 @@ def run_all(
         if finished is not None:
             finished(report)
 
+    task = Task(trials, seed, record, mutants_only, library)
     if jobs > 1 and len(statements) > 1:
-        for report in _in_processes(statements, Task(trials, seed, record, mutants_only), min(jobs, len(statements))):
+        for report in _in_processes(statements, task, min(jobs, len(statements))):
             if progress is not None:
                 for evidence in report.results:
                     progress(evidence)
             keep(report)
     else:
         for statement in statements:
-            keep(Task(trials, seed, record, mutants_only).run(statement, progress))
+            keep(task.run(statement, progress))
     return [reports[statement.id] for statement in statements]
 
 
@@ -77,12 +79,20 @@ class Task:
     seed: int
     record: bool
     mutants_only: bool
+    library: str
 
     def run(self, statement: Statement, progress: Callable[[Evidence], None] | None = None) -> Report:
         """The report; a statement that stops with an error has failed."""
         asked = replace(statement, checks=()) if self.mutants_only else statement
         try:
-            report = run(asked, trials=self.trials, seed=self.seed, record=self.record, progress=progress)
+            report = run(
+                asked,
+                trials=self.trials,
+                seed=self.seed,
+                record=self.record,
+                library=self.library,
+                progress=progress,
+            )
             results = report.results
         except GeomkfacError as error:
             name = type(error).__name__

@@ -26,6 +26,7 @@ class World:
     sizes : of the instance
     fault : the fault to plant, or None
     jitter : a second generator, by which every floating-point draw is changed in its last digit
+    namespace : of the arrays drawn, where there are several of the kind: of another array library
 
     Attributes
     ----------
@@ -43,9 +44,10 @@ class World:
         sizes: Sizes,
         fault: str | None = None,
         jitter: RandomSource | None = None,
+        namespace: Namespace | None = None,
     ) -> None:
         self.kind, self.rng, self.sizes = kind, rng, sizes
-        self.ns: Namespace = kind.default_namespace
+        self.ns: Namespace = kind.default_namespace if namespace is None else namespace
         self._fault, self._jitter = fault, jitter
         self.consulted: set[str] = set()
         self.drawn: list[tuple[str | None, tuple[int, ...]]] = []
@@ -77,6 +79,10 @@ class World:
                 f"the instance drawn does not meet the hypothesis.\n  required: {hypothesis}\n"
                 "  came    : one that does not\nDraw again, or give the check larger sizes."
             )
+
+    def for_frames(self, x: Array) -> Array:
+        """The same numbers in the library in which frames keep theirs."""
+        return self.kind.default_namespace.cast(x)
 
     # -- draws -------------------------------------------------------------------------------------
     def array(self, *shape: int, name: str | None = None) -> Array:

@@ -18,11 +18,12 @@ def parameters_in_another_basis(world: World) -> Comparisons:
     iota_A = AffineSpace("A", n, world.kind).frame("iota")
     iota_Z = AffineSpace("Z", m, world.kind).frame("iota")
     Omega, gamma, Phi, tau = world.invertible(n), world.array(n), world.invertible(m), world.array(m)
-    kappa_A, kappa_Z = iota_A.change(Omega, gamma), _with_change_to(iota_Z, Phi, tau)
+    kappa_A = iota_A.change(world.for_frames(Omega), world.for_frames(gamma))
+    kappa_Z = _with_change_to(world, iota_Z, Phi, tau)
     if world.planted("Phi leads from iota to kappa"):
-        kappa_Z = iota_Z.change(Phi, tau)
+        kappa_Z = iota_Z.change(world.for_frames(Phi), world.for_frames(tau))
     if world.planted("the origin of the activations stays"):
-        kappa_A = iota_A.change(Omega)
+        kappa_A = iota_A.change(world.for_frames(Omega))
 
     maps = AffineMaps(iota_A.space, iota_Z.space)
     omega = maps.from_coordinates(world.array(m, n + 1), maps.frame(iota_A, iota_Z))
@@ -33,10 +34,10 @@ def parameters_in_another_basis(world: World) -> Comparisons:
     yield same("b", in_iota[:, -1], Phi @ (W_dagger @ gamma) + Phi @ b_dagger + tau)
 
 
-def _with_change_to(iota: BaseFrame, Phi: Array, tau: Array) -> BaseFrame:
+def _with_change_to(world: World, iota: BaseFrame, Phi: Array, tau: Array) -> BaseFrame:
     """The frame from which ``y_iota = Phi y + tau`` leads to iota."""
-    back = iota.space.kind.namespace_of(Phi).inverse(Phi)
-    return iota.change(back, -(back @ tau))
+    back = world.ns.inverse(Phi)
+    return iota.change(world.for_frames(back), world.for_frames(-(back @ tau)))
 
 
 def the_same_map_of_points(world: World) -> Comparisons:
@@ -62,11 +63,12 @@ def activation_in_another_basis(world: World) -> Comparisons:
     Z, A = AffineSpace("Z", n, world.kind), AffineSpace("A", n, world.kind)
     iota_Z, iota_A = Z.frame("iota"), A.frame("iota")
     Omega, gamma, Phi, tau = world.invertible(n), world.array(n), world.invertible(n), world.array(n)
-    kappa_A, kappa_Z = iota_A.change(Omega, gamma), _with_change_to(iota_Z, Phi, tau)
+    kappa_A = iota_A.change(world.for_frames(Omega), world.for_frames(gamma))
+    kappa_Z = _with_change_to(world, iota_Z, Phi, tau)
     if world.planted("Omega leads from kappa to iota"):
-        kappa_A = _with_change_to(iota_A, Omega, gamma)
+        kappa_A = _with_change_to(world, iota_A, Omega, gamma)
     if world.planted("the origin of the pre-activations stays"):
-        kappa_Z = _with_change_to(iota_Z, Phi, tau * 0)
+        kappa_Z = _with_change_to(world, iota_Z, Phi, tau * 0)
     iota, kappa = Parameterization([iota_Z, iota_A]), Parameterization([kappa_Z, kappa_A])
     rho: SmoothMap = (
         GenericMap(iota_Z, iota_A, world.rng) if world.is_exact else CoordinatewiseMap(iota_Z, iota_A, "tanh")
@@ -92,10 +94,10 @@ def _in(rho: SmoothMap, point: Point, vector: Vector, frames: Parameterization) 
 def tanh_is_logistic_in_another_basis(world: World) -> Comparisons:
     """From logistic to tanh: pre-activations by x -> x/2, activations by x -> 2x - 1 (erratum E2)."""
     (n,) = world.sizes.widths
-    ns = world.ns
+    ns, frames = world.ns, world.kind.default_namespace
     Z, A = AffineSpace("Z", n, world.kind), AffineSpace("A", n, world.kind)
     iota_Z, iota_A = Z.frame("iota"), A.frame("iota")
-    half, twice, ones = ns.eye(n) / 2, ns.eye(n) * 2, ns.ones((n,))
+    half, twice, ones = frames.eye(n) / 2, frames.eye(n) * 2, frames.ones((n,))
     kappa_Z: Frame = iota_Z.change(half)
     kappa_A: Frame = iota_A.change(twice, -ones)
     if world.planted("the two nouns interchanged, as printed"):

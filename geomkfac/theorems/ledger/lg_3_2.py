@@ -108,7 +108,8 @@ def in_any_basis_of_the_weight_space(world: World) -> Comparisons:
     it = abstract_network(world)
     ns, space = world.ns, it.net.weight_space
     iota = it.iota[space]
-    mixed = iota.dense_change(world.invertible(space.dim), world.array(space.dim))
+    B, c = world.for_frames(world.invertible(space.dim)), world.for_frames(world.array(space.dim))
+    mixed = iota.dense_change(B, c)
     g, dh = it.net.fisher_metric(it.weights, it.data, it.loss), it.net.differential(it.weights, it.data, it.loss)
     intrinsic = it.weights - g.sharp(dh) * it.rate
 
