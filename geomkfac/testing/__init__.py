@@ -10,6 +10,7 @@ from geomkfac.testing.arrays import changes_of_basis, integer_array, kinds, name
 from geomkfac.testing.comparison import Bench, LawViolatedError
 from geomkfac.testing.conformance import check_smooth_map, check_space_laws
 from geomkfac.testing.gauge import check_gauge
+from geomkfac.testing.invariance import LayerToUpdate, NetworkToUpdate, Update, assert_invariant
 from geomkfac.testing.metrics import check_metric_tensor
 from geomkfac.testing.strategies import (
     activations,
@@ -32,6 +33,10 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "check_metric_tensor",
     "LawViolatedError",
     "Bench",
+    "assert_invariant",
+    "NetworkToUpdate",
+    "LayerToUpdate",
+    "Update",
     "gauge_fuzzing",
     "check_gauge",
     "kinds",
