@@ -70,11 +70,27 @@ def vanishes(expression: Any) -> bool:
     expression = module.sympify(expression)
     if expression.is_Number:
         return bool(expression == 0)
+    expression = _exponentials_named(expression)
     free = expression.free_symbols
     if not free or not expression.is_rational_function(*free):
         return bool(module.simplify(expression) == 0)
     numerator, _ = module.fraction(module.together(expression))
     return bool(module.expand(numerator) == 0)
+
+
+def _exponentials_named(expression: Any) -> Any:
+    """The same with a symbol for e^x, of every symbol x: e^x and x are algebraically independent."""
+    module = sympy()
+    if not expression.has(module.exp):
+        return expression
+    expanded = module.expand(expression, power_exp=True, deep=True, mul=False, multinomial=False, log=False)
+    names: dict[Any, Any] = {}
+    for atom in expanded.atoms(module.exp):
+        multiple, rest = atom.args[0].as_coeff_Mul()
+        if not rest.is_Symbol or not multiple.is_Integer:
+            return expression
+        names[atom] = module.Symbol(f"exp_{rest.name}", positive=True) ** multiple
+    return expanded.xreplace(names)
 
 
 def symbols(rng: RandomSource, shape: tuple[int, ...], name: str | None = None, *, positive: bool = False) -> Array:

@@ -1,9 +1,9 @@
 """Limits, measured: the exponent with which a gap vanishes, and its confidence interval.
 
-All instances of a check are fitted together, each with a constant of its own.  Orders are integers, so an
-exponent is as claimed where its 99 % interval lies within a quarter of the claimed one (for a claim of *at
-least*: above a quarter less), and is refuted where the interval lies beyond a half.  A gap that vanishes
-altogether, to rounding, is of any order.
+All instances of a check are fitted together, each with a constant of its own.  Orders are multiples of a
+half, so an exponent is as claimed where its 99 % interval lies within a quarter of the claimed one (for a
+claim of *at least*: above a quarter less), and is refuted where the interval lies outside of that.  A gap that
+vanishes altogether, to rounding, is of any order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from geomkfac.theorems.statement import Order
 
 __all__ = ["Measured", "measured_orders"]
 
-CLOSE, FAR = 0.25, 0.5
+CLOSE = 0.25
 
 
 @final
@@ -49,7 +49,7 @@ class Measured:
         claim, measured = self.order.exponent, self.exponent
         if measured is None:
             return not self.order.at_least
-        return measured.high < claim - FAR or (not self.order.at_least and measured.low > claim + FAR)
+        return measured.high < claim - CLOSE or (not self.order.at_least and measured.low > claim + CLOSE)
 
     @property
     def text(self) -> str:

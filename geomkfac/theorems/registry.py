@@ -4,29 +4,73 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from types import ModuleType
 
 from geomkfac.names import look_up
-from geomkfac.theorems.ledger import gk_2, lg_2_1, lg_3_1, lg_3_2, lg_3_4, lg_3_5
+from geomkfac.theorems.ledger import (
+    gk_2,
+    j_fisher,
+    j_updates,
+    lg_2_1,
+    lg_2_1_fisher,
+    lg_2_1_layers,
+    lg_2_2,
+    lg_2_2_maps,
+    lg_3_1,
+    lg_3_1_tanh,
+    lg_3_2,
+    lg_3_3,
+    lg_3_4,
+    lg_3_5,
+)
 from geomkfac.theorems.statement import Statement
 
 __all__ = ["CHAPTERS", "STATEMENTS", "find", "spellings"]
 
-CHAPTERS: dict[str, tuple[Statement, ...]] = {
-    "LG 2: background": (*lg_2_1.STATEMENTS,),
-    "LG 3: multilayer perceptrons": (
-        *lg_3_1.STATEMENTS,
-        *lg_3_2.STATEMENTS,
-        *lg_3_4.STATEMENTS,
-        *lg_3_5.STATEMENTS,
+_MODULES: tuple[ModuleType, ...] = (
+    lg_2_1,
+    lg_2_1_fisher,
+    lg_2_1_layers,
+    lg_2_2,
+    lg_2_2_maps,
+    lg_3_1,
+    lg_3_1_tanh,
+    lg_3_2,
+    lg_3_3,
+    lg_3_4,
+    lg_3_5,
+    j_fisher,
+    j_updates,
+    gk_2,
+)
+
+_ORDER = {
+    "LG 2: background": (
+        "LG-2.2 LG-2.1.1-KL LG-2.1.2 LG-2.8 LG-2.9/2.10 LG-laws LG-T2.1 LG-1-perm LG-2.2.2 LG-2.2.3 LG-2.12 "
+        "LG-2.2.4 LG-2.2.5"
     ),
-    "Beyond the sources": (*gk_2.STATEMENTS,),
+    "LG 3: multilayer perceptrons": (
+        "LG-3.3 LG-3.4 LG-3.1-tanh LG-T3.1 LG-E3.2 LG-E3.3 LG-E3.4 LG-3.4-ev LG-L3.5 LG-T3.6a LG-T3.6b LG-P3.7 "
+        "LG-R3.8 LG-3.7 LG-D3.9 LG-T3.10 LG-functor LG-R3.11 LG-R3.12"
+    ),
+    "LG appendix: tangent spaces and tensors": "LG-TA.1/LG-CA.2 LG-A.1/LG-A.2",
+    "J: natural gradients": "J-8/17 J-13 J-4-damp J-19..22 J-38 J-40..43 J-46..48 J-49..52 J-53/54 J-8-store",
+    "Beyond the sources": "GK-2",
 }
-"""The statements of each chapter of the ledger."""
+"""The ledger's ids, chapter by chapter."""
 
 STATEMENTS: dict[str, Statement] = {
-    statement.id: statement for statements in CHAPTERS.values() for statement in statements
+    statement.id: statement
+    for found in [{one.id: one for module in _MODULES for one in module.STATEMENTS}]
+    for ids in _ORDER.values()
+    for statement in (found[id] for id in ids.split())
 }
 """Statements by their id in the ledger."""
+
+CHAPTERS: dict[str, tuple[Statement, ...]] = {
+    chapter: tuple(STATEMENTS[id] for id in ids.split()) for chapter, ids in _ORDER.items()
+}
+"""The statements of each chapter of the ledger."""
 
 
 def find(ids: Iterable[str] = ()) -> list[Statement]:

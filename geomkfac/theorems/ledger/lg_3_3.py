@@ -1,0 +1,430 @@
+"""LG 3.3, 3.4 and remarks: output metrics pulled back, evaluation, sampled covectors, damping."""
+
+from __future__ import annotations
+
+import sympy
+
+from geomkfac.arrays import Draws
+from geomkfac.arrays.namespace import Array
+from geomkfac.maps import AffineMaps
+from geomkfac.metrics import (
+    Categorical,
+    CovectorMetric,
+    EuclideanMetric,
+    ExpectedMetric,
+    IndependenceMetric,
+    PullbackMetric,
+)
+from geomkfac.networks import MLP
+from geomkfac.spaces import AffineSpace, Hom, Hull, Parameterization, Point
+from geomkfac.theorems.abstract import Instance, abstract_network, layers_of_data
+from geomkfac.theorems.calculus import cubic, expressions, hessian, quadratic, variables
+from geomkfac.theorems.ledger.lg_3_4 import one_layer
+from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
+from geomkfac.theorems.world import World
+
+__all__ = ["E9", "hessian_of_a_bregman_divergence"]
+
+E9 = "the gradient at y, as printed"
+
+
+# -- output metrics -----------------------------------------------------------------------------------------------
+def fisher_as_an_expected_pullback(world: World) -> Comparisons:
+    """The diagonal blocks of the Fisher metric are the expected pullbacks of the output Fisher metric, layer by layer."""
+    it = abstract_network(world)
+    matrix = it.net.fisher_metric(it.weights, it.data, it.loss).coordinates(it.iota)
+    start = 0
+    for i, layer in enumerate(layers_of_data(world, it, it.loss.metric), start=1):
+        block = layer.expected_pullback.coordinates(it.iota)
+        if world.planted("sum for mean"):
+            block = block * world.sizes.data
+        stop = start + block.shape[0]
+        yield same(f"block of layer {i}", matrix[start:stop, start:stop], block)
+        start = stop
+
+
+def gauss_newton(world: World) -> Comparisons:
+    """``E[J^T J]``: the sum over the coordinates of one output basis of squared derivatives."""
+    it = abstract_network(world)
+    ns = world.ns
+    output = EuclideanMetric(it.iota[it.net.outputs])
+    parts = []
+    for layer in layers_of_data(world, it, output):
+        Dz, a_bar = layer.covectors.coordinates(it.iota), layer.a_bar(world, it.iota)
+        products = a_bar[None, :, :, None] * Dz[:, :, None, :]
+        parts.append(ns.reshape(products, (-1, products.shape[-2] * products.shape[-1])))
+        weights = ns.reshape(layer.weights * layer.shares, (-1,))
+    J = ns.concat(parts, axis=1)
+    if world.planted("square of the mean derivative"):
+        J, weights = weights[None, :] @ J, ns.ones((1,))
+    matrix = it.net.gauss_newton_metric(it.weights, it.data, output).coordinates(it.iota)
+    yield same("E[J^T J]", matrix, (J * weights[:, None]).mT @ J)
+
+
+def gauss_newton_steps(world: World) -> Comparisons:
+    """The update with weights and data stored in iota's frames, and in kappa's, the output basis being one and the same."""
+    it = abstract_network(world)
+    fixed = it.iota[it.net.outputs]
+    steps = []
+    for frames in (it.iota, it.kappa):
+        output = EuclideanMetric(frames[it.net.outputs] if world.planted("another output basis") else fixed)
+        weights, data = it.weights.expressed_in(frames), it.data.expressed_in(frames)
+        g = it.net.gauss_newton_metric(weights, data, output)
+        steps.append(g.sharp(it.net.differential(weights, data, it.loss)))
+    yield same("step", steps[0], steps[1], it.iota[it.net.weight_space.direction])
+
+
+def hessian_of_a_bregman_divergence(world: World) -> Comparisons:
+    """``B(y, y') = F(y) - F(y') - <dF(y'), y - y'>`` has the Hessian of F at y = y', and neither value nor slope."""
+    (m,) = world.sizes.widths
+    y, other = variables("y", m), variables("y'", m)
+    F = quadratic(world, y, "F") + cubic(world, y, "h")
+    there = dict(zip(y, other, strict=True))
+    where = y if world.planted(E9) else other
+    slope = [sympy.diff(F, each).subs(dict(zip(y, where, strict=True)), simultaneous=True) for each in y]
+    B = F - F.subs(there) - sum(s * (a - b) for s, a, b in zip(slope, y, other, strict=True))
+    back = dict(zip(y, other, strict=True))
+    at = expressions(world, [B.subs(back)])
+    yield same("value", at, at * 0)
+    H = sympy.Matrix(hessian(F, y)).subs(there)
+    if world.planted("twice the Hessian"):
+        H = H * 2
+    yield same("Hessian", expressions(world, sympy.Matrix(hessian(B, y)).subs(back)), expressions(world, H))
+
+
+def bregman_divergence_of_a_network(world: World) -> Comparisons:
+    """``E B(f(w + h d), f(w)) = 1/2 h^2 G(d, d)`` and a remainder of third order; F(y) = sum exp(y), G = E[J^T H_F J]."""
+    ns = world.ns.ordered("exponentials")
+    it = abstract_network(world)
+    frame = it.iota[it.net.outputs]
+    m = frame.space.dim
+
+    def family(z: Array) -> tuple[Array, Array]:
+        unit = ns.reshape(ns.eye(m), (m, *(1,) * (z.ndim - 1), m))
+        c = ns.exp(-z) if world.planted("the Hessian's inverse") else ns.exp(z)
+        return ns.permute(c, (z.ndim - 1, *range(z.ndim - 1))), ns.broadcast_to(unit, (m, *z.shape))
+
+    G = it.net.gauss_newton_metric(it.weights, it.data, CovectorMetric(frame, family))
+    shapes = [layer.slots for layer in it.net.layers]
+    d = it.net.weight_space.direction.from_coordinates([world.array(*shape) for shape in shapes], it.iota)
+    (chunk,) = it.data.chunks()
+    shares = chunk.weights / ns.sum(chunk.weights)
+    y = it.net(it.weights, chunk.points).coordinates(it.iota)
+    half = float(G(d, d)) / 2.0
+    steps, gaps = [2.0**-k for k in range(5, 10)], []
+    for h in steps:
+        moved = it.net(it.weights + d * h, chunk.points).coordinates(it.iota)
+        divergence = ns.exp(y) * (ns.expm1(moved - y) - (moved - y))
+        gaps.append(abs(float(ns.sum(divergence * shares[:, None])) - half * h * h))
+    yield order("remainder of the Bregman divergence, in the step", steps, gaps, 3, at_least=True)
+
+
+# -- evaluation -------------------------------------------------------------------------------------------------------
+def evaluation_is_multiplication_by_a(world: World) -> Comparisons:
+    """``TW = Hom(Hull(A), TZ)``, and the pushforward of evaluation at a takes v to v(a_bar)."""
+    n, m = world.sizes.widths
+    ns = world.ns
+    A, Z = AffineSpace("A", n, world.kind), AffineSpace("Z", m, world.kind)
+    iota = Parameterization([A.frame("iota"), Z.frame("iota")], name="iota")
+    kappa = iota.random(world.rng, name="kappa")
+    W = AffineMaps(A, Z)
+    W_bar, V_bar, a = world.array(m, n + 1, name="W"), world.array(m, n + 1, name="V"), world.array(n, name="a")
+    omega: Point = W.from_coordinates(W_bar, iota)
+    v, alpha = W.direction.from_coordinates(V_bar, iota), A.from_coordinates(a, iota)
+    yield same("TW is Hom(Hull(A), TZ)", W.direction is Hom(Hull(A), Z.direction), True)
+    evaluation = W.evaluation(alpha.expressed_in(kappa))
+    pushed = evaluation.pushforward(omega, v)
+    one = ns.zeros((1,)) if world.planted("a as a vector, with weight 0") else ns.ones((1,))
+    a_bar = ns.concat([a, one])
+    yield same("its value is omega(a)", evaluation(omega).coordinates(iota), W_bar @ ns.concat([a, ns.ones((1,))]))
+    yield same("pushforward, in arrays", pushed.coordinates(iota), V_bar @ a_bar)
+    yield same("pushforward: v applied to the hull's vector", pushed, v(Hull(A).of_point(alpha)), kappa)
+
+
+def pullback_along_evaluation(world: World) -> Comparisons:
+    """At one datum ``psi_a^* g = E[a (x) phi (x) a (x) phi]``: the matrix ``sum_k c_k (a_bar (x) phi_k)(a_bar (x) phi_k)^T``."""
+    it, ns = one_layer(world), world.ns
+    pulled = ExpectedMetric(PullbackMetric(it.W.evaluation(it.points), it.metric), it.shares).at(it.w)
+    a_bar = it.a_bar(world)
+    total = None
+    for n in range(world.sizes.data):
+        for k in range(world.sizes.covectors):
+            left, right = a_bar[n, :, None], it.covectors[k, n, :, None]
+            if world.planted("covector first"):
+                left, right = right, left
+            row = ns.kron(left, right)
+            term = row @ row.mT * (it.weights[k, n] * it.shares[n])
+            total = term if total is None else total + term
+    yield same("matrix", pulled.coordinates(it.kappa), total)
+
+
+def mean_of_the_forms(world: World) -> Comparisons:
+    """``E[G(z)] = E[Dz Dz^T]``: the second factor of a K-FAC block, and derivatives of every datum and output."""
+    it = abstract_network(world)
+    ns = world.ns
+    blocks = it.net.kfac_metric(it.weights, it.data, it.loss).coordinates(it.iota).blocks
+    for i, (block, layer) in enumerate(zip(blocks, layers_of_data(world, it, it.loss.metric), strict=True), start=1):
+        Dz = layer.covectors.coordinates(it.iota)
+        shares = layer.shares
+        if world.planted("weights of the data left out"):
+            shares = ns.ones(tuple(shares.shape)) / shares.shape[0]
+        rows = ns.reshape(Dz, (-1, Dz.shape[-1]))
+        expected = (rows * ns.reshape(layer.weights * shares, (-1, 1))).mT @ rows
+        # Normalized like the block: the two factors are determined up to a number, A[n, n] = 1.
+        yield same(f"layer {i}", block.factors[1], expected)
+
+
+def over_targets_of_the_model(world: World) -> Comparisons:
+    """The same over the targets of a softmax model: each class, weighed by its probability at each datum."""
+    ns = world.ns
+    widths, count = world.sizes.widths, world.sizes.data
+    net, iota = MLP.from_widths(widths, "tanh", kind=world.kind)
+    shapes = [layer.slots for layer in net.layers]
+    weights: Point = net.weight_space.from_coordinates([world.array(*shape) for shape in shapes], iota)
+    X = world.array(count, widths[0])
+    loss = Categorical().on(iota)
+    data = iota.sample(X)
+    p = net.predictions(weights, net.inputs.from_coordinates(X, iota), loss)
+    exact = net.kfac_metric(weights, data, loss).coordinates(iota).blocks
+    totals = None
+    for c in range(widths[-1]):
+        targets = ns.broadcast_to(ns.eye(widths[-1])[c, :], (count, widths[-1]))
+        share = ns.ones((count,)) if world.planted("all classes alike") else p[:, c]
+        of_class = iota.sample(X, targets, weights=share)
+        blocks = net.kfac_metric(weights, of_class, loss, fisher="empirical").coordinates(iota).blocks
+        scaled = [block.factors[1] * (ns.sum(share) / count) for block in blocks]
+        totals = scaled if totals is None else [one + other for one, other in zip(totals, scaled, strict=True)]
+    for i, (block, total) in enumerate(zip(exact, totals or [], strict=True), start=1):
+        yield same(f"layer {i}", block.factors[1], total)
+
+
+# -- sampled covectors ----------------------------------------------------------------------------------------------
+def finite_support(world: World) -> Comparisons:
+    """Covectors phi_t with probabilities p_t and ``E[phi (x) phi] = g`` give, pulled back, the pullback of g in expectation."""
+    it, ns = one_layer(world), world.ns
+    J = it.a_bar(world)[0, :]
+    p = it.weights[:, 0] / ns.sum(it.weights[:, 0])
+    rows = it.covectors[:, 0, :]
+    G = (rows * p[:, None]).mT @ rows
+    frame = it.kappa[it.W.codomain]
+    weights = ns.ones((world.sizes.covectors,)) if world.planted("probabilities left out") else p
+    point = it.W.domain.from_coordinates(it.points.coordinates(it.kappa)[0, :], it.kappa)
+    metric = CovectorMetric(frame, lambda z: (weights, rows))
+    pulled = PullbackMetric(it.W.evaluation(point), metric).at(it.w)
+    yield same("matrix", pulled.coordinates(it.kappa), ns.kron(J[:, None] * J[None, :], G))
+
+
+def monte_carlo(world: World) -> Comparisons:
+    """With S sampled targets at each datum, the error of the metric falls like S^{-1/2}."""
+    (m,), ns = world.sizes.widths, world.ns.ordered("lengths")
+    space = AffineSpace("Z", m, world.kind)
+    frame = space.frame("z")
+    family = Categorical().on(frame)
+    points = space.from_coordinates(world.array(world.sizes.data, m), frame)
+    exact = family.fisher(points).expectation().coordinates(frame.linear)
+    counts = [4, 16, 64, 256]
+    seeds = range(int(world.rng.integers(2**30)), 2**62)
+    gaps = []
+    for samples in counts:
+        squares = []
+        for _, seed in zip(range(world.sizes["repeats"]), seeds, strict=False):
+            drawn = 4 if world.planted("always four targets") else samples
+            tensor = family.sampled(points, Draws(seed * 1000 + samples), 0, drawn)
+            squares.append(ns.norm(tensor.expectation().coordinates(frame.linear) - exact) ** 2)
+        gaps.append((sum(squares) / len(squares)) ** 0.5)
+    yield order("error, in 1 / S", [1 / count for count in counts], gaps, 0.5)
+
+
+# -- damping --------------------------------------------------------------------------------------------------------------
+def _damped_steps(world: World, it: Instance, gamma: Array | float, *, carried: bool) -> list[Array]:
+    """Steps damped by gamma times a metric: one carried along, or the frame's own; both read in iota."""
+    steps = []
+    for frames in (it.iota, it.kappa):
+        weights, data = it.weights.expressed_in(frames), it.data.expressed_in(frames)
+        norm = (it.iota if carried else frames).euclidean
+        g = it.net.kfac_metric(weights, data, it.loss).damped(norm, gamma, "exact")
+        step = g.sharp(it.net.differential(weights, data, it.loss))
+        parts = step.coordinates(it.iota)
+        steps.append(world.ns.concat([world.ns.reshape(part, (-1,)) for part in parts]))
+    return steps
+
+
+def damped_by_a_metric_carried_along(world: World) -> Comparisons:
+    """``(g + gamma g_0)^{-1} dh`` with g_0 a metric, the Euclidean one of iota: the same vector in both runs."""
+    it = abstract_network(world)
+    gamma = world.number() if world.is_exact else 0.1
+    carried = not world.planted("damping by gamma I")
+    one, two = _damped_steps(world, it, gamma, carried=carried)
+    yield same("step", one, two)
+
+
+def gap_of_damping(world: World) -> Comparisons:
+    """Damped by gamma I in either basis, the steps differ by a gap that vanishes like gamma."""
+    it = abstract_network(world)
+    ns = world.ns.ordered("lengths")
+    sizes = [2.0**-k for k in range(24, 30)]
+    gaps = []
+    for gamma in sizes:
+        one, two = _damped_steps(
+            world, it, gamma**0.5 if world.planted("gamma's square root") else gamma, carried=False
+        )
+        gaps.append(ns.norm(one - two))
+    yield order("gap between the two steps, in gamma", sizes, gaps, 1)
+
+
+NETS = (Sizes((1, 1), 3, 1), Sizes((1, 2, 1), 4, 1), Sizes((2, 2, 2), 5, 2))
+SYMBOLIC = (Sizes((1, 1), 2, 1),)
+RANKED = (Sizes((1, 1), 2, 1), Sizes((1, 2, 1), 8, 1), Sizes((2, 2, 2), 8, 2))
+MANY = (Sizes((2, 2, 2), 60, 2),)
+OUTPUTS = (Sizes((1,)), Sizes((2,)))
+PAIRS = (Sizes((1, 1)), Sizes((2, 2)), Sizes((3, 2)))
+LAYER = (Sizes((1, 1), 1, 1), Sizes((2, 2), 1, 2), Sizes((3, 2), 4, 2))
+SOFTMAX = (Sizes((3, 4, 3), 20),)
+SAMPLED = (Sizes((3,), 4, extra=(("repeats", 60),)),)
+DAMPED = (Sizes((1, 1), 2, 1), Sizes((2, 2, 2), 4, 2))
+
+STATEMENTS = (
+    Statement(
+        id="LG-E3.2",
+        source="LG Example 3.2",
+        title="the Fisher metric is an expected pullback",
+        text="The expected pullback of the output Fisher metric is the Fisher metric.",
+        latex=r"g_{\mathrm{Fisher}}=\mathbb E_\xi[\Psi_\xi^*\,g_{\mathrm{out}}]",
+        hypotheses=("None: the metric may be degenerate.",),
+        checks=(
+            Check("X", "layer by layer", fisher_as_an_expected_pullback, NETS, "GF(p)"),
+            Check("S", "layer by layer", fisher_as_an_expected_pullback, SYMBOLIC, "symbols"),
+            Check("N", "layer by layer", fisher_as_an_expected_pullback, NETS, "floating"),
+        ),
+        mutants=(Mutant("sum for mean", fisher_as_an_expected_pullback, NETS[-1]),),
+        objects=("metrics.FisherMetric", "metrics.ExpectedMetric", "metrics.PullbackMetric"),
+    ),
+    Statement(
+        id="LG-E3.3",
+        source="LG Example 3.3",
+        title="the Gauss-Newton metric",
+        text=(
+            "The expected pullback of the Euclidean metric of a chosen output basis is E[J^T J]; its natural gradient does "
+            "not depend on the bases of any space but the output's."
+        ),
+        latex=r"[\![g_{\mathrm{GN}}]\!]=\mathbb E[J^\top J]",
+        hypotheses=("For the steps: the metric is nondegenerate.", "The output basis stays the same."),
+        checks=(
+            Check("X", "E[J^T J]", gauss_newton, NETS, "GF(p)"),
+            Check("X", "steps in two parameterizations", gauss_newton_steps, RANKED, "GF(p)"),
+            Check("N", "E[J^T J]", gauss_newton, NETS, "floating"),
+            Check("N", "steps in two parameterizations", gauss_newton_steps, MANY, "floating", condition_power=4),
+            Check("C", "another output basis", gauss_newton_steps, RANKED, "GF(p)", drops="another output basis"),
+        ),
+        mutants=(Mutant("square of the mean derivative", gauss_newton, NETS[-1]),),
+        objects=("networks.MLP.gauss_newton_metric", "metrics.EuclideanMetric"),
+    ),
+    Statement(
+        id="LG-E3.4",
+        source="LG Example 3.4; erratum E9",
+        title="generalized Gauss-Newton metrics, from Bregman divergences",
+        text=(
+            "The second derivative of a Bregman divergence at y = y' is the Hessian of its function; pulled back it is the "
+            "second-order term of the divergence between outputs."
+        ),
+        latex=r"B_F(y,y')=F(y)-F(y')-\langle\nabla F(y'),y-y'\rangle,\qquad[\![g_{\mathrm{GGN}}]\!]=\mathbb E[J^\top H_FJ]",
+        hypotheses=("F is convex and twice differentiable.",),
+        checks=(
+            Check("S", "arbitrary F", hessian_of_a_bregman_divergence, OUTPUTS, "symbols"),
+            Check("N", "a network, F = sum of exponentials", bregman_divergence_of_a_network, MANY, "floating"),
+        ),
+        mutants=(
+            Mutant("twice the Hessian", hessian_of_a_bregman_divergence, OUTPUTS[-1], "symbols"),
+            Mutant("the Hessian's inverse", bregman_divergence_of_a_network, MANY[-1], "floating"),
+        ),
+        objects=("networks.MLP.gauss_newton_metric", "metrics.CovectorMetric"),
+    ),
+    Statement(
+        id="LG-3.4-ev",
+        source="LG 3.4, before Lemma 3.5",
+        title="the pushforward of evaluation is multiplication by a",
+        text="The tangent space of W is Hom(Hull(A), TZ); evaluation at a pushes v forward to v applied to the hull's vector of a.",
+        latex=r"(\mathrm{ev}_a)_*v=v(\bar a),\qquad TW=\operatorname{Hom}(\widehat A,TZ)",
+        hypotheses=("None.",),
+        checks=(
+            Check("X", "values and pushforward", evaluation_is_multiplication_by_a, PAIRS, "GF(p)"),
+            Check("S", "values and pushforward", evaluation_is_multiplication_by_a, PAIRS[1:2], "symbols"),
+        ),
+        mutants=(Mutant("a as a vector, with weight 0", evaluation_is_multiplication_by_a, PAIRS[-1]),),
+        objects=("maps.AffineMaps", "maps.Evaluation", "spaces.Hull", "spaces.Hom"),
+    ),
+    Statement(
+        id="LG-L3.5",
+        source="LG Lemma 3.5",
+        title="the pullback of a metric along evaluation",
+        text="The pullback of g along evaluation at a is the expectation of a (x) phi (x) a (x) phi, g being that of phi (x) phi.",
+        latex=r"\psi_a^*g=\mathbb E[a\otimes\varphi\otimes a\otimes\varphi]",
+        hypotheses=("g is a sum, or an expectation, of squares of covectors.",),
+        checks=(
+            Check("X", "the matrix", pullback_along_evaluation, LAYER, "GF(p)"),
+            Check("S", "the matrix", pullback_along_evaluation, LAYER[:1], "symbols"),
+            Check("N", "the matrix", pullback_along_evaluation, LAYER, "floating"),
+        ),
+        mutants=(Mutant("covector first", pullback_along_evaluation, LAYER[-1]),),
+        objects=("maps.Evaluation", "metrics.PullbackMetric"),
+    ),
+    Statement(
+        id="LG-R3.8",
+        source="LG Remark 3.8",
+        title="the mean of the forms is the mean of Dz Dz^T",
+        text="For the Fisher metric E[G(z)] is E[Dz Dz^T], the expectation over inputs and over outputs of the model.",
+        latex=r"\mathbb E[\mathbf G(\mathbf z)]=\mathbb E\bigl[\mathcal D\mathbf z\,\mathcal D\mathbf z^\top\bigr]",
+        hypotheses=("Targets are those of the model, and not of the data.",),
+        checks=(
+            Check("X", "every layer of a network", mean_of_the_forms, NETS, "GF(p)"),
+            Check("N", "every layer of a network", mean_of_the_forms, NETS, "floating"),
+            Check("N", "over the classes of a softmax model", over_targets_of_the_model, SOFTMAX, "floating"),
+        ),
+        mutants=(
+            Mutant("weights of the data left out", mean_of_the_forms, NETS[-1]),
+            Mutant("all classes alike", over_targets_of_the_model, SOFTMAX[-1], "floating"),
+        ),
+        objects=("networks.MLP.kfac_metric", "metrics.Categorical"),
+    ),
+    Statement(
+        id="LG-R3.11",
+        source="LG Remark 3.11",
+        title="sampled covectors give the metric in expectation",
+        text=(
+            "Whatever the output metric, covectors sampled with E[phi (x) phi] = g give, pulled back, its pullback in "
+            "expectation; with S samples the error falls like S^{-1/2}."
+        ),
+        latex=r"\mathbb E[\varphi\otimes\varphi]=g\;\Longrightarrow\;\mathbb E[\psi^*\varphi\otimes\psi^*\varphi]=\psi^*g",
+        hypotheses=("For the rate: the samples are independent, of finite variance.",),
+        checks=(
+            Check("X", "covectors of finite support", finite_support, LAYER, "GF(p)"),
+            Check("N", "Monte Carlo", monte_carlo, SAMPLED, "floating"),
+        ),
+        mutants=(
+            Mutant("probabilities left out", finite_support, LAYER[-1]),
+            Mutant("always four targets", monte_carlo, SAMPLED[-1], "floating"),
+        ),
+        objects=("metrics.OutputModel", "metrics.CovectorMetric"),
+    ),
+    Statement(
+        id="LG-R3.12",
+        source="LG Remark 3.12; ours",
+        title="damping: by gamma I it depends on the basis, by a metric it does not",
+        text=(
+            "Damped by gamma I the step depends on the basis, by a gap that vanishes with gamma; beyond the paper: damped "
+            "by a metric that is carried along as a tensor it does not."
+        ),
+        latex=r"(g+\gamma\,g_0)^{-1}dh",
+        hypotheses=("g + gamma g_0 is nondegenerate.",),
+        checks=(
+            Check("X", "damped by a metric carried along", damped_by_a_metric_carried_along, DAMPED, "GF(p)"),
+            Check("N", "the gap falls like gamma", gap_of_damping, MANY, "floating"),
+            Check("C", "gamma I", damped_by_a_metric_carried_along, DAMPED, "GF(p)", drops="damping by gamma I"),
+        ),
+        mutants=(
+            Mutant("damping by gamma I", damped_by_a_metric_carried_along, DAMPED[-1]),
+            Mutant("gamma's square root", gap_of_damping, MANY[-1], "floating"),
+        ),
+        objects=("metrics.MetricTensor.damped", "spaces.Euclidean"),
+    ),
+)
