@@ -9,6 +9,7 @@ from types import ModuleType
 from geomkfac.names import look_up
 from geomkfac.theorems.ledger import (
     gk_2,
+    gm_damping,
     j_fisher,
     j_updates,
     lg_2_1,
@@ -22,6 +23,10 @@ from geomkfac.theorems.ledger import (
     lg_3_3,
     lg_3_4,
     lg_3_5,
+    nn_hessian_free,
+    nn_kfac,
+    nn_kronecker,
+    nn_newton,
 )
 from geomkfac.theorems.statement import Statement
 
@@ -41,6 +46,11 @@ _MODULES: tuple[ModuleType, ...] = (
     lg_3_5,
     j_fisher,
     j_updates,
+    nn_newton,
+    nn_hessian_free,
+    nn_kronecker,
+    nn_kfac,
+    gm_damping,
     gk_2,
 )
 
@@ -55,6 +65,10 @@ _ORDER = {
     ),
     "LG appendix: tangent spaces and tensors": "LG-TA.1/LG-CA.2 LG-A.1/LG-A.2",
     "J: natural gradients": "J-8/17 J-13 J-4-damp J-19..22 J-38 J-40..43 J-46..48 J-49..52 J-53/54 J-8-store",
+    "GM: damping and quadratic models": "GM-9/10 GM-32/33 GM-36..38 GM-39..44",
+    "NN: second-order optimization": (
+        "NN-3..5 NN-6 NN-8/9 NN-2.3 NN-10/11 NN-12..14 NN-15..21 NN-22/23 NN-24 NN-25 NN-5.5 NN-26/27 NN-Alg1 NN-PST"
+    ),
     "Beyond the sources": "GK-2",
 }
 """The ledger's ids, chapter by chapter."""

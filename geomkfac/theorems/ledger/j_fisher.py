@@ -10,9 +10,7 @@ from typing import Any
 import sympy
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.maps import AffineMap
 from geomkfac.metrics import Bernoulli, Categorical, DenseTensor
-from geomkfac.networks import MLP
 from geomkfac.spaces import AffineSpace, VectorSpace
 from geomkfac.theorems.abstract import abstract_network
 from geomkfac.theorems.calculus import (
@@ -26,6 +24,7 @@ from geomkfac.theorems.calculus import (
     variables,
 )
 from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
+from geomkfac.theorems.sweeps import Sweep
 from geomkfac.theorems.world import World
 
 __all__ = ["STATEMENTS"]
@@ -219,43 +218,18 @@ def fisher_vector_product(world: World) -> Comparisons:
     shares = chunk.weights / world.ns.sum(chunk.weights)
     parts = [world.array(*layer.slots) for layer in it.net.layers]
     v = space.direction.from_coordinates(parts, it.iota)
-    fisher = it.net.fisher_metric(it.weights, it.data, it.loss)
-    yield from _products(world, it.net, it, v, shares, fisher)
-
-
-def _products(world: World, net: MLP, it: Any, v: Any, shares: Array, fisher: Any) -> Comparisons:
-    """Forward through the layers, the output metric, and back."""
-    (chunk,) = it.data.chunks()
-    alpha, pushed, tape = chunk.points, None, []
-    directions = net.weight_space.direction.split(v)
-    omegas = net.weight_space.split(it.weights)
-    for omega, direction, rho in zip(omegas, directions, (*net.activations, None), strict=True):
-        of_weights = omega.space.evaluation(alpha).linearize(omega)[1]
-        zeta, of_inputs = AffineMap(omega).linearize(alpha)
-        change = of_weights.pushforward(direction)
-        if pushed is not None:
-            change = change + of_inputs.pushforward(pushed)
-        slope = None
-        if rho is not None:
-            alpha, slope = rho.linearize(zeta)
-            pushed = slope.pushforward(change)
-        tape.append((of_weights, of_inputs, slope))
-    metric = it.loss.fisher(zeta)
+    sweep = Sweep(it.net, it.weights, chunk.points)
+    pushed = sweep.pushforward(v)
     if world.planted("output metric left out"):
-        frame = it.iota[net.outputs.direction]
-        metric = None
-        covector = net.outputs.direction.dual.from_coordinates(change.coordinates(frame), it.iota)
-    if metric is not None:
-        covector = metric.flat(change)
-    found: list[Any] = []
-    for of_weights, of_inputs, slope in reversed(tape):
-        if slope is not None:
-            covector = slope.pullback(covector)
-        found.insert(0, of_weights.pullback(covector).sum(shares))
-        covector = of_inputs.pullback(covector)
-    flat = net.weight_space.direction.dual.split(fisher.flat(v))
-    for i, (one, other) in enumerate(zip(flat, found, strict=True), start=1):
-        yield same(f"layer {i} of F v", one, other, it.iota)
+        outputs = it.net.outputs.direction
+        covectors = outputs.dual.from_coordinates(pushed.coordinates(it.iota), it.iota)
+    else:
+        covectors = it.loss.fisher(sweep.outputs).flat(pushed)
+    product = sweep.pullback(covectors, shares)
+    flat = it.net.fisher_metric(it.weights, it.data, it.loss).flat(v)
+    parts_of_both = zip(flat.coordinates(it.iota), product.coordinates(it.iota), strict=True)
+    for i, (one, other) in enumerate(parts_of_both, start=1):
+        yield same(f"layer {i} of F v", one, other)
 
 
 def exponential_family(world: World) -> Comparisons:
