@@ -117,7 +117,7 @@ class DenseTensor(MetricTensor):
 
     def operator(self, frame: Any) -> DenseMatrix:
         """The matrix in `frame` as an operator on components of shape `slots`."""
-        return DenseMatrix(self.coordinates(frame), acts_on=tuple(self.space.slots))
+        return DenseMatrix(self.coordinates(frame), acts_on=self._acts_on)
 
     # -- the form -----------------------------------------------------------------------------------
     def _columns(self, element: Vector, frame: Frame) -> Array:
@@ -247,6 +247,12 @@ class DenseTensor(MetricTensor):
             )
 
     # -- algebra --------------------------------------------------------------------------------------
+    @property
+    def _acts_on(self) -> tuple[int, ...]:
+        """The shape of what the matrix acts on: of one vector; on a product of spaces, of all parts stacked."""
+        slots = tuple(self.space.slots)
+        return slots if all(isinstance(slot, int) for slot in slots) else (self.space.dim,)
+
     def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
         if kind != "exact":
             raise UnknownNameError(
@@ -254,7 +260,7 @@ class DenseTensor(MetricTensor):
                 "Factored damping is for layers of a K-FAC metric."
             )
         other = as_dense(self._as_tensor(g0))._in(self._frame)
-        damped = self.operator(self._frame).damped_by(DenseMatrix(other, acts_on=tuple(self.space.slots)), gamma)
+        damped = self.operator(self._frame).damped_by(DenseMatrix(other, acts_on=self._acts_on), gamma)
         return DenseTensor(
             self.space, self._frame, damped.dense(), self._ns, f"({self.provenance}) + {gamma} g0"
         )

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Integral
-from typing import Any, TypeVar, final
+from typing import Any, NoReturn, TypeVar, final
 
 from geomkfac.arrays.namespace import Array, Kind, Namespace
 from geomkfac.errors import (
@@ -341,6 +341,11 @@ class Point(Element):
                 "that sum to 1, or of_point in the Hull."
             )
         return self._moved(other, lambda x, y: x + y)
+
+    def __mul__(self, other: object) -> NoReturn:
+        raise SpaceMismatchError(f"cannot scale {self!r}: an affine space has no origin.  Scale a difference p - q.")
+
+    __rmul__ = __truediv__ = __mul__
 
     def _moved(self, vector: Any, move: Any) -> Point:
         direction = self.space.direction

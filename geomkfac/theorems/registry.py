@@ -8,7 +8,11 @@ from types import ModuleType
 
 from geomkfac.names import look_up
 from geomkfac.theorems.ledger import (
+    errata_j_nn,
+    errata_lg,
+    gk_1,
     gk_2,
+    gk_7,
     gm_damping,
     j_fisher,
     j_updates,
@@ -51,7 +55,11 @@ _MODULES: tuple[ModuleType, ...] = (
     nn_kronecker,
     nn_kfac,
     gm_damping,
+    gk_1,
     gk_2,
+    gk_7,
+    errata_lg,
+    errata_j_nn,
 )
 
 _ORDER = {
@@ -69,7 +77,10 @@ _ORDER = {
     "NN: second-order optimization": (
         "NN-3..5 NN-6 NN-8/9 NN-2.3 NN-10/11 NN-12..14 NN-15..21 NN-22/23 NN-24 NN-25 NN-5.5 NN-26/27 NN-Alg1 NN-PST"
     ),
-    "Beyond the sources": "GK-2",
+    "Beyond the sources": "GK-1 GK-2 GK-7 GK-8 GK-11 GK-12",
+    "Errata": (
+        "E1 E2 E6 E7 E8 E9 E10 E14 E17 E19 E20 E22 E23 E24 E25 E26 E27 E28 E29 E30 E31 E32 E33 E34 E35 E36"
+    ),
 }
 """The ledger's ids, chapter by chapter."""
 

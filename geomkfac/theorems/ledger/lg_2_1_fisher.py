@@ -13,7 +13,7 @@ from geomkfac.theorems.abstract import Instance, abstract_network, layers_of_dat
 from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
 from geomkfac.theorems.world import World
 
-__all__ = ["flattened", "fisher_in_coordinates", "per_datum_derivatives"]
+__all__ = ["fisher_in_coordinates", "flattened", "per_datum_derivatives"]
 
 
 def per_datum_derivatives(world: World, it: Instance) -> tuple[Array, Array]:

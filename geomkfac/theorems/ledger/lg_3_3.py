@@ -12,7 +12,6 @@ from geomkfac.metrics import (
     CovectorMetric,
     EuclideanMetric,
     ExpectedMetric,
-    IndependenceMetric,
     PullbackMetric,
 )
 from geomkfac.networks import MLP
