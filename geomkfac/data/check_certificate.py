@@ -512,12 +512,26 @@ def theorem_3_6_b(run: Run) -> None:
     run.same(G @ null @ A, zero, (m, n + 1))
 
 
+def reparameterization(run: Run) -> None:
+    """J (49)-(52): updates in theta and in theta' agree, F = R^T R and the gradient arbitrary at each point."""
+    (d,) = run.sizes["widths"]
+    A, theta, alpha = run.draw(d, d), run.draw(d, 1), run.draw(1, 1)
+    theta_prime = A.inverse() @ theta
+    for _ in range(run.sizes["steps"]):
+        R, gradient = run.draw(d, d), run.draw(d, 1)
+        F = R.T @ R
+        theta = theta - F.inverse() @ gradient * alpha
+        theta_prime = theta_prime - (A.T @ F @ A).inverse() @ (A.T @ gradient) * alpha
+        run.same(theta, A @ theta_prime, (d, 1))
+
+
 RECIPES: dict[str, Callable[[Run], None]] = {
     "LG-T2.1": theorem_2_1,
     "LG-T3.1": theorem_3_1,
     "LG-P3.7": proposition_3_7,
     "LG-T3.6a": theorem_3_6_a,
     "LG-T3.6b": theorem_3_6_b,
+    "J-49..52": reparameterization,
 }
 
 

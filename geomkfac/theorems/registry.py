@@ -8,12 +8,14 @@ from types import ModuleType
 
 from geomkfac.names import look_up
 from geomkfac.theorems.ledger import (
+    errata_gm,
     errata_j_nn,
     errata_lg,
     gk_1,
     gk_2,
     gk_7,
     gm_damping,
+    j_descent,
     j_fisher,
     j_updates,
     lg_2_1,
@@ -27,6 +29,7 @@ from geomkfac.theorems.ledger import (
     lg_3_3,
     lg_3_4,
     lg_3_5,
+    lg_3_5_remarks,
     nn_hessian_free,
     nn_kfac,
     nn_kronecker,
@@ -48,6 +51,8 @@ _MODULES: tuple[ModuleType, ...] = (
     lg_3_3,
     lg_3_4,
     lg_3_5,
+    lg_3_5_remarks,
+    j_descent,
     j_fisher,
     j_updates,
     nn_newton,
@@ -59,6 +64,7 @@ _MODULES: tuple[ModuleType, ...] = (
     gk_2,
     gk_7,
     errata_lg,
+    errata_gm,
     errata_j_nn,
 )
 

@@ -31,7 +31,8 @@ class Sweep:
     def __init__(self, net: MLP, weights: Point, points: Point) -> None:
         self._net, self.passes = net, 1
         self._tape: list[tuple[Any, Any, Any]] = []
-        alpha = points
+        alpha: Any = points
+        zeta: Any = None
         for omega, rho in zip(net.weight_space.split(weights), (*net.activations, None), strict=True):
             of_weights = omega.space.evaluation(alpha).linearize(omega)[1]
             zeta, of_inputs = AffineMap(omega).linearize(alpha)
@@ -51,7 +52,8 @@ class Sweep:
             if pushed is not None:
                 change = change + of_inputs.pushforward(pushed)
             pushed = change if slope is None else slope.pushforward(change)
-        return change
+        image: Vector = change
+        return image
 
     def pullback(self, covectors: Vector, shares: Array) -> Vector:
         """``sum_n s_n J_n^T u_n``, a covector on the weight space: one pass backward."""

@@ -18,7 +18,7 @@ from geomkfac.theorems import CertificateDirectory, find, run_all
 from geomkfac.theorems.certificate import canonical
 
 CHECKER = Path(geomkfac.data.__file__).with_name("check_certificate.py")
-RECIPES = ["LG-T2.1", "LG-T3.1", "LG-P3.7", "LG-T3.6a", "LG-T3.6b"]
+RECIPES = ["LG-T2.1", "LG-T3.1", "LG-P3.7", "LG-T3.6a", "LG-T3.6b", "J-49..52"]
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,8 @@ def minimizer_about_the_origin(world: World) -> Comparisons:
 
 
 def loss_on_the_batch(world: World) -> Comparisons:
-    """The best step in the quadratic model decreases the loss on the batch: the model's, always; the batch's, not always.
+    """The best step in the quadratic model decreases the loss on the batch: the model's, always; the batch's, not
+    always.
 
     Squared error of f(w) = w^2 at one datum, target y well above w^2; the model has the Gauss-Newton curvature 4 w^2.
     """
@@ -121,7 +122,10 @@ STATEMENTS = (
             Check("X", "as corrected", quadratic_along_a_line, LINE, "GF(p)"),
             Check("C", "as printed", quadratic_along_a_line, LINE, "GF(p)", drops="without the 1/2, as printed"),
         ),
-        latex=r"\mathcal J(\mathbf w)+\alpha\nabla\mathcal J^\top\mathbf r+\tfrac12\alpha^2\mathbf r^\top\mathbf G\mathbf r",
+        latex=(
+            r"\mathcal J(\mathbf w)+\alpha\nabla\mathcal J^\top\mathbf r+\tfrac12\alpha^2\mathbf r^\top\mathbf G"
+            r"\mathbf r"
+        ),
     ),
     erratum_statement(
         "E23",
@@ -131,7 +135,10 @@ STATEMENTS = (
             Check("X", "as corrected", gradient_in_another_basis, LINE, "GF(p)"),
             Check("C", "as printed", gradient_in_another_basis, LINE, "GF(p)", drops="at T^{-1}(w~), as printed"),
         ),
-        latex=r"\nabla\tilde{\mathcal J}(\tilde{\mathbf w})=\mathbf R^\top\nabla\mathcal J(\mathcal T(\tilde{\mathbf w}))",
+        latex=(
+            r"\nabla\tilde{\mathcal J}(\tilde{\mathbf w})=\mathbf R^\top\nabla\mathcal J(\mathcal T(\tilde{"
+            r"\mathbf w}))"
+        ),
     ),
     erratum_statement(
         "E24",
@@ -175,7 +182,8 @@ STATEMENTS = (
             Check("C", "as printed", loss_on_the_batch, ONE, "Q"),
         ),
         (Mutant("without the half", model_decreases, LINE[-1]),),
-        r"\mathcal Q(\mathbf w)-\mathcal Q(\mathbf w+\alpha\mathbf r)=\frac{(\nabla\mathcal J^\top\mathbf r)^2}{2\,\mathbf r^\top\mathbf G\mathbf r}",
+        r"\mathcal Q(\mathbf w)-\mathcal Q(\mathbf w+\alpha\mathbf r)=\frac{(\nabla\mathcal J^\top\mathbf r)^2}{2\,"
+        r"\mathbf r^\top\mathbf G\mathbf r}",
     ),
     erratum_statement(
         "E28",

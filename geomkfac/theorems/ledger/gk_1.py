@@ -7,7 +7,7 @@ from typing import final
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.maps import AffineMaps
-from geomkfac.metrics import Bernoulli, CovectorMetric, DenseTensor, IndependenceMetric, KroneckerTensor
+from geomkfac.metrics import Bernoulli, CovectorMetric, DenseTensor, IndependenceMetric, KroneckerTensor, MetricTensor
 from geomkfac.networks import MLP
 from geomkfac.operators import KroneckerProduct
 from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
@@ -20,7 +20,7 @@ from geomkfac.theorems.world import World
 __all__ = ["STATEMENTS"]
 
 
-# -- GK-1 -----------------------------------------------------------------------------------------------------
+# -- GK-1 ----------------------------------------------------------------------------------------------------
 @final
 @dataclass(frozen=True, slots=True)
 class _Rooted:
@@ -116,7 +116,7 @@ def network_in_its_whitened_parameterization(world: World) -> Comparisons:
         yield same(f"layer {i} after the update", [W, b], stepped)
 
 
-# -- GK-11 ----------------------------------------------------------------------------------------------------
+# -- GK-11 ---------------------------------------------------------------------------------------------------
 def _two_gauges(world: World) -> tuple[KroneckerTensor, KroneckerTensor, Parameterization]:
     it = one_layer(world)
     one = independence_tensor(it)
@@ -177,7 +177,7 @@ def factored_in_two_gauges(world: World) -> Comparisons:
     yield same("damped in the factors", damped[0], damped[1])
 
 
-# -- GK-12 ----------------------------------------------------------------------------------------------------
+# -- GK-12 ---------------------------------------------------------------------------------------------------
 def metric_with_any_smooth_maps(world: World) -> Comparisons:
     """D3.9 for activations with arbitrary full Jacobians: the network's blocks, and every layer's own moments."""
     it = abstract_network(world, coordinatewise=False)
@@ -201,7 +201,7 @@ def natural_gradient_with_any_smooth_maps(world: World) -> Comparisons:
     steps = []
     for frames in (it.iota, it.kappa):
         weights, data = it.weights.expressed_in(frames), it.data.expressed_in(frames)
-        g = it.net.fisher_metric(weights, data, it.loss)
+        g: MetricTensor = it.net.fisher_metric(weights, data, it.loss)
         if world.planted("damping by the frame's own metric"):
             g = g.damped(frames.euclidean, 1, "exact")
         steps.append(g.sharp(it.net.differential(weights, data, it.loss)))
@@ -220,7 +220,8 @@ WHITENED = Statement(
     title="a K-FAC step is a plain gradient step in the whitening parameterization",
     text=(
         "Where every layer's activations have mean 0 and covariance 1, inputs included, and the derivatives by the "
-        "pre-activations second moment 1, the K-FAC step is the gradient.  With G = 1 (PRONG, FOOF) whitening activations suffices."
+        "pre-activations second moment 1, the K-FAC step is the gradient.  With G = 1 (PRONG, FOOF) whitening "
+        "activations suffices."
     ),
     latex=r"[\![g_{\mathrm{KFAC}}]\!]_\kappa=I\quad\Longrightarrow\quad[\![g^{-1}dh]\!]_\kappa=\nabla_\kappa h",
     hypotheses=("Every A and G is nondegenerate.", "Centred, and not only scaled."),

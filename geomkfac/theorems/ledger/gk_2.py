@@ -167,5 +167,6 @@ STATEMENTS = (
             Mutant("weights of the data not normalised", deep_linear, LINEAR[-1]),
             Mutant("weights of the data left out", constant_derivatives, ONE_LAYER[-1]),
         ),
+        objects=("networks.MLP.kfac_metric", "networks.MLP.fisher_metric"),
     ),
 )

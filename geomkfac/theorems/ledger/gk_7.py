@@ -12,7 +12,9 @@ __all__ = ["STATEMENTS"]
 
 
 def _softmax_form(world: World) -> tuple[Array, Array]:
-    """``G = E[diag(p) - p p^T]`` and ``u = E[p]`` for arbitrary distributions p_n, which sum to 1: arrays (m, m), (m,)."""
+    """``G = E[diag(p) - p p^T]`` and ``u = E[p]`` for arbitrary distributions p_n, which sum to 1: arrays (m, m),
+    (m,).
+    """
     (m,), ns = world.sizes.widths, world.ns
     q, s = world.positive(world.sizes.data, m, name="p"), world.positive(world.sizes.data, name="s")
     p = q / ns.sum(q, axis=1)[:, None]
@@ -22,7 +24,8 @@ def _softmax_form(world: World) -> tuple[Array, Array]:
 
 
 def natural_solution(world: World) -> Comparisons:
-    """``(G + u u^T) x = b``, b annihilated by the constants, has ``G x = b`` and ``u(x) = 0``: the same vector in every basis.
+    """``(G + u u^T) x = b``, b annihilated by the constants, has ``G x = b`` and ``u(x) = 0``: the same vector in
+    every basis.
 
     b has several columns: for each of them.
     """
@@ -97,7 +100,7 @@ def of_the_package(world: World) -> Comparisons:
     yield same("u(x) + 1 = 1", u(solutions[0]) + 1.0, ns.ones(()))
 
 
-# -- the array pseudo-inverse ------------------------------------------------------------------------------------
+# -- the array pseudo-inverse --------------------------------------------------------------------------------
 def _pseudo_solve(ns: OrderedNamespace, form: Array, b: Array, rank: int) -> Array:
     """The solution of least Euclidean length, in these coordinates: what an array pseudo-inverse gives."""
     values, vectors = ns.eigh(form)
@@ -165,7 +168,9 @@ def one_function_off_the_training_set(world: World) -> Comparisons:
 
 
 def differential_out_of_range(world: World) -> Comparisons:
-    """Where the differential leaves the metric's range, both steps change the function alike on the training data: not even there."""
+    """Where the differential leaves the metric's range, both steps change the function alike on the training data: not
+    even there.
+    """
     one, two, X, _ = _linear_steps(world, in_range=False)
     yield same("change of the function on the training data", X @ one, X @ two)
 
@@ -193,8 +198,10 @@ STATEMENTS = (
         source="ours; DESIGN, degenerate metrics",
         title="softmax: a natural choice of solution",
         text=(
-            "u = E[d logsumexp] is a covector on the logits that carries itself along.  G + u (x) u is positive definite, and "
-            "where constants do not see the right-hand side its solution solves G x = b with u(x) = 0: one vector, whatever "
+            "u = E[d logsumexp] is a covector on the logits that carries itself along.  G + u (x) u is positive "
+            "definite, and "
+            "where constants do not see the right-hand side its solution solves G x = b with u(x) = 0: one vector, "
+            "whatever "
             "the basis.  It is a natural choice, and not the only one."
         ),
         latex=r"(G+u\otimes u)\,x=b\;\Longleftrightarrow\;Gx=b,\ u(x)=0\qquad\text{where }b(\mathbf 1)=0",
@@ -218,7 +225,8 @@ STATEMENTS = (
         source="ours; DESIGN, degenerate metrics",
         title="what the array pseudo-inverse chooses",
         text=(
-            "It gives another vector in another basis.  For softmax's null direction the distribution is the same all the same; "
+            "It gives another vector in another basis.  For softmax's null direction the distribution is the same all "
+            "the same; "
             "with more parameters than data the function differs off the training set, at first order; and where the "
             "differential leaves the metric's range it differs on the training set too."
         ),

@@ -78,9 +78,11 @@ def estimates(world: World) -> Comparisons:
                 )
 
 
-# -- the quadratic model -----------------------------------------------------------------------------------------
+# -- the quadratic model -------------------------------------------------------------------------------------
 def subspace_minimizer(world: World) -> Comparisons:
-    """Minimized over ``a_1 v_1 + a_2 v_2``, (36)-(38): ``C a = -b`` with ``C_ij = v_i^T (F + (r + lambda) I) v_j`` (E14)."""
+    """Minimized over ``a_1 v_1 + a_2 v_2``, (36)-(38): ``C a = -b`` with ``C_ij = v_i^T (F + (r + lambda) I) v_j``
+    (E14).
+    """
     (n,), ns = world.sizes.widths, world.ns
     R, grad = world.array(n, n, name="R"), world.array(n, name="g")
     V = world.array(n, 2, name="v")
@@ -101,9 +103,9 @@ def subspace_minimizer(world: World) -> Comparisons:
 
 
 def levenberg_marquardt(world: World) -> Comparisons:
-    """The rule keeps lambda where the model is trusted: on a cost of slowly varying curvature it settles rho within [1/4, 3/4].
+    """Where the model is exact the rule drives lambda down; where it is too flat lambda settles at what keeps rho up.
 
-    Or drives lambda down, where the model is better than that.  Here the true curvature is c times the model's, c above 1.
+    The true curvature is c times the model's: 1, and 40.
     """
     (n,), ns = world.sizes.widths, world.ns.ordered("ratios")
     R, grad = world.invertible(n), world.array(n)
@@ -124,9 +126,11 @@ def levenberg_marquardt(world: World) -> Comparisons:
         yield same(f"true curvature {curvature:g} times the model's: lambda", verdict, expected)
 
 
-# -- exact damping -------------------------------------------------------------------------------------------------
+# -- exact damping -------------------------------------------------------------------------------------------
 def exact_damping(world: World) -> Comparisons:
-    """``(A (x) G + gamma)^{-1}`` from the eigendecompositions of the factors, (39)-(44); A = Q D Q^T with Q rational."""
+    """``(A (x) G + gamma)^{-1}`` from the eigendecompositions of the factors, (39)-(44); A = Q D Q^T with Q
+    rational.
+    """
     n, m = world.sizes.widths
     ns = world.ns
     Q, P = orthogonal(world, n), orthogonal(world, m)
@@ -154,7 +158,8 @@ STATEMENTS = (
         source="GM (9), (10); erratum E20",
         title="factored damping, balanced by the trace norm",
         text=(
-            "Adding pi sqrt(gamma) to one factor and sqrt(gamma)/pi to the other leaves a residual whose trace norm is least "
+            "Adding pi sqrt(gamma) to one factor and sqrt(gamma)/pi to the other leaves a residual whose trace norm "
+            "is least "
             "at pi^2 = (tr A / n) / (tr G / m).  In other norms the paper's formula need not be the minimizer."
         ),
         latex=r"\pi=\sqrt{\frac{\operatorname{tr}(\mathbf A)/n}{\operatorname{tr}(\mathbf G)/m}}",
@@ -170,7 +175,10 @@ STATEMENTS = (
         id="GM-32/33",
         source="GM (32), (33)",
         title="estimates of the factors, and their moving averages, are positive semidefinite",
-        text="Second moments of a batch are positive semidefinite, and so is every average of them with positive weights.",
+        text=(
+            "Second moments of a batch are positive semidefinite, and so is every average of them with positive "
+            "weights."
+        ),
         latex=r"\hat{\mathbf A}\leftarrow\xi\,\hat{\mathbf A}+(1-\xi)\,\hat{\mathbf A}_{\mathrm{batch}}\succeq 0",
         hypotheses=("Weights of the data, and of the average, are positive.",),
         checks=(Check("N", "three batches of a network", estimates, NETS, "floating"),),
@@ -182,10 +190,14 @@ STATEMENTS = (
         source="GM A.2, (36)-(38); erratum E14",
         title="the quadratic model on two directions, and the rule of Levenberg and Marquardt",
         text=(
-            "Over combinations of the approximate natural gradient and the step before, the damped quadratic model is least "
+            "Over combinations of the approximate natural gradient and the step before, the damped quadratic model is "
+            "least "
             "where C a = -b, C made with the damping; the damping itself follows the reduction ratio."
         ),
-        latex=r"C_{ij}=\mathbf v_i^\top\bigl(\mathbf F+(r+\lambda)\mathbf I\bigr)\mathbf v_j,\qquad C\,a=-b,\quad b_i=\nabla h^\top\mathbf v_i",
+        latex=(
+            r"C_{ij}=\mathbf v_i^\top\bigl(\mathbf F+(r+\lambda)\mathbf I\bigr)\mathbf v_j,\qquad C\,a=-b,\quad b_i="
+            r"\nabla h^\top\mathbf v_i"
+        ),
         hypotheses=("C is invertible.",),
         checks=(
             Check("X", "the minimizer", subspace_minimizer, LINE, "GF(p)"),
@@ -202,7 +214,9 @@ STATEMENTS = (
         id="GM-39..44",
         source="GM A.2, (39)-(44)",
         title="exact damping by eigendecomposition of the factors",
-        text="The exactly damped Kronecker product, its inverse and its solves are diagonal in the factors' eigenbases.",
+        text=(
+            "The exactly damped Kronecker product, its inverse and its solves are diagonal in the factors' eigenbases."
+        ),
         latex=(
             r"(\mathbf A\otimes\mathbf G+\gamma\mathbf I)^{-1}=(\mathbf Q_A\otimes\mathbf Q_G)"
             r"(\mathbf D_A\otimes\mathbf D_G+\gamma\mathbf I)^{-1}(\mathbf Q_A\otimes\mathbf Q_G)^\top"

@@ -10,8 +10,8 @@ from typing import Any
 import sympy
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.metrics import Bernoulli, Categorical, DenseTensor
-from geomkfac.spaces import AffineSpace, VectorSpace
+from geomkfac.metrics import Bernoulli, Categorical
+from geomkfac.spaces import AffineSpace
 from geomkfac.theorems.abstract import abstract_network
 from geomkfac.theorems.calculus import (
     cubic,
@@ -23,63 +23,14 @@ from geomkfac.theorems.calculus import (
     quadratic,
     variables,
 )
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
+from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
 from geomkfac.theorems.sweeps import Sweep
 from geomkfac.theorems.world import World
 
 __all__ = ["STATEMENTS"]
 
 
-# -- steepest descent -----------------------------------------------------------------------------------------
-def stationary_on_the_unit_sphere(world: World) -> Comparisons:
-    """``v = -F^{-1} grad / |grad|_{F^{-1}}`` has unit norm, and satisfies ``grad + 2 lambda F v = 0``, (16)."""
-    (n,), ns = world.sizes.widths, world.ns
-    free, grad = world.array(n, n, name="F"), world.array(n, 1, name="g")
-    F = free + free.mT
-    natural = ns.solve(F, grad)
-    if world.planted("F where its inverse belongs"):
-        natural = F @ grad
-    length = sympy.sqrt(entries(world, grad.mT @ natural)[0][0])
-    v, multiplier = natural * expressions(world, -1 / length), expressions(world, length / 2)
-    yield same("v^T F v = 1", v.mT @ F @ v, ns.ones((1, 1)))
-    yield same("grad + 2 lambda F v = 0", grad + F @ v * multiplier * 2, ns.zeros((n, 1)))
-
-
-def steepest_among_unit_vectors(world: World) -> Comparisons:
-    """No vector of unit length in the metric descends faster than -sharp(dl), scaled to unit length."""
-    (n,), ns = world.sizes.widths, world.ns.ordered("lengths")
-    V = VectorSpace("V", n, world.kind)
-    e = V.frame("e")
-    R = world.invertible(n)
-    g = DenseTensor.from_coordinates(R.mT @ R, e)
-    dl = V.dual.from_coordinates(world.array(n), e.dual)
-    others = V.from_coordinates(world.array(world.sizes.data, n), e)
-    natural = g.sharp(dl)
-    if world.planted("the gradient of the frame"):
-        natural = V.from_coordinates(dl.coordinates(e.dual), e)
-    length = ns.sqrt(g(natural, natural))
-    steepest = natural * (-1.0 / length)
-    slopes = dl(others) / ns.sqrt(g(others, others))
-    yield same("unit length", g(steepest, steepest), ns.scalar(1.0))
-    yield same("its slope is the dual norm", dl(steepest), -ns.sqrt(dl(g.sharp(dl))))
-    yield same("none is steeper", bool(ns.max(-slopes) <= -dl(steepest)), True)
-
-
-def damped_directions(world: World) -> Comparisons:
-    """``(F + beta)^{-1} grad`` tends to the natural gradient for small beta; times beta, to grad for large."""
-    (n,), ns = world.sizes.widths, world.ns.ordered("lengths")
-    R, grad = world.invertible(n), world.array(n, 1)
-    F, eye = R.mT @ R, ns.eye(n)
-    if world.planted("beta on one coordinate"):
-        eye = ns.concat([eye[:1, :], ns.zeros((n - 1, n))], axis=0)
-    powers = [2.0**-k for k in range(12, 18)]
-    small = [ns.norm(ns.solve(F + eye * b, grad) - ns.solve(F, grad)) / ns.norm(ns.solve(F, grad)) for b in powers]
-    large = [ns.norm(ns.solve(F + eye / b, grad) / b - grad) / ns.norm(grad) for b in powers]
-    yield order("distance to the natural gradient, in beta", powers, small, 1)
-    yield order("distance to the gradient, in 1 / beta", powers, large, 1)
-
-
-# -- the Fisher metric --------------------------------------------------------------------------------------------
+# -- the Fisher metric ---------------------------------------------------------------------------------------
 def _categorical(z: Any) -> list[Any]:
     """Probabilities of outcomes 0, 1, ..., from logits."""
     total = sum(sympy.exp(each) for each in z)
@@ -182,7 +133,7 @@ def score_of_the_families(world: World) -> Comparisons:
     yield same("Bernoulli: its covariance", covariance, diagonal)
 
 
-# -- Hessians ------------------------------------------------------------------------------------------------------
+# -- Hessians ------------------------------------------------------------------------------------------------
 def hessian_of_a_composition(world: World) -> Comparisons:
     """``H = dg^T (d^2 f) dg + sum_k (d_k f) d^2 g_k``, (40): the second term is the curvature of g.
 
@@ -291,26 +242,6 @@ NETS = (Sizes((1, 1), 6, 1), Sizes((2, 3, 2), 20, 2))
 
 STATEMENTS = (
     Statement(
-        id="J-8/17",
-        source="J (8), (14)-(17)",
-        title="steepest descent in a metric is the natural gradient",
-        text=(
-            "Among vectors of unit length in a positive definite metric, the one along which a function falls fastest "
-            "is a positive multiple of -F^{-1} grad, of unit length; in the Euclidean metric, of -grad."
-        ),
-        latex=r"\operatorname{argmin}_{v^\top Fv\le 1}\nabla\ell^\top v=-\frac{F^{-1}\nabla\ell}{\sqrt{\nabla\ell^\top F^{-1}\nabla\ell}}",
-        hypotheses=("F is positive definite.", "The gradient is not zero."),
-        checks=(
-            Check("S", "the condition of Lagrange", stationary_on_the_unit_sphere, SPHERE, "symbols"),
-            Check("N", "against other unit vectors", steepest_among_unit_vectors, UNIT, "floating"),
-        ),
-        mutants=(
-            Mutant("F where its inverse belongs", stationary_on_the_unit_sphere, SPHERE[0], "symbols"),
-            Mutant("the gradient of the frame", steepest_among_unit_vectors, UNIT[-1], "floating"),
-        ),
-        objects=("metrics.DenseTensor", "metrics.MetricTensor.sharp"),
-    ),
-    Statement(
         id="J-13",
         source="J (10)-(13)",
         title="the Fisher metric is the second-order term of the KL divergence",
@@ -320,20 +251,6 @@ STATEMENTS = (
         checks=(Check("S", "a categorical variable, arbitrary logits", fisher_from_the_divergence, SMALL, "symbols"),),
         mutants=(Mutant("log of the first alone", fisher_from_the_divergence, SMALL[0], "symbols"),),
         objects=("metrics.FisherMetric",),
-    ),
-    Statement(
-        id="J-4-damp",
-        source="J 4, after (17)",
-        title="damping interpolates between gradient and natural gradient",
-        text=(
-            "The direction (F + beta I)^{-1} grad tends to the natural gradient as beta tends to 0, and, scaled by "
-            "beta, to the gradient as beta grows; both at first order."
-        ),
-        latex=r"(F+\beta I)^{-1}\nabla\ell\to F^{-1}\nabla\ell,\qquad\beta(F+\beta I)^{-1}\nabla\ell\to\nabla\ell",
-        hypotheses=("F is positive definite.",),
-        checks=(Check("N", "both limits", damped_directions, (Sizes((4,)),), "floating"),),
-        mutants=(Mutant("beta on one coordinate", damped_directions, Sizes((4,)), "floating"),),
-        objects=("metrics.MetricTensor.damped",),
     ),
     Statement(
         id="J-19..22",
@@ -381,7 +298,10 @@ STATEMENTS = (
             "With natural parameters as outputs, the Hessian of the loss by the outputs is that of the log-partition "
             "function, whatever the target; so the Fisher matrix is a generalized Gauss-Newton matrix."
         ),
-        latex=r"\nabla^2f=\nabla^2\mathcal A,\qquad F=\mathbb E_x\bigl[\nabla g\,\nabla^2\mathcal A(g)\,\nabla g^\top\bigr]",
+        latex=(
+            r"\nabla^2f=\nabla^2\mathcal A,\qquad F=\mathbb E_x\bigl[\nabla g\,\nabla^2\mathcal A(g)\,\nabla g^\top"
+            r"\bigr]"
+        ),
         hypotheses=("p is a regular exponential family, and g its natural parameter.",),
         checks=(
             Check("S", "log-partition function", exponential_family, (Sizes((1, 2)), Sizes((2, 2))), "symbols"),

@@ -7,7 +7,7 @@ from typing import Any
 import sympy
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.metrics import DenseTensor
+from geomkfac.metrics import DenseTensor, EuclideanMetric
 from geomkfac.operators import BlockDiagonal, DenseMatrix, KroneckerProduct
 from geomkfac.spaces import AffineSpace, Point
 from geomkfac.theorems.abstract import abstract_network
@@ -130,7 +130,7 @@ def _steps(ns: Any, A: Array, Q: Array, theta_prime: Array, R: Array, grad: Arra
     return curve(theta_prime) - alpha * step, curve(theta_prime - alpha * there)
 
 
-# -- metrics from divergences -----------------------------------------------------------------------------------
+# -- metrics from divergences --------------------------------------------------------------------------------
 def divergence_pulled_back(world: World) -> Comparisons:
     """``d_22 h(x, x) = dg^T d_22 f(g(x), g(x)) dg`` where f(a, .) is least at a, (53), (54); arbitrary g.
 
@@ -160,8 +160,6 @@ def least_squares_distance(world: World) -> Comparisons:
     """F = 1/2 |a - b|^2 pulled back by a network gives the Gauss-Newton metric: positive semidefinite."""
     it = abstract_network(world)
     ns = world.ns.ordered("eigenvalues")
-    from geomkfac.metrics import EuclideanMetric
-
     output = EuclideanMetric(it.iota[it.net.outputs])
     M = it.net.gauss_newton_metric(it.weights, it.data, output)
     matrix = M.coordinates(it.iota)
@@ -197,7 +195,7 @@ def not_an_immersion(world: World) -> Comparisons:
     yield same("rank of the metric pulled back", world.ns.rank(M), d)
 
 
-# -- storage ----------------------------------------------------------------------------------------------------
+# -- storage -------------------------------------------------------------------------------------------------
 def storage(world: World) -> Comparisons:
     """Numbers held: dense d^2, blocks sum (m (n+1))^2, Kronecker sum (m^2 + (n+1)^2), diagonal d; d = sum m (n+1).
 
@@ -205,10 +203,10 @@ def storage(world: World) -> Comparisons:
     """
     widths, ns = world.sizes.widths, world.ns
     pairs = [(m, n + 1) for m, n in zip(widths[1:], widths[:-1], strict=True)]
-    kronecker = BlockDiagonal([KroneckerProduct(ns.eye(n), ns.eye(m)) for m, n in pairs])
-    dense_blocks = BlockDiagonal([DenseMatrix(ns.eye(m * n)) for m, n in pairs])
+    kronecker = BlockDiagonal(tuple(KroneckerProduct(ns.eye(n), ns.eye(m)) for m, n in pairs))
+    dense_blocks = BlockDiagonal(tuple(DenseMatrix(ns.eye(m * n)) for m, n in pairs))
     d = sum(m * n for m, n in pairs)
-    held = sum(_count(factor) for block in kronecker.blocks for factor in block.factors)  # type: ignore[attr-defined]
+    held = sum(_count(factor) for block in kronecker.blocks for factor in block.factors)  # type: ignore[attr-defined, misc]
     formula = sum(m**2 + n**2 for m, n in pairs)
     if world.planted("one factor for each layer"):
         formula = sum(m**2 for m, _ in pairs)
@@ -256,8 +254,14 @@ STATEMENTS = (
         id="J-38",
         source="J (38); erratum E32",
         title="Kronecker products: inverse, and product with vec",
-        text="The inverse of a Kronecker product is that of the inverses; applied to vec(C), rows stacked, it is vec(A C B^T).",
-        latex=r"(A\otimes B)^{-1}=A^{-1}\otimes B^{-1},\qquad(A\otimes B)\operatorname{vec}(C)=\operatorname{vec}(ACB^\top)",
+        text=(
+            "The inverse of a Kronecker product is that of the inverses; applied to vec(C), rows stacked, it is vec(A "
+            "C B^T)."
+        ),
+        latex=(
+            r"(A\otimes B)^{-1}=A^{-1}\otimes B^{-1},\qquad(A\otimes B)\operatorname{vec}(C)=\operatorname{vec}(ACB^"
+            r"\top)"
+        ),
         hypotheses=("A and B are invertible, for the first.", "vec stacks rows, for the second."),
         checks=(
             Check("X", "both identities", kronecker_identities, PAIRS, "GF(p)"),
@@ -310,7 +314,8 @@ STATEMENTS = (
         source="J C, (53), (54); erratum E29",
         title="a divergence, pulled back, gives a positive semidefinite form",
         text=(
-            "If f(a, b) is least, and 0, at b = a, then the second derivative of h(x, y) = f(g(x), g(y)) at y = x is f's, "
+            "If f(a, b) is least, and 0, at b = a, then the second derivative of h(x, y) = f(g(x), g(y)) at y = x is "
+            "f's, "
             "pulled back along g: a positive semidefinite form, perhaps degenerate."
         ),
         latex=r"M(x)=\partial g(x)^\top\,\partial^2_{22}f(g(x),g(x))\,\partial g(x)",
@@ -342,8 +347,10 @@ STATEMENTS = (
         source="J 8, after (37)",
         title="what is stored: dense, block diagonal, Kronecker-factored, diagonal",
         text=(
-            "For layers with n inputs and m outputs: the dense matrix has (sum m (n + 1))^2 entries, its diagonal blocks "
-            "sum (m (n + 1))^2, their Kronecker factors sum (m^2 + (n + 1)^2).  The paper's example leaves the bias out."
+            "For layers with n inputs and m outputs: the dense matrix has (sum m (n + 1))^2 entries, its diagonal "
+            "blocks "
+            "sum (m (n + 1))^2, their Kronecker factors sum (m^2 + (n + 1)^2).  The paper's example leaves the bias "
+            "out."
         ),
         latex=r"\Bigl(\sum_k m_k(n_k+1)\Bigr)^2\;\ge\;\sum_k m_k^2(n_k+1)^2\;\ge\;\sum_k\bigl(m_k^2+(n_k+1)^2\bigr)",
         hypotheses=("None.",),

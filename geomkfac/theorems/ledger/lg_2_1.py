@@ -133,6 +133,7 @@ STATEMENTS = (
             Check("X", IN_ARRAYS, updates_in_arrays, SMALL, "GF(p)", recipe="LG-T2.1"),
             Check("X", "one abstract network, run in two parameterizations", updates_in_two_frames, SMALL, "GF(p)"),
             Check("X", "activations that are any smooth maps", updates_with_any_smooth_maps, SMALL, "GF(p)"),
+            Check("S", IN_ARRAYS, updates_in_arrays, SMALL[:1], "symbols"),
             Check("N", IN_ARRAYS, updates_in_arrays, MANY, "floating"),
             Check("N", "one abstract network, run in two parameterizations", updates_in_two_frames, MANY, "floating"),
             Check("C", "damping by gamma I", updates_in_arrays, SMALL, "GF(p)", drops="damping by gamma I"),
@@ -156,5 +157,6 @@ STATEMENTS = (
             Mutant("damping by the frame's own metric", updates_in_two_frames, SMALL[-1]),
             Mutant("gradient in the frame", updates_in_two_frames, SMALL[-1]),
         ),
+        objects=("networks.MLP.kfac_metric", "metrics.MetricTensor.sharp", "spaces.Parameterization"),
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.metrics import Bernoulli, Categorical, EuclideanMetric, Gaussian, OutputFamily
+from geomkfac.metrics import Bernoulli, Categorical, EuclideanMetric, Gaussian, MetricTensor, OutputFamily
 from geomkfac.networks import MLP
 from geomkfac.spaces import AffineSpace, Point
 from geomkfac.theorems.abstract import Instance, abstract_network, layers_of_data
@@ -51,7 +51,7 @@ def fisher_in_coordinates(world: World) -> Comparisons:
     yield same("F(v, v), a sum of squares", F(v, v), ns.sum(coefficients * slopes * slopes))
 
 
-# -- KL ---------------------------------------------------------------------------------------------------------
+# -- KL ----------------------------------------------------------------------------------------------------
 def _divergence(ns: Any, family: OutputFamily, one: Array, other: Array) -> Array:
     """KL of the predictions at outputs (N, m), averaged."""
     p, q = family.predictions(ns, one), family.predictions(ns, other)
@@ -74,7 +74,7 @@ def divergence_on_outputs(family: Callable[[], OutputFamily]) -> Callable[[World
         frame = space.frame("z")
         z, d = world.array(1, m), world.array(1, m)
         point = space.from_coordinates(z, frame)
-        F = family().on(frame).fisher(point).expectation()
+        F: MetricTensor = family().on(frame).fisher(point).expectation()
         if world.planted("Euclidean metric for the Fisher metric"):
             F = EuclideanMetric(frame).at(point)
         vector = space.direction.from_coordinates(d[0, :], frame.linear)
@@ -112,7 +112,7 @@ def divergence_of_a_network(world: World) -> Comparisons:
     yield order("remainder of the KL divergence, in the step", steps, gaps, 3, at_least=True)
 
 
-# -- smooth reparameterization --------------------------------------------------------------------------------------
+# -- smooth reparameterization -------------------------------------------------------------------------------
 def _two_parameterizations(world: World, rates: list[float]) -> tuple[list[float], list[float]]:
     """Lengths of the gap and of the step, of updates in w and in u where ``w = u + q u^2`` entry by entry."""
     ns = world.ns.ordered("lengths")
@@ -172,7 +172,10 @@ STATEMENTS = (
         id="LG-2.2",
         source="LG (2.2)",
         title="the Fisher metric in coordinates",
-        text="In coordinates the Fisher metric is the mean of Dw Dw^T over inputs and targets of the model: symmetric, PSD.",
+        text=(
+            "In coordinates the Fisher metric is the mean of Dw Dw^T over inputs and targets of the model: symmetric, "
+            "PSD."
+        ),
         latex=r"\mathbf F=\mathbb E\bigl[\mathcal D\mathbf w\,\mathcal D\mathbf w^\top\bigr]",
         hypotheses=("None: F may be degenerate.",),
         checks=(
@@ -211,10 +214,14 @@ STATEMENTS = (
         source="LG 2.1.2, after (2.6)",
         title="natural gradient is invariant to smooth reparameterization, to first order",
         text=(
-            "In parameters that are a smooth nonlinear function of others, the natural gradient update differs by a gap "
+            "In parameters that are a smooth nonlinear function of others, the natural gradient update differs by a "
+            "gap "
             "that falls faster than the step: the gap over the length of the step is of first order in the step size."
         ),
-        latex=r"\frac{\bigl|\,w-\epsilon\,g^{-1}dh\;-\;T\bigl(u-\epsilon\,g'^{-1}dh'\bigr)\bigr|}{\epsilon\,|g^{-1}dh|}=O(\epsilon)",
+        latex=(
+            r"\frac{\bigl|\,w-\epsilon\,g^{-1}dh\;-\;T\bigl(u-\epsilon\,g'^{-1}dh'\bigr)\bigr|}{\epsilon"
+            r"\,|g^{-1}dh|}=O(\epsilon)"
+        ),
         hypotheses=("g is nondegenerate.", "w = T(u) is smooth, and its derivative invertible."),
         checks=(
             Check("N", "the exponent is 1", smooth_to_first_order, SMOOTH, "floating"),

@@ -16,7 +16,7 @@ from geomkfac.theorems.world import World
 __all__ = ["block_is_the_mean_of_products", "laws_of_transformation", "solves_with_the_kfac_matrix"]
 
 
-# -- (2.8) ------------------------------------------------------------------------------------------------------
+# -- (2.8) ---------------------------------------------------------------------------------------------------
 def block_is_the_mean_of_products(world: World) -> Comparisons:
     """A layer's Fisher block is ``E[a_bar a_bar^T (x) Dz Dz^T]``, whatever depends on what."""
     it, ns = one_layer(world), world.ns
@@ -77,7 +77,7 @@ def _expected_pullback(it: OneLayer) -> Array:
     return matrix
 
 
-# -- (2.9), (2.10) ------------------------------------------------------------------------------------------------
+# -- (2.9), (2.10) -------------------------------------------------------------------------------------------
 def solves_with_the_kfac_matrix(world: World) -> Comparisons:
     """The K-FAC matrix is block diagonal; its inverse times the gradient is ``G_i^{-1} grad_i A_{i-1}^{-1}``."""
     it = abstract_network(world)
@@ -114,7 +114,7 @@ def solves_with_the_kfac_matrix(world: World) -> Comparisons:
         start = stop
 
 
-# -- laws ------------------------------------------------------------------------------------------------------------
+# -- laws ----------------------------------------------------------------------------------------------------
 def laws_of_transformation(world: World) -> Comparisons:
     """With ``a' = Om a + gamma`` and ``z = Phi z' + tau``: ``Dz' = Phi^T Dz``, ``A' = Om_bar A Om_bar^T``,
     ``G' = Phi^T G Phi``, ``grad' = Phi^T grad Om_bar^T``.
@@ -155,7 +155,7 @@ def _homogeneous_matrix(world: World, Omega: Array, gamma: Array) -> Array:
     return ns.concat([top, ns.concat([ns.zeros((1, n)), ns.ones((1, 1))], axis=1)], axis=0)
 
 
-# -- permuted entries --------------------------------------------------------------------------------------------------
+# -- permuted entries ----------------------------------------------------------------------------------------
 def natural_gradient_with_permuted_entries(world: World) -> Comparisons:
     """The exact natural gradient, with the entries of all weights permuted, is the natural gradient permuted."""
     it = abstract_network(world)
@@ -172,7 +172,6 @@ def natural_gradient_with_permuted_entries(world: World) -> Comparisons:
 def kfac_block_with_permuted_entries(world: World) -> Comparisons:
     """A K-FAC block with permuted entries is no Kronecker product any more: no K-FAC metric has that matrix."""
     it = abstract_network(world)
-    ns = world.ns
     (block, *_) = it.net.kfac_metric(it.weights, it.data, it.loss).coordinates(it.iota).blocks
     A, G = block.factors
     n, m = A.shape[0], G.shape[0]
@@ -241,7 +240,9 @@ STATEMENTS = (
         id="LG-2.9/2.10",
         source="LG (2.9), (2.10)",
         title="the K-FAC matrix is block diagonal; its inverse acts layer by layer",
-        text="The inverse of the K-FAC matrix, applied to the gradient, is G_i^{-1} grad_i A_{i-1}^{-1} in every layer.",
+        text=(
+            "The inverse of the K-FAC matrix, applied to the gradient, is G_i^{-1} grad_i A_{i-1}^{-1} in every layer."
+        ),
         latex=(
             r"\hat{\mathbf F}^{-1}\nabla h=\operatorname{vec}\bigl(\mathbf G_i^{-1}\,\nabla_{\bar{\mathbf W}_i}h\,"
             r"\mathbf A_{i-1}^{-1}\bigr)_i"
@@ -302,7 +303,8 @@ STATEMENTS = (
         source="LG 1",
         title="permuting the entries of weight matrices: natural gradient does not see it, K-FAC does",
         text=(
-            "The exact natural gradient is the same with the entries of a weight matrix in any order.  The K-FAC metric "
+            "The exact natural gradient is the same with the entries of a weight matrix in any order.  The K-FAC "
+            "metric "
             "is not of its own kind in another order: its blocks cease to be Kronecker products."
         ),
         latex=r"(P\mathbf FP^\top)^{-1}P\nabla h=P\,\mathbf F^{-1}\nabla h",

@@ -39,7 +39,7 @@ def two_frames(world: World, space: Any) -> tuple[BaseFrame, BaseFrame, Array, A
     return iota, iota.change(world.for_frames(B)), B, c * 0
 
 
-# -- duals -------------------------------------------------------------------------------------------------------
+# -- duals ---------------------------------------------------------------------------------------------------
 def twice_dual(world: World) -> Comparisons:
     """``V** = V``: a vector, taken as a function on covectors, is itself, in whatever frames."""
     (n,) = world.sizes.widths
@@ -65,7 +65,7 @@ def dual_by_a_basis(world: World) -> Comparisons:
     yield same("the image of v", by_iota, by_kappa, iota.dual)
 
 
-# -- affine spaces ---------------------------------------------------------------------------------------------------
+# -- affine spaces -------------------------------------------------------------------------------------------
 def affine_axioms(world: World) -> Comparisons:
     """``(p + u) + v = p + (u + v)``, ``p + (q - p) = q``, and combinations of weight 1; in whatever frames."""
     (n,) = world.sizes.widths
@@ -102,7 +102,7 @@ def affine_change_of_basis(world: World) -> Comparisons:
     yield same("the homogeneous vector", hull, world.ns.concat([B @ x + c, world.ns.ones((1,))]))
 
 
-# -- powers -----------------------------------------------------------------------------------------------------------
+# -- powers --------------------------------------------------------------------------------------------------
 def change_of_basis_on_a_power(world: World) -> Comparisons:
     """On A^K the change of basis is ``y = (I (x) B) x + 1 (x) c``, with ONE homogeneous coordinate (erratum E1)."""
     (n,), K = world.sizes.widths, world.sizes["factors"]
@@ -143,7 +143,7 @@ def stacked_homogeneous_vectors(world: World) -> Comparisons:
     yield same("stacked homogeneous vectors", y, ns.kron(ns.eye(K), bordered) @ x)
 
 
-# -- tangent spaces ----------------------------------------------------------------------------------------------------
+# -- tangent spaces ------------------------------------------------------------------------------------------
 def tangent_spaces(world: World) -> Comparisons:
     """``T_p V = V`` and ``T_a A`` is the same space, the direction of A, at every point a: curves through both."""
     (n,) = world.sizes.widths
@@ -166,7 +166,7 @@ def tangent_spaces(world: World) -> Comparisons:
     yield same("in the second frame", velocities[0].coordinates(kappa.linear), expected)
 
 
-# -- tensors --------------------------------------------------------------------------------------------------------------
+# -- tensors -------------------------------------------------------------------------------------------------
 def tensors_and_maps(world: World) -> Comparisons:
     """``U* (x) V = Hom(U, V)``, ``U* (x) V* = (U (x) V)*``, whatever the frames; contraction and composition."""
     n, m = world.sizes.widths
@@ -217,7 +217,7 @@ def outer_product_is_symmetric(world: World) -> Comparisons:
 
 def spaces_are_kept_apart(world: World) -> Comparisons:
     """A frame of a space is refused by its dual, a vector of one space by another: types are checked."""
-    n, m = world.sizes.widths
+    n, _ = world.sizes.widths
     A, U = AffineSpace("A", n, world.kind), VectorSpace("U", n, world.kind)
     iota, e = A.frame("iota"), U.frame("e")
     p, u = A.from_coordinates(world.array(n), iota), U.from_coordinates(world.array(n), e)
@@ -243,7 +243,9 @@ STATEMENTS = (
         id="LG-2.2.2",
         source="LG 2.2.2",
         title="V -> V** is canonical; V -> V* by a basis is not",
-        text="A vector is a function on covectors, with no choice of basis; components copied to V* depend on the basis.",
+        text=(
+            "A vector is a function on covectors, with no choice of basis; components copied to V* depend on the basis."
+        ),
         latex=r"v\mapsto(\varphi\mapsto\varphi(v)),\qquad V\cong V^{**}",
         hypotheses=("V has finite dimension.",),
         checks=(
@@ -299,7 +301,10 @@ STATEMENTS = (
         id="LG-TA.1/LG-CA.2",
         source="LG Theorem A.1, Corollary A.2",
         title="tangent spaces of vector and affine spaces",
-        text="The tangent space of a vector space is that space; of an affine space, its direction, at every point the same.",
+        text=(
+            "The tangent space of a vector space is that space; of an affine space, its direction, at every point the "
+            "same."
+        ),
         latex=r"T_pV\cong V,\qquad T_aA\cong V_A",
         hypotheses=("None.",),
         checks=(
@@ -317,7 +322,8 @@ STATEMENTS = (
         source="LG (A.1), (A.2)",
         title="tensors as maps, and as forms",
         text=(
-            "U* (x) V is the space of linear maps from U to V, and U* (x) V* that of forms on U (x) V; the tensor product "
+            "U* (x) V is the space of linear maps from U to V, and U* (x) V* that of forms on U (x) V; the tensor "
+            "product "
             "is bilinear, and not symmetric in its factors."
         ),
         latex=r"U^*\otimes V\cong\operatorname{Hom}(U,V),\qquad U^*\otimes V^*\cong(U\otimes V)^*",

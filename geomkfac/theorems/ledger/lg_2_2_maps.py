@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import sympy
 
@@ -96,13 +96,16 @@ def pushforward_and_pullback(world: World) -> Comparisons:
     )
     covector = rho.pullback(first(it.point), last.pullback(rho(first(it.point)), phi))
     if world.planted("slope at another point"):
-        other = first(it.point) + step
+        other: Any = first(it.point)
+        other = other + step
         covector = rho.pullback(other, last.pullback(rho(other), phi))
     yield same("chain rule, backwards", composed.pullback(it.point, phi), first.pullback(it.point, covector), it.kappa)
 
 
 def derivatives_of_expressions(world: World) -> Comparisons:
-    """For arbitrary maps f and g: ``d(h o g o f) = J_f^T J_g^T dh``, and the Jacobian of a composition is the product."""
+    """For arbitrary maps f and g: ``d(h o g o f) = J_f^T J_g^T dh``, and the Jacobian of a composition is the
+    product.
+    """
     n, m, k = world.sizes.widths
     x, y, z = variables("x", n), variables("y", m), variables("z", k)
     f = [quadratic(world, x, f"f^{i + 1}") for i in range(m)]
@@ -131,12 +134,13 @@ def difference_quotients(world: World) -> Comparisons:
     steps = [2.0**-k for k in range(3, 9)]
     gaps = []
     for h in steps:
-        quotient = (composed(it.point + v * h) - composed(it.point + v * -h)) * (0.5 / h)
+        after: Any = composed(it.point + v * h)
+        quotient = (after - composed(it.point + v * -h)) * (0.5 / h)
         gaps.append(ns.norm((quotient - pushed).coordinates(it.iota)))
     yield order("central difference less pushforward, in h", steps, gaps, 2)
 
 
-# -- metrics --------------------------------------------------------------------------------------------------------
+# -- metrics -------------------------------------------------------------------------------------------------
 def pullback_of_a_metric(world: World) -> Comparisons:
     """``phi^* g`` has the matrix ``J^T G J``: symmetric, and with ``(phi^* g)(v, v) = g(phi_* v, phi_* v)``."""
     it = _chain(world)
@@ -218,10 +222,14 @@ STATEMENTS = (
         source="LG 2.2.4",
         title="pushforward, pullback and the chain rule",
         text=(
-            "The pushforward of a smooth map is J v on vectors, its pullback J^T u on covectors; each is the transpose of "
+            "The pushforward of a smooth map is J v on vectors, its pullback J^T u on covectors; each is the "
+            "transpose of "
             "the other, and both of a composition are the compositions."
         ),
-        latex=r"\langle\phi^*u,v\rangle=\langle u,\phi_*v\rangle,\qquad(\phi\circ\psi)_*=\phi_*\psi_*,\quad d(h\circ\phi)=\phi^*dh",
+        latex=(
+            r"\langle\phi^*u,v\rangle=\langle u,\phi_*v\rangle,\qquad(\phi\circ\psi)_*=\phi_*\psi_*,\quad d(h\circ"
+            r"\phi)=\phi^*dh"
+        ),
         hypotheses=("The maps are differentiable at the points in question.",),
         checks=(
             Check("X", "a chain of maps, any Jacobian", pushforward_and_pullback, CHAINS, "GF(p)"),
@@ -243,7 +251,8 @@ STATEMENTS = (
         source="LG 2.2.5",
         title="the pullback of a metric",
         text=(
-            "A metric here is a symmetric positive semidefinite form.  Its pullback has the matrix J^T G J, and is a metric; "
+            "A metric here is a symmetric positive semidefinite form.  Its pullback has the matrix J^T G J, and is a "
+            "metric; "
             "that of a nondegenerate one can be degenerate."
         ),
         latex=r"[\![\phi^*g]\!]=J^\top GJ,\qquad(\phi^*g)(v,v)=g(\phi_*v,\phi_*v)\ge 0",

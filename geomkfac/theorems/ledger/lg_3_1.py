@@ -17,7 +17,8 @@ def parameters_in_another_basis(world: World) -> Comparisons:
     n, m = world.sizes.widths
     iota_A = AffineSpace("A", n, world.kind).frame("iota")
     iota_Z = AffineSpace("Z", m, world.kind).frame("iota")
-    Omega, gamma, Phi, tau = world.invertible(n), world.array(n), world.invertible(m), world.array(m)
+    Omega, gamma = world.invertible(n, name="\\Omega"), world.array(n, name="\\gamma")
+    Phi, tau = world.invertible(m, name="\\Phi"), world.array(m, name="\\tau")
     kappa_A = iota_A.change(world.for_frames(Omega), world.for_frames(gamma))
     kappa_Z = _with_change_to(world, iota_Z, Phi, tau)
     if world.planted("Phi leads from iota to kappa"):
@@ -140,6 +141,7 @@ STATEMENTS = (
         checks=(
             Check("X", "coordinates of an affine map in two bases", parameters_in_another_basis, PAIRS, "GF(p)"),
             Check("X", "parameters made by (3.3) map the same points", the_same_map_of_points, PAIRS, "GF(p)"),
+            Check("S", "coordinates of an affine map in two bases", parameters_in_another_basis, PAIRS[1:2], "symbols"),
             Check("N", "coordinates of an affine map in two bases", parameters_in_another_basis, PAIRS, "floating"),
             Check("N", "parameters made by (3.3) map the same points", the_same_map_of_points, PAIRS, "floating"),
         ),
@@ -149,6 +151,7 @@ STATEMENTS = (
             Mutant("activations not translated", the_same_map_of_points, PAIRS[-1]),
             Mutant("tau on the wrong side of Phi", the_same_map_of_points, PAIRS[-1]),
         ),
+        objects=("maps.AffineMaps", "spaces.BaseFrame"),
     ),
     Statement(
         id="LG-3.4",
@@ -164,6 +167,7 @@ STATEMENTS = (
         checks=(
             Check("X", "any smooth map in two bases", activation_in_another_basis, POINTS, "GF(p)"),
             Check("X", "tanh from logistic, in u = exp(x)", tanh_from_the_exponential, POINTS, "GF(p)"),
+            Check("S", "any smooth map in two bases", activation_in_another_basis, POINTS[1:2], "symbols"),
             Check("N", "a smooth map in two bases", activation_in_another_basis, POINTS, "floating"),
             Check("N", "logistic read in other bases is tanh", tanh_is_logistic_in_another_basis, POINTS, "floating"),
             Check("C", "erratum E2, as printed", tanh_is_logistic_in_another_basis, POINTS, "floating", drops=E2),
@@ -174,5 +178,6 @@ STATEMENTS = (
             Mutant("logistic(x) for logistic(2x)", tanh_from_the_exponential, POINTS[-1]),
             Mutant("not re-centred", tanh_from_the_exponential, POINTS[-1]),
         ),
+        objects=("maps.CoordinatewiseMap", "maps.GenericMap"),
     ),
 )

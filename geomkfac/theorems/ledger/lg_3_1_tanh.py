@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sympy
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import Bernoulli
 from geomkfac.networks import MLP
+from geomkfac.spaces import Parameterization, Point
 from geomkfac.theorems.calculus import expressions, variables
 from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
 from geomkfac.theorems.world import World
@@ -47,7 +50,7 @@ def networks_and_their_updates(world: World) -> Comparisons:
     Ws, bs = [world.array(m, n) for m, n in layers], [world.array(m) for m, _ in layers]
     net, weights, iota = MLP.from_arrays(Ws, bs, activation="logistic")
     frames = world.kind.default_namespace
-    changes = {}
+    changes: dict[Any, Any] = {}
     for rho in net.activations:
         n = rho.domain.dim
         half, twice, ones = frames.eye(n) * 0.5, frames.eye(n) * 2.0, frames.ones((n,))
@@ -57,7 +60,7 @@ def networks_and_their_updates(world: World) -> Comparisons:
             changes |= {rho.domain: (half, ones * 0.0), rho.codomain: (twice, ones * 0.0)}
         else:
             changes |= {rho.domain: (half, ones * 0.0), rho.codomain: (twice, -ones)}
-    kappa = iota.change(changes)  # type: ignore[arg-type]
+    kappa = iota.change(changes)
 
     X, fresh = world.array(world.sizes.data, widths[0]), world.array(world.sizes.data, widths[0])
     y = Bernoulli().predictions(ns, world.array(world.sizes.data, widths[-1]))
@@ -78,15 +81,16 @@ def networks_and_their_updates(world: World) -> Comparisons:
         yield same(f"weights and bias of layer {i + 1} after it", list(one), list(two))
 
 
-def _outputs(net, weights, iota, X) -> Array:  # type: ignore[no-untyped-def]
+def _outputs(net: MLP, weights: Point, iota: Parameterization, X: Array) -> Array:
     outputs: Array = net(weights, net.inputs.from_coordinates(X, iota)).coordinates(iota)
     return outputs
 
 
-def _updated(net, weights, iota, X, y):  # type: ignore[no-untyped-def]
+def _updated(net: MLP, weights: Point, iota: Parameterization, X: Array, y: Array) -> Point:
     data, family = iota.sample(X, y), Bernoulli().on(iota)
     g, dh = net.kfac_metric(weights, data, family), net.differential(weights, data, family)
-    return weights - g.sharp(dh) * 0.1
+    updated: Point = weights - g.sharp(dh) * 0.1
+    return updated
 
 
 NETS = (Sizes((2, 3, 2), 40), Sizes((3, 4, 3, 2), 60))
@@ -104,7 +108,8 @@ STATEMENTS = (
         source="LG 3.1; erratum E2",
         title="logistic and tanh networks are one abstract network in two bases",
         text=(
-            "Read with pre-activations by x -> x/2 and activations by x -> 2x - 1, a network with logistic activations is "
+            "Read with pre-activations by x -> x/2 and activations by x -> 2x - 1, a network with logistic "
+            "activations is "
             "one with tanh activations; so their K-FAC updates are the same."
         ),
         latex=r"\tanh(x)=2\,\sigma(2x)-1",

@@ -179,5 +179,6 @@ STATEMENTS = (
             Mutant("gradient descent", natural_gradient_in_two_bases_of_all_weights, SMALL[-1]),
             Mutant("damping by gamma I", natural_gradient_in_two_bases_of_all_weights, SMALL[-1]),
         ),
+        objects=("metrics.MetricTensor.sharp", "spaces.DenseFrame"),
     ),
 )

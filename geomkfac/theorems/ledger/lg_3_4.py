@@ -174,6 +174,18 @@ def degenerate_activations(world: World) -> Comparisons:
     yield from _in_both_radicals(world, it, null)
 
 
+def form_of_an_affine_function(world: World) -> Comparisons:
+    """``A(l, l) = sum_n w_n l(a_n)^2``: with positive weights A l = 0 forces l(a_n) = 0 for every datum."""
+    it, ns = one_layer(world), world.ns
+    line = world.array(it.W.domain.dim + 1, name="l")
+    values = it.a_bar(world) @ line
+    if world.planted("the constant of l left out"):
+        values = it.points.coordinates(it.kappa) @ line[:-1]
+    A = independence_tensor(it).domain_form.coordinates(it.kappa)
+    yield same("A(l, l)", ns.sum(line * (A @ line)), ns.sum(it.shares * values * values))
+    yield same("A l", A @ line, ns.sum(it.a_bar(world) * (it.shares * values)[:, None], axis=0))
+
+
 def degenerate_outputs(world: World) -> Comparisons:
     """If G(z_n) mu = 0 at every datum, then l (x) mu is in the radical, for any affine function l."""
     n, m = world.sizes.widths
@@ -255,6 +267,7 @@ STATEMENTS = (
             Mutant("a covector of every datum dropped", a_sum_of_squares, LAYERS[-1]),
             Mutant("a and z of one datum together", form_as_a_sum_of_squares, LAYERS[-1]),
         ),
+        objects=("metrics.IndependenceMetric", "metrics.KroneckerTensor"),
     ),
     Statement(
         id="LG-T3.6b",
@@ -283,6 +296,7 @@ STATEMENTS = (
                 recipe="LG-T3.6b",
             ),
             Check("X", "a direction that the metric does not see", degenerate_outputs, LAYERS[1:], "GF(p)"),
+            Check("S", "l^T A l as a sum of squares", form_of_an_affine_function, RANKED[:1], "symbols"),
             Check("X", IMPLICATION, the_implication, RANKED, "Q"),
             Check("N", IMPLICATION, the_implication, RANKED, "floating"),
             Check("C", "the implication over GF(5)", the_implication_over_five_elements, RANKED[:1], "Q"),
@@ -291,10 +305,12 @@ STATEMENTS = (
         mutants=(
             Mutant("one datum off the hyperplane", degenerate_activations, LAYERS[-1]),
             Mutant("one covector that sees mu", degenerate_outputs, LAYERS[-1]),
+            Mutant("the constant of l left out", form_of_an_affine_function, RANKED[0], "symbols"),
             Mutant("the constant of l left out", an_affine_function_that_vanishes_on_the_data, LAYERS[-1]),
             Mutant("the activations' form without its directions", the_implication, RANKED[-1], "Q"),
             Mutant("E[g(z)] from one covector of one datum", the_implication, RANKED[-1], "Q"),
         ),
+        objects=("metrics.IndependenceMetric", "metrics.MetricTensor.radical"),
     ),
     Statement(
         id="LG-P3.7",
@@ -310,6 +326,7 @@ STATEMENTS = (
             Check("X", "the matrix", matrix_of_the_independence_metric, LAYERS, "GF(p)"),
             Check("X", IN_ANOTHER, matrix_in_a_second_basis, LAYERS, "GF(p)", recipe="LG-P3.7"),
             Check("X", "the form on two vectors", values_of_the_independence_metric, LAYERS, "GF(p)"),
+            Check("S", "the matrix", matrix_of_the_independence_metric, LAYERS[:1], "symbols"),
             Check("N", "the matrix", matrix_of_the_independence_metric, LAYERS, "floating"),
             Check("N", "the form on two vectors", values_of_the_independence_metric, LAYERS, "floating"),
         ),
@@ -322,5 +339,6 @@ STATEMENTS = (
             Mutant("covectors moved as vectors are", matrix_in_a_second_basis, LAYERS[-1]),
             Mutant("activations not translated", matrix_in_a_second_basis, LAYERS[-1]),
         ),
+        objects=("metrics.IndependenceMetric", "operators.KroneckerProduct"),
     ),
 )

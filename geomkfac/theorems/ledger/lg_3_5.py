@@ -26,7 +26,7 @@ def block_diagonal(world: World, blocks: Sequence[Array]) -> Array:
     return ns.concat(rows, axis=0)
 
 
-# -- (3.7) ---------------------------------------------------------------------------------------------
+# -- (3.7) ---------------------------------------------------------------------------------------------------
 def additive_metric(world: World) -> Comparisons:
     """(3.7) for any number of terms: the values of the form, and its matrix in a product frame."""
     spaces = [AffineSpace(f"M{i}", n, world.kind) for i, n in enumerate(world.sizes.widths, start=1)]
@@ -75,7 +75,7 @@ def _diagonal_blocks(matrix: Array, sizes: Sequence[int]) -> list[Array]:
     return [matrix[start : start + size, start : start + size] for start, size in zip(starts, sizes, strict=True)]
 
 
-# -- the K-FAC metric ----------------------------------------------------------------------------------
+# -- the K-FAC metric ----------------------------------------------------------------------------------------
 def kfac_metric_by_its_definition(world: World) -> Comparisons:
     """What the network's own code computes, against Definition 3.9 put together from its parts, and (2.9)."""
     it = abstract_network(world)
@@ -162,6 +162,7 @@ STATEMENTS = (
         hypotheses=("The frame of the product is made of frames of its factors.",),
         checks=(
             Check("X", "four terms", additive_metric, TERMS, "GF(p)"),
+            Check("S", "four terms", additive_metric, TERMS[1:2], "symbols"),
             Check("N", "four terms", additive_metric, TERMS, "floating"),
             Check("C", NO_PRODUCT, additive_metric, TERMS, "GF(p)", drops=NO_PRODUCT),
         ),
@@ -169,6 +170,7 @@ STATEMENTS = (
             Mutant("a term counted twice", additive_metric, TERMS[-1]),
             Mutant("cross terms", additive_metric, TERMS[-1]),
         ),
+        objects=("metrics.AdditiveMetric", "metrics.DirectSumTensor"),
     ),
     Statement(
         id="LG-D3.9",
@@ -194,6 +196,7 @@ STATEMENTS = (
             Mutant("mean left out of A", kfac_metric_by_its_definition, NETS[-1]),
             Mutant("G diagonal", kfac_metric_by_its_definition, NETS[-1]),
         ),
+        objects=("networks.MLP.kfac_metric", "metrics.AdditiveMetric"),
     ),
     Statement(
         id="LG-T3.10",
@@ -224,5 +227,6 @@ STATEMENTS = (
             Mutant("statistics of one datum", nondegenerate, RANKED[-1], "Q"),
             Mutant("an output metric of rank one", nondegenerate, RANKED[-1], "Q"),
         ),
+        objects=("networks.MLP.kfac_metric", "metrics.DirectSumTensor"),
     ),
 )

@@ -141,7 +141,7 @@ def adaptive_damping(world: World) -> Comparisons:
         yield same(name, lam * numerator / denominator, lam * factor[0] / factor[1])
 
 
-# -- pullback sampling trick --------------------------------------------------------------------------------------------
+# -- pullback sampling trick ---------------------------------------------------------------------------------
 def pseudo_gradients_of_finite_support(world: World) -> Comparisons:
     """Output covectors u_t with probabilities p_t, pulled back in one pass each, have the covariance G: all layers.
 
@@ -213,8 +213,10 @@ STATEMENTS = (
         source="NN 4, (12)-(14); erratum E24",
         title="Hessian-free optimization, and adaptive damping",
         text=(
-            "Conjugate gradient on the damped Gauss-Newton system: its k-th iterate is optimal on the Krylov subspace, and K "
-            "iterations take 2 K + 2 passes.  On a quadratic the reduction ratio is between 1 and 2, and tends to 2 for "
+            "Conjugate gradient on the damped Gauss-Newton system: its k-th iterate is optimal on the Krylov "
+            "subspace, and K "
+            "iterations take 2 K + 2 passes.  On a quadratic the reduction ratio is between 1 and 2, and tends to 2 "
+            "for "
             "large damping; the rule of Levenberg and Marquardt adapts the damping by it."
         ),
         latex=(
@@ -243,10 +245,14 @@ STATEMENTS = (
         source="NN 5, on the pullback sampling trick",
         title="the pullback sampling trick",
         text=(
-            "Output covectors with covariance the output metric, pulled back in one backward pass, are pseudo-gradients "
+            "Output covectors with covariance the output metric, pulled back in one backward pass, are "
+            "pseudo-gradients "
             "whose covariance is the pullback metric, at every layer; with S of them the error falls like S^{-1/2}."
         ),
-        latex=r"\operatorname{Cov}(u)=g_{\mathrm{out}}\;\Longrightarrow\;\mathbb E\bigl[\mathcal D\mathbf w\,\mathcal D\mathbf w^\top\bigr]=\mathbf G",
+        latex=(
+            r"\operatorname{Cov}(u)=g_{\mathrm{out}}\;\Longrightarrow\;\mathbb E\bigl[\mathcal D\mathbf w\,\mathcal D"
+            r"\mathbf w^\top\bigr]=\mathbf G"
+        ),
         hypotheses=("u has mean 0, or G is the second moment.",),
         checks=(
             Check("X", "finite support", pseudo_gradients_of_finite_support, FINITE, "GF(p)"),

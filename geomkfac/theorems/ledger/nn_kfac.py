@@ -28,7 +28,7 @@ def running_averages(world: World) -> Comparisons:
     eta = world.number() if world.is_exact else ns.scalar(0.7)
     widths = world.sizes.widths
     X = [world.array(B, widths[0]) for _ in range(T)]
-    mean: list[Any] = []
+    mean: Any = []
     for t, batch in enumerate(X):
         blocks = it.net.kfac_metric(it.weights, it.iota.sample(batch), it.loss).coordinates(it.iota).blocks
         factors = [list(block.factors) for block in blocks]
@@ -45,17 +45,16 @@ def running_averages(world: World) -> Comparisons:
         for _ in range(T - 1 - t):
             share = share * eta
         weights.append(ns.broadcast_to(share / B, (B,)))
-    whole = it.iota.sample(ns.concat(X), weights=ns.concat(weights))
-    # One batch at a time, as a table of the loss is of a batch: its sums merge.
+    # One batch at a time, as a table of the loss is of a batch: sums merge.
     blocks = [part.coordinates(it.iota) for part in _parts(it, X, weights)]
     for i in range(len(mean)):
-        A = sum((b.blocks[i].factors[0] * ns.sum(w) for b, w in zip(blocks[1:], weights[1:], strict=True)),
-                blocks[0].blocks[i].factors[0] * ns.sum(weights[0]))  # fmt: skip
+        A = blocks[0].blocks[i].factors[0] * ns.sum(weights[0])
+        for batch, share in zip(blocks[1:], weights[1:], strict=True):
+            A = A + batch.blocks[i].factors[0] * ns.sum(share)
         yield same(f"A of layer {i + 1}", mean[i][0], A)
         if not i:
-            (chunk,) = whole.chunks()
-            rows = ns.concat([chunk.points.coordinates(it.iota), ns.ones((T * B, 1))], axis=1)
-            yield same("A of layer 1, of all data", mean[0][0], (rows * chunk.weights[:, None]).mT @ rows)
+            rows = ns.concat([ns.concat(X), ns.ones((T * B, 1))], axis=1)
+            yield same("A of layer 1, of all data", mean[0][0], (rows * ns.concat(weights)[:, None]).mT @ rows)
 
 
 def _parts(it: Any, X: list[Array], weights: list[Array]) -> list[Any]:
@@ -64,9 +63,11 @@ def _parts(it: Any, X: list[Array], weights: list[Array]) -> list[Any]:
     return [it.net.kfac_metric(it.weights, sample, it.loss) for sample in samples]
 
 
-# -- step sizes -----------------------------------------------------------------------------------------------------
+# -- step sizes ----------------------------------------------------------------------------------------------
 def quadratic_along_a_line(world: World) -> Comparisons:
-    """``J(w + a r) = J(w) + a grad^T r + 1/2 a^2 r^T G r`` on a quadratic, least at ``a = -grad^T r / r^T G r``, (26)."""
+    """``J(w + a r) = J(w) + a grad^T r + 1/2 a^2 r^T G r`` on a quadratic, least at ``a = -grad^T r / r^T G r``,
+    (26).
+    """
     (n,), ns = world.sizes.widths, world.ns
     R, g, w, r = (
         world.array(n, n, name="R"),
@@ -132,14 +133,14 @@ def conjugate_by_momentum(world: World) -> Comparisons:
         yield same(f"iterate {k}", x, expected)
 
 
-# -- the algorithm -----------------------------------------------------------------------------------------------------
+# -- the algorithm -------------------------------------------------------------------------------------------
 def algorithm(world: World) -> Comparisons:
     """Vanilla K-FAC reaches in 20 updates a training error that gradient descent does not reach in 60.
 
     Each at the best of its rates, on inputs of unequal scales that are not centred.  Once under way it does not need
     new statistics at every update.
     """
-    ns, widths, count = world.ns, world.sizes.widths, world.sizes.data
+    ns, widths, count = world.ns.ordered("tanh"), world.sizes.widths, world.sizes.data
     net, iota = MLP.from_widths(widths, "tanh", kind=world.kind)
     start: Point = net.weight_space.from_coordinates([world.array(*layer.slots) * 0.3 for layer in net.layers], iota)
     scales = ns.stack([ns.scalar(4.0 ** (1 - k)) for k in range(widths[0])])
@@ -214,7 +215,10 @@ STATEMENTS = (
         id="NN-25",
         source="NN (25)",
         title="running averages of the factors",
-        text="The exponential moving average of the factors over batches is the factor of all data with geometric weights.",
+        text=(
+            "The exponential moving average of the factors over batches is the factor of all data with geometric "
+            "weights."
+        ),
         latex=r"\hat{\mathbf A}\leftarrow\eta\hat{\mathbf A}+\tfrac{1-\eta}{B}\mathbf Y^\top\mathbf Y",
         hypotheses=("The average begins with the first batch's factors.",),
         checks=(
@@ -229,10 +233,14 @@ STATEMENTS = (
         source="NN 6, (26), (27); errata E6, E27",
         title="step size and momentum from the quadratic model",
         text=(
-            "The best step along r in the quadratic model takes one product in forward mode; the best combination of r and the "
-            "step before takes two, and on a fixed quadratic with a fixed preconditioner is preconditioned conjugate gradient."
+            "The best step along r in the quadratic model takes one product in forward mode; the best combination of "
+            "r and the "
+            "step before takes two, and on a fixed quadratic with a fixed preconditioner is preconditioned conjugate "
+            "gradient."
         ),
-        latex=r"\alpha=-\frac{\nabla\mathcal J^\top\mathbf r}{\mathbf r^\top\mathbf J^\top\mathbf H_z\mathbf J\mathbf r}",
+        latex=(
+            r"\alpha=-\frac{\nabla\mathcal J^\top\mathbf r}{\mathbf r^\top\mathbf J^\top\mathbf H_z\mathbf J\mathbf r}"
+        ),
         hypotheses=("The curvature along r is positive.",),
         checks=(
             Check("X", "the model along a line", quadratic_along_a_line, LINE, "GF(p)"),
@@ -260,10 +268,14 @@ STATEMENTS = (
         source="NN Algorithm 1",
         title="vanilla K-FAC",
         text=(
-            "K-FAC with exact damping in eigenbases, statistics renewed every few updates: 20 updates reach a training error "
+            "K-FAC with exact damping in eigenbases, statistics renewed every few updates: 20 updates reach a "
+            "training error "
             "that 60 of gradient descent, each at the best of its rates, do not."
         ),
-        latex=r"\bar{\mathbf W}_\ell\leftarrow\bar{\mathbf W}_\ell-\alpha\,\mathbf Q_S\bar{\mathbf V}''_\ell\,\mathbf Q_A^\top",
+        latex=(
+            r"\bar{\mathbf W}_\ell\leftarrow\bar{\mathbf W}_\ell-\alpha\,\mathbf Q_S\bar{\mathbf V}''_\ell\,"
+            r"\mathbf Q_A^\top"
+        ),
         hypotheses=("A small logistic network; inputs of unequal scales, not centred.",),
         checks=(
             Check("N", "the step", exactly_damped_step, MANY, "floating", condition_power=4),

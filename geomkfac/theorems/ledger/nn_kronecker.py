@@ -66,7 +66,7 @@ def positive_definite_factors(world: World) -> Comparisons:
     yield same("positive semidefinite", is_psd(product.dense()), True)
 
 
-# -- solves -------------------------------------------------------------------------------------------------------
+# -- solves --------------------------------------------------------------------------------------------------
 def solves(world: World) -> Comparisons:
     """``(A (x) S)^{-1} vec V = vec(S^{-1} V A^{-1})``, (22); exactly damped by the eigenbases, (23).  A = Q D Q^T."""
     n, m = world.sizes.widths
@@ -101,12 +101,12 @@ def damping_dominates(world: World) -> Comparisons:
     s, pi = world.positive(1)[0], world.positive(1)[0]
     if world.planted("pi < 0"):
         pi = -pi
-    I, J = ns.eye(n), ns.eye(m)
-    factored = KroneckerProduct(A + I * (pi * s), S + J * (s / pi)).dense()
+    one, unit = ns.eye(n), ns.eye(m)
+    factored = KroneckerProduct(A + one * (pi * s), S + unit * (s / pi)).dense()
     exact = KroneckerProduct(A, S).dense() + ns.eye(n * m) * (s * s)
-    difference = ns.kron(I, S) * (pi * s) + ns.kron(A, J) * (s / pi)
+    difference = ns.kron(one, S) * (pi * s) + ns.kron(A, unit) * (s / pi)
     if world.planted("one cross term"):
-        difference = ns.kron(I, S) * (pi * s)
+        difference = ns.kron(one, S) * (pi * s)
     claim = given if world.sizes.extra else same
     yield claim("the difference", factored - exact, difference)
     if world.kind.name == "Q":
@@ -115,7 +115,9 @@ def damping_dominates(world: World) -> Comparisons:
 
 
 def package_damping_dominates(world: World) -> Comparisons:
-    """The package's factored damping, with its own pi, is above exact damping: no eigenvalue of the difference is negative."""
+    """The package's factored damping, with its own pi, is above exact damping: no eigenvalue of the difference is
+    negative.
+    """
     n, m = world.sizes.widths
     ns = world.ns.ordered("eigenvalues")
     R, T = world.array(n, n), world.array(m, m)
@@ -142,7 +144,7 @@ def strictly_above(world: World) -> Comparisons:
     yield same("the difference is positive definite", is_pd(difference), True)
 
 
-# -- association ------------------------------------------------------------------------------------------------------
+# -- association ---------------------------------------------------------------------------------------------
 def counted_products(ns: Namespace, counts: list[int], a: Array, b: Array) -> Array:
     """``a @ b``, and its multiplications added to the list."""
     counts.append(a.shape[0] * a.shape[1] * b.shape[1])
@@ -182,10 +184,14 @@ STATEMENTS = (
         source="NN 5.1, (15)-(21)",
         title="nine properties of the Kronecker product",
         text=(
-            "Product with vec, products, transpose, inverse, outer products; orthogonal, diagonal, symmetric and positive "
+            "Product with vec, products, transpose, inverse, outer products; orthogonal, diagonal, symmetric and "
+            "positive "
             "semidefinite factors give such products; eigenvalues multiply.  vec stacks columns."
         ),
-        latex=r"\operatorname{vec}(\mathbf A\mathbf X\mathbf B)=(\mathbf B^\top\otimes\mathbf A)\operatorname{vec}(\mathbf X)",
+        latex=(
+            r"\operatorname{vec}(\mathbf A\mathbf X\mathbf B)=(\mathbf B^\top\otimes\mathbf A)\operatorname{vec}("
+            r"\mathbf X)"
+        ),
         hypotheses=("For the inverse: A and B are invertible.",),
         checks=(
             Check("X", "identities", nine_properties, PAIRS, "GF(p)"),
@@ -204,10 +210,14 @@ STATEMENTS = (
         source="NN 5.3, (22), (23)",
         title="solves with K-FAC: undamped, and exactly damped in eigenbases",
         text=(
-            "Undamped, the solve is S^{-1} V A^{-1}.  Damped by lambda I it is elementwise in the eigenbases: divided by "
+            "Undamped, the solve is S^{-1} V A^{-1}.  Damped by lambda I it is elementwise in the eigenbases: divided "
+            "by "
             "products of eigenvalues plus lambda."
         ),
-        latex=r"[\mathbf V'']_{ij}=\frac{[\mathbf Q_S^\top\mathbf V\mathbf Q_A]_{ij}}{[\mathbf D_S]_{ii}[\mathbf D_A]_{jj}+\lambda}",
+        latex=(
+            r"[\mathbf V'']_{ij}=\frac{[\mathbf Q_S^\top\mathbf V\mathbf Q_A]_{ij}}{[\mathbf D_S]_{ii}["
+            r"\mathbf D_A]_{jj}+\lambda}"
+        ),
         hypotheses=("A and S are symmetric and positive definite; for (23) semidefinite, and lambda > 0.",),
         checks=(
             Check("X", "from chosen eigenbases", solves, PAIRS, "GF(p)"),
@@ -224,7 +234,8 @@ STATEMENTS = (
         source="NN (24); erratum E25",
         title="factored damping is above exact damping",
         text=(
-            "For pi > 0 the factored damping of a Kronecker product exceeds the exact one by a sum of positive semidefinite "
+            "For pi > 0 the factored damping of a Kronecker product exceeds the exact one by a sum of positive "
+            "semidefinite "
             "terms; equal where both factors have an eigenvalue 0.  For pi < 0 it need not."
         ),
         latex=(
@@ -249,7 +260,8 @@ STATEMENTS = (
         source="NN 5.5",
         title="the step in either association",
         text=(
-            "The gradient formed first, then solved with: M B N + M^2 N + M N^2 multiplications.  The batch solved with first: "
+            "The gradient formed first, then solved with: M B N + M^2 N + M N^2 multiplications.  The batch solved "
+            "with first: "
             "M^2 B + B N^2 + M B N, less where the batch is smaller than the layer."
         ),
         latex=(

@@ -15,9 +15,11 @@ from geomkfac.theorems.world import World
 __all__ = ["gradient_in_another_basis", "preconditioned_descent", "steepest_of_semidefinite"]
 
 
-# -- Newton -----------------------------------------------------------------------------------------------------
+# -- Newton --------------------------------------------------------------------------------------------------
 def newton_steps_as_minimizers(world: World) -> Comparisons:
-    """``w_0 - (H + eta)^{-1} grad`` minimizes the quadratic model plus ``eta/2 |w - w_0|^2``; eta = 0: Newton's step."""
+    """``w_0 - (H + eta)^{-1} grad`` minimizes the quadratic model plus ``eta/2 |w - w_0|^2``; eta = 0: Newton's
+    step.
+    """
     (n,) = world.sizes.widths
     w, origin = variables("w", n), variables("w^0", n)
     eta = sympy.Symbol("eta", positive=True)
@@ -28,9 +30,8 @@ def newton_steps_as_minimizers(world: World) -> Comparisons:
     model = (g.subs(here).T * difference)[0] + (difference.T * H.subs(here) * difference)[0] / 2
     proximal = model + eta / 2 * (difference.T * difference)[0]
     for name, objective, damping in (("Newton", model, 0), ("damped", proximal, eta)):
-        if world.planted("damping of the wrong sign"):
-            damping = -damping
-        step = -(H + damping * sympy.eye(n)).inv() * g.subs(here)
+        sign = -1 if world.planted("damping of the wrong sign") else 1
+        step = -(H + sign * damping * sympy.eye(n)).inv() * g.subs(here)
         at = dict(zip(w, sympy.Matrix(origin) + step, strict=True))
         slope = sympy.Matrix(gradient(objective, w)).subs(at, simultaneous=True)
         yield same(f"gradient at the {name} step", expressions(world, list(slope)), world.ns.zeros((n,)))
@@ -39,7 +40,9 @@ def newton_steps_as_minimizers(world: World) -> Comparisons:
 
 
 def overshoot_in_symbols(world: World) -> Comparisons:
-    """On the logistic loss Newton's step from a logit z is ``1 + e^{-z}``: exponentially long where the model is wrong."""
+    """On the logistic loss Newton's step from a logit z is ``1 + e^{-z}``: exponentially long where the model is
+    wrong.
+    """
     (z,) = variables("z", 1)
     loss = sympy.log(1 + sympy.exp(-z))
     step = -sympy.diff(loss, z) / sympy.diff(loss, z, 2)
@@ -48,7 +51,9 @@ def overshoot_in_symbols(world: World) -> Comparisons:
 
 
 def overshoot_of_the_family(world: World) -> Comparisons:
-    """The same with the package's Bernoulli family: ``sharp`` of its Fisher metric; and damped steps stay below 1/eta."""
+    """The same with the package's Bernoulli family: ``sharp`` of its Fisher metric; and damped steps stay below
+    1/eta.
+    """
     ns = world.ns.ordered("exponentials")
     space = AffineSpace("Z", 1, world.kind)
     frame = space.frame("z")
@@ -66,7 +71,7 @@ def overshoot_of_the_family(world: World) -> Comparisons:
     )
 
 
-# -- descent ----------------------------------------------------------------------------------------------------------
+# -- descent -------------------------------------------------------------------------------------------------
 def preconditioned_descent(world: World) -> Comparisons:
     """``dh(-R R^T grad) = -|R^T grad|^2``: a negative square, for any preconditioner; by the package's sharp."""
     (n,), ns = world.sizes.widths, world.ns
@@ -93,7 +98,9 @@ def steepest_of_semidefinite(world: World) -> Comparisons:
 
 
 def a_small_step_descends(world: World) -> Comparisons:
-    """Along ``-A grad`` a function falls at the rate ``-grad^T A grad``: the change less that falls like the step squared."""
+    """Along ``-A grad`` a function falls at the rate ``-grad^T A grad``: the change less that falls like the step
+    squared.
+    """
     (n,), ns = world.sizes.widths, world.ns.ordered("lengths")
     w, a, R = world.array(n), world.array(n), world.invertible(n)
     A = R @ R.mT
@@ -116,7 +123,7 @@ def a_small_step_descends(world: World) -> Comparisons:
     yield same("the cost falls", bool(float(cost(w + v * steps[-1])) < float(cost(w))), True)
 
 
-# -- preconditioning --------------------------------------------------------------------------------------------------
+# -- preconditioning -----------------------------------------------------------------------------------------
 def _quadratic_cost(ns: Namespace, H: Array, g: Array, w: Array) -> Array:
     return ns.sum(g * w) + ns.sum(w * (H @ w)) / 2
 
@@ -145,7 +152,9 @@ def gradient_in_another_basis(world: World) -> Comparisons:
 
 
 def preconditioning_is_descent_elsewhere(world: World) -> Comparisons:
-    """Descent in ``w~`` with ``w = R w~ + b`` is descent in w preconditioned by ``R R^T``; the Hessian there is ``R^T H R``."""
+    """Descent in ``w~`` with ``w = R w~ + b`` is descent in w preconditioned by ``R R^T``; the Hessian there is ``R^T
+    H R``.
+    """
     (n,), ns = world.sizes.widths, world.ns
     H, g = world.array(n, n, name="H"), world.array(n, name="g")
     R, b, w = world.invertible(n, name="R"), world.array(n, name="b"), world.array(n, name="w")
@@ -167,7 +176,8 @@ def preconditioning_is_descent_elsewhere(world: World) -> Comparisons:
 
 
 def newton_whitens_the_hessian(world: World) -> Comparisons:
-    """With ``R R^T = H^{-1}`` the Hessian becomes the identity; with ``(H + eta)^{-1}`` its eigenvalues are nu/(nu + eta).
+    """With ``R R^T = H^{-1}`` the Hessian becomes the identity; with ``(H + eta)^{-1}`` its eigenvalues are nu/(nu +
+    eta).
 
     Built from roots: H = Q diag(nu) Q^T with Q orthogonal (Cayley) and nu + eta = 1 / r^2.
     """
@@ -185,7 +195,7 @@ def newton_whitens_the_hessian(world: World) -> Comparisons:
     yield same("undamped", R.mT @ H @ R, ns.eye(n))
 
 
-# -- invariance --------------------------------------------------------------------------------------------------------
+# -- invariance ----------------------------------------------------------------------------------------------
 def newton_in_two_parameterizations(world: World) -> Comparisons:
     """Newton and Gauss-Newton, undamped: ``w = R w~ + b`` stays true, step after step.
 
@@ -214,7 +224,7 @@ def newton_in_two_parameterizations(world: World) -> Comparisons:
             yield same(f"{method}, w = R w~ + b after step {step}", here, R @ there + b)
 
 
-# -- the proximal objective ------------------------------------------------------------------------------------------------
+# -- the proximal objective ----------------------------------------------------------------------------------
 def _proximal(world: World, lam_f: float, lam_w: float) -> tuple[Array, Array, Array, Array]:
     """Minimize (11): logistic regression on features, the loss of one batch, function space proximity on another.
 
@@ -276,8 +286,10 @@ STATEMENTS = (
         source="NN 2.1, (1)-(5)",
         title="Newton's method, undamped and damped, as minimization",
         text=(
-            "Newton's step minimizes the quadratic model; the damped one minimizes it plus eta/2 times the squared distance.  "
-            "On the logistic loss the undamped step is 1 + e^{-z}: it overshoots exponentially, the damped one does not."
+            "Newton's step minimizes the quadratic model; the damped one minimizes it plus eta/2 times the squared "
+            "distance.  "
+            "On the logistic loss the undamped step is 1 + e^{-z}: it overshoots exponentially, the damped one does "
+            "not."
         ),
         latex=r"\mathbf w'=\mathbf w_0-(\mathbf H+\eta\mathbf I)^{-1}\nabla\mathcal J(\mathbf w_0)",
         hypotheses=("H + eta is positive definite.",),
@@ -297,7 +309,10 @@ STATEMENTS = (
         id="NN-6",
         source="NN (6); erratum E26",
         title="any positive definite preconditioner gives a descent direction",
-        text="Along -R R^T grad a function falls at the rate |R^T grad|^2; a semidefinite preconditioner may give rate 0.",
+        text=(
+            "Along -R R^T grad a function falls at the rate |R^T grad|^2; a semidefinite preconditioner may give rate "
+            "0."
+        ),
         latex=r"-\nabla\mathcal J^\top\mathbf R\mathbf R^\top\nabla\mathcal J=-|\mathbf R^\top\nabla\mathcal J|^2<0",
         hypotheses=("R is invertible, and the gradient not zero.",),
         checks=(
@@ -317,10 +332,14 @@ STATEMENTS = (
         source="NN 2.2, (7)-(9); erratum E23",
         title="preconditioning is gradient descent in other coordinates",
         text=(
-            "Descent preconditioned by R R^T is descent in the coordinates w = R w~ + b, where the Hessian is R^T H R: the "
+            "Descent preconditioned by R R^T is descent in the coordinates w = R w~ + b, where the Hessian is R^T H "
+            "R: the "
             "identity for Newton's preconditioner, with eigenvalues nu / (nu + eta) for the damped one."
         ),
-        latex=r"\tilde{\mathbf H}=\mathbf R^\top\mathbf H\mathbf R,\qquad(\mathbf H+\eta\mathbf I)^{-1/2}\mathbf H(\mathbf H+\eta\mathbf I)^{-1/2}",
+        latex=(
+            r"\tilde{\mathbf H}=\mathbf R^\top\mathbf H\mathbf R,\qquad(\mathbf H+\eta\mathbf I)^{-1/2}\mathbf H("
+            r"\mathbf H+\eta\mathbf I)^{-1/2}"
+        ),
         hypotheses=("R is invertible.",),
         checks=(
             Check("X", "step and Hessian", preconditioning_is_descent_elsewhere, LINE, "GF(p)"),
@@ -357,7 +376,8 @@ STATEMENTS = (
         source="NN 2.4, 3, (10), (11)",
         title="the idealized proximal objective",
         text=(
-            "Loss on a batch, plus function space proximity, plus weight space proximity, minimized: for strong weight space "
+            "Loss on a batch, plus function space proximity, plus weight space proximity, minimized: for strong "
+            "weight space "
             "proximity a gradient step, for strong function space proximity the other predictions stay as they were."
         ),
         latex=(
