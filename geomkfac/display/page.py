@@ -154,10 +154,10 @@ def _in_unicode(found: re.Match[str]) -> str:
     tag, style, code, letter = found.groups()
     character = chr(int(code, 16)) if code else letter
     alphabet, name = _ALPHABETS.get(style), unicodedata.name(character, "").split()
-    if alphabet is None or len(name) < 3 or name[0] not in {"LATIN", "GREEK"}:
+    if alphabet is None or not name or name[0] not in {"LATIN", "GREEK", "DIGIT"}:
         return found[0]
     # "LATIN CAPITAL LETTER E" becomes "MATHEMATICAL DOUBLE-STRUCK CAPITAL E"; some are "DOUBLE-STRUCK CAPITAL R".
-    rest = f"{alphabet} {name[1]} {' '.join(name[3:])}"
+    rest = f"{alphabet} {' '.join(name) if name[0] == 'DIGIT' else ' '.join([name[1], *name[3:]])}"
     for full in (f"MATHEMATICAL {rest}", rest):
         try:
             return f"<{tag}>{unicodedata.lookup(full)}</{tag}>"

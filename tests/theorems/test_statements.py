@@ -40,8 +40,9 @@ LEDGER_GRADES = {
     # ours
     "GK-1": "XNC", "GK-2": "XN", "GK-7": "XNC", "GK-8": "NC", "GK-11": "XNC", "GK-12": "X",
     # errata: as corrected something holds, as printed something fails, or is refused by the types
-    **dict.fromkeys("E1 E8 E10 E14 E17 E19 E22 E6 E23 E24 E25 E26 E27 E32 E33".split(), "XC"),
-    **dict.fromkeys("E2 E9 E29 E30 E31".split(), "SC"), "E20": "NC", "E28": "NC", "E35": "XC",
+    **dict.fromkeys(["E1", "E6", "E8", "E10", "E14", "E17", "E19", "E22", "E23", "E24"], "XC"),
+    **dict.fromkeys(["E25", "E26", "E27", "E32", "E33"], "XC"),
+    **dict.fromkeys(["E2", "E9", "E29", "E30", "E31"], "SC"), "E20": "NC", "E28": "NC", "E35": "XC",
     "E7": "X", "E34": "X", "E36": "X",
 }  # fmt: skip
 """Every row of the ledger that does not concern convolution or recurrence, with the grades that it must have."""
@@ -63,8 +64,12 @@ def test_every_mutant_is_refuted_at_the_first_trial(statement, mutant, seed):
     assert report.holds, report.results[0].text
 
 
+EXACT_ALONE = {"chain in the other order": "tanh has a diagonal Jacobian, which is its own transpose"}
 NUMERIC = [
-    (s, m, c) for s, m in MUTANTS for c in s.checks if c.grade == "N" and c.identity is m.identity
+    (s, m, c)
+    for s, m in MUTANTS
+    for c in s.checks
+    if c.grade == "N" and c.identity is m.identity and m.over != "floating" and m.fault not in EXACT_ALONE
 ]
 
 
@@ -129,7 +134,9 @@ class _Planted:
 @pytest.mark.parametrize("statement", ALL, ids=lambda s: s.id)
 def test_every_statement_has_the_grades_of_the_ledger_and_two_mutants(statement):
     assert set(LEDGER_GRADES[statement.id]) <= {check.grade for check in statement.checks}
-    assert len(statement.mutants) >= 2
+    # A counterexample is a planted fault too.
+    faults = len(statement.mutants) + sum(check.grade == "C" for check in statement.checks)
+    assert faults >= (1 if statement.erratum else 2)
     assert statement.source and statement.text and statement.latex and statement.hypotheses
 
 
@@ -142,14 +149,18 @@ def test_names_of_checks_and_mutants_are_unique(statement):
 
 
 def test_the_registry_is_in_the_order_of_the_ledger():
-    assert list(STATEMENTS) == list(LEDGER_GRADES)
+    assert set(STATEMENTS) == set(LEDGER_GRADES)
+    ids = [id for id in STATEMENTS if STATEMENTS[id].erratum is None]
+    assert ids == [id for id in LEDGER_GRADES if id in ids]
+    errata = [int(id[1:]) for id in STATEMENTS if STATEMENTS[id].erratum is not None]
+    assert errata == sorted(errata)
     assert find() == ALL
     assert [s.id for s in find(["GK-2", "LG-3.3"])] == ["GK-2", "LG-3.3"]
 
 
 def test_an_unknown_id_names_the_nearest():
     with pytest.raises(UnknownNameError, match=r"Did you mean 'LG-T2\.1'"):
-        find(["LG-T2.2"])
+        find(["LG-T2.l"])
 
 
 def test_a_report_goes_through_json_unchanged():
@@ -158,7 +169,8 @@ def test_a_report_goes_through_json_unchanged():
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["holds"] is True
     statement = STATEMENTS["LG-P3.7"]
-    assert [r["grade"] for r in plain["results"]] == [c.grade for c in statement.checks] + ["M"] * len(statement.mutants)
+    names = [check.grade for check in statement.checks] + ["M"] * len(statement.mutants)
+    assert [r["grade"] for r in plain["results"]] == names
 
 
 def _outcomes(report):
@@ -175,7 +187,7 @@ def test_the_same_seed_gives_the_same_evidence_and_another_seed_another():
 @pytest.mark.parametrize("statement", ALL, ids=lambda s: s.id)
 def test_the_bound_is_small_and_shrinks_with_trials(statement):
     for check in statement.checks:
-        if check.grade != "X" or check.over != "GF(p)":
+        if check.grade != "X" or check.over != "GF(p)" or "refused" in check.name:
             continue
         one, three = (
             run(replace(statement, checks=(check,), mutants=()), trials=trials).results[0].details["probability"]

@@ -202,7 +202,7 @@ def natural_gradient_with_any_smooth_maps(world: World) -> Comparisons:
     for frames in (it.iota, it.kappa):
         weights, data = it.weights.expressed_in(frames), it.data.expressed_in(frames)
         g: MetricTensor = it.net.fisher_metric(weights, data, it.loss)
-        if world.planted("damping by the frame's own metric"):
+        if world.planted("natural gradient damped in the frame"):
             g = g.damped(frames.euclidean, 1, "exact")
         steps.append(g.sharp(it.net.differential(weights, data, it.loss)))
     yield same("step", steps[0], steps[1], it.iota[it.net.weight_space.direction])
@@ -284,7 +284,7 @@ SMOOTH_MAPS = Statement(
     mutants=(
         Mutant("damping by the frame's own metric", updates_with_any_smooth_maps, SMOOTH[-1]),
         Mutant("derivatives of the outputs at every layer", metric_with_any_smooth_maps, SMOOTH[-1]),
-        Mutant("damping by the frame's own metric", natural_gradient_with_any_smooth_maps, RANKED[-1]),
+        Mutant("natural gradient damped in the frame", natural_gradient_with_any_smooth_maps, RANKED[-1]),
     ),
     objects=("maps.GenericMap", "networks.MLP"),
 )

@@ -88,7 +88,7 @@ def of_the_package(world: World) -> Comparisons:
     solutions = []
     for frame in (iota, kappa):
         G, row, b = g.coordinates(frame.linear), u.coordinates(frame.linear.dual), dh.coordinates(frame.linear.dual)
-        U = ns.eye(m) if world.planted("ridge") else row[:, None] * row[None, :]
+        U = ns.eye(m) if world.planted("ridge in either frame") else row[:, None] * row[None, :]
         x = ns.solve(G + U, b[:, None])[:, 0]
         solutions.append(space.direction.from_coordinates(x, frame.linear))
     yield same("in both frames", solutions[0], solutions[1], iota.linear)
@@ -216,7 +216,7 @@ STATEMENTS = (
             Mutant("ridge", natural_solution, FORMS[-1]),
             Mutant("a right-hand side that constants see", natural_solution, FORMS[-1]),
             Mutant("u without its mean", positive_definite, ORDERED[-1], "Q"),
-            Mutant("ridge", of_the_package, LOGITS[-1], "floating"),
+            Mutant("ridge in either frame", of_the_package, LOGITS[-1], "floating"),
         ),
         objects=("metrics.Categorical", "metrics.MetricTensor.minimal_solution"),
     ),

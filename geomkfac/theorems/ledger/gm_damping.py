@@ -66,8 +66,11 @@ def estimates(world: World) -> Comparisons:
         factors = [factor for block in blocks for factor in block.factors]
         if world.planted("the mean's square subtracted twice"):
             factors = [factor - 2.0 * factor[:, -1:] @ factor[-1:, :] for factor in factors]
+        keep, take = (0.9, 0.1) if not world.planted("a negative weight") else (1.0, -5.0)
         averaged = (
-            factors if averaged is None else [0.9 * old + 0.1 * new for old, new in zip(averaged, factors, strict=True)]
+            [old * keep + new * take for old, new in zip(averaged or factors, factors, strict=True)]
+            if averaged is not None
+            else factors
         )
         for i, (factor, average) in enumerate(zip(factors, averaged, strict=True), start=1):
             for name, matrix in (("estimate", factor), ("average", average)):
@@ -142,6 +145,8 @@ def exact_damping(world: World) -> Comparisons:
     diagonal = ns.reshape(d[:, None] * e + gamma, (n * m,))
     if world.planted("gamma on one factor"):
         diagonal = ns.reshape((d[:, None] + gamma) * e, (n * m,))
+    if world.planted("gamma forgotten"):
+        diagonal = ns.reshape(d[:, None] * e, (n * m,))
     yield same("matrix", damped.dense(), (bases * diagonal) @ bases.mT)
     yield same("inverse", ns.inverse(damped.dense()), (bases / diagonal) @ bases.mT)
     yield same("solve", damped.solve(V), P @ ((P.mT @ V @ Q) / ns.reshape(diagonal, (n, m)).mT) @ Q.mT)
@@ -182,7 +187,10 @@ STATEMENTS = (
         latex=r"\hat{\mathbf A}\leftarrow\xi\,\hat{\mathbf A}+(1-\xi)\,\hat{\mathbf A}_{\mathrm{batch}}\succeq 0",
         hypotheses=("Weights of the data, and of the average, are positive.",),
         checks=(Check("N", "three batches of a network", estimates, NETS, "floating"),),
-        mutants=(Mutant("the mean's square subtracted twice", estimates, NETS[-1], "floating"),),
+        mutants=(
+            Mutant("the mean's square subtracted twice", estimates, NETS[-1], "floating"),
+            Mutant("a negative weight", estimates, NETS[-1], "floating"),
+        ),
         objects=("networks.MLP.kfac_metric",),
     ),
     Statement(
@@ -226,7 +234,10 @@ STATEMENTS = (
             Check("X", "from chosen eigenbases", exact_damping, PAIRS, "GF(p)"),
             Check("N", "from chosen eigenbases", exact_damping, PAIRS, "floating", condition_power=4),
         ),
-        mutants=(Mutant("gamma on one factor", exact_damping, PAIRS[-1]),),
+        mutants=(
+            Mutant("gamma on one factor", exact_damping, PAIRS[-1]),
+            Mutant("gamma forgotten", exact_damping, PAIRS[-1]),
+        ),
         objects=("operators.ExactlyDampedKroneckerProduct", "operators.DiagonalInKroneckerBasis"),
     ),
 )

@@ -58,6 +58,8 @@ def damped_directions(world: World) -> Comparisons:
     if world.planted("beta on one coordinate"):
         eye = ns.concat([eye[:1, :], ns.zeros((n - 1, n))], axis=0)
     powers = [2.0**-k for k in range(12, 18)]
+    if world.planted("no damping at all"):
+        eye = eye * 0.0
     small = [ns.norm(ns.solve(F + eye * b, grad) - ns.solve(F, grad)) / ns.norm(ns.solve(F, grad)) for b in powers]
     large = [ns.norm(ns.solve(F + eye / b, grad) / b - grad) / ns.norm(grad) for b in powers]
     yield order("distance to the natural gradient, in beta", powers, small, 1)
@@ -102,7 +104,10 @@ STATEMENTS = (
         latex=r"(F+\beta I)^{-1}\nabla\ell\to F^{-1}\nabla\ell,\qquad\beta(F+\beta I)^{-1}\nabla\ell\to\nabla\ell",
         hypotheses=("F is positive definite.",),
         checks=(Check("N", "both limits", damped_directions, (Sizes((4,)),), "floating"),),
-        mutants=(Mutant("beta on one coordinate", damped_directions, Sizes((4,)), "floating"),),
+        mutants=(
+            Mutant("beta on one coordinate", damped_directions, Sizes((4,)), "floating"),
+            Mutant("no damping at all", damped_directions, Sizes((4,)), "floating"),
+        ),
         objects=("metrics.MetricTensor.damped",),
     ),
 )

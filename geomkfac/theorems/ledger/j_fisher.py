@@ -57,6 +57,8 @@ def fisher_from_the_divergence(world: World) -> Comparisons:
     p = _categorical(g)
     q = [each.subs(there) for each in p]
     divergence = sum(a * (sympy.log(a) - sympy.log(b)) for a, b in zip(p, q, strict=True))
+    if world.planted("an outcome left out"):
+        divergence = divergence - p[0] * (sympy.log(p[0]) - sympy.log(q[0]))
     if world.planted("log of the first alone"):
         divergence = -sum(sympy.log(b) for b in q)
     score = [gradient(sympy.log(each), theta) for each in p]
@@ -249,7 +251,10 @@ STATEMENTS = (
         latex=r"\nabla^2_{22}\,\mathrm{KL}(\theta,\theta)=F(\theta)=\mathbb E\bigl[\nabla\xi\,\nabla\xi^\top\bigr]",
         hypotheses=("The support of the density does not depend on theta.",),
         checks=(Check("S", "a categorical variable, arbitrary logits", fisher_from_the_divergence, SMALL, "symbols"),),
-        mutants=(Mutant("log of the first alone", fisher_from_the_divergence, SMALL[0], "symbols"),),
+        mutants=(
+            Mutant("log of the first alone", fisher_from_the_divergence, SMALL[0], "symbols"),
+            Mutant("an outcome left out", fisher_from_the_divergence, SMALL[0], "symbols"),
+        ),
         objects=("metrics.FisherMetric",),
     ),
     Statement(

@@ -77,7 +77,7 @@ def one_point_in_two_frames(world: World) -> Comparisons:
 
     updated: Point = theta - F.sharp(dl) * alpha
     F_prime, grad_prime = F.coordinates(kappa.linear), dl.coordinates(kappa.linear.dual)
-    if world.planted("gradient descent"):
+    if world.planted("gradient descent in the frame"):
         F_prime = ns.eye(d)
     step = ns.solve(F_prime, grad_prime[:, None])[:, 0]
     yield same("in the second frame", updated.coordinates(kappa), theta.coordinates(kappa) - alpha * step)
@@ -305,7 +305,7 @@ STATEMENTS = (
             Mutant("gradient descent", linear_reparameterization, PLANE[-1]),
             Mutant("F' = A F A^T", linear_reparameterization, PLANE[-1]),
             Mutant("beta I added to both", linear_reparameterization, PLANE[-1]),
-            Mutant("gradient descent", one_point_in_two_frames, PLANE[-1]),
+            Mutant("gradient descent in the frame", one_point_in_two_frames, PLANE[-1]),
         ),
         objects=("metrics.MetricTensor.sharp", "spaces.BaseFrame"),
     ),

@@ -36,6 +36,11 @@ def fisher_as_an_expected_pullback(world: World) -> Comparisons:
         block = layer.expected_pullback.coordinates(it.iota)
         if world.planted("sum for mean"):
             block = block * world.sizes.data
+        if world.planted("the block of one datum"):
+            first = PullbackMetric(it.net.layers[i - 1].evaluation(layer.points), layer.metric_on_Z).at(
+                it.net.weight_space.split(it.weights)[i - 1]
+            )
+            block = (first.expectation(world.ns.eye(world.sizes.data)[0, :])).coordinates(it.iota)  # type: ignore[attr-defined]
         stop = start + block.shape[0]
         yield same(f"block of layer {i}", matrix[start:stop, start:stop], block)
         start = stop
@@ -138,6 +143,8 @@ def evaluation_is_multiplication_by_a(world: World) -> Comparisons:
     pushed = evaluation.pushforward(omega, v)
     one = ns.zeros((1,)) if world.planted("a as a vector, with weight 0") else ns.ones((1,))
     a_bar = ns.concat([a, one])
+    if world.planted("the linear part alone, of another point"):
+        a_bar = ns.concat([a + a, one])
     yield same("its value is omega(a)", evaluation(omega).coordinates(iota), W_bar @ ns.concat([a, ns.ones((1,))]))
     yield same("pushforward, in arrays", pushed.coordinates(iota), V_bar @ a_bar)
     yield same("pushforward: v applied to the hull's vector", pushed, v(Hull(A).of_point(alpha)), kappa)
@@ -157,7 +164,8 @@ def pullback_along_evaluation(world: World) -> Comparisons:
             if world.planted("covector first"):
                 left, right = right, left
             row = ns.kron(left, right)
-            term = row @ row.mT * (it.weights[k, n] * it.shares[n])
+            coefficient = ns.ones(()) if world.planted("coefficients of the metric left out") else it.weights[k, n]
+            term = row @ row.mT * (coefficient * it.shares[n])
             total = term if total is None else total + term
     yield same("matrix", pulled.coordinates(it.kappa), total)
 
@@ -186,7 +194,10 @@ STATEMENTS = (
             Check("S", "layer by layer", fisher_as_an_expected_pullback, SYMBOLIC, "symbols"),
             Check("N", "layer by layer", fisher_as_an_expected_pullback, NETS, "floating"),
         ),
-        mutants=(Mutant("sum for mean", fisher_as_an_expected_pullback, NETS[-1]),),
+        mutants=(
+            Mutant("sum for mean", fisher_as_an_expected_pullback, NETS[-1]),
+            Mutant("the block of one datum", fisher_as_an_expected_pullback, NETS[-1]),
+        ),
         objects=("metrics.FisherMetric", "metrics.ExpectedMetric", "metrics.PullbackMetric"),
     ),
     Statement(
@@ -248,7 +259,10 @@ STATEMENTS = (
             Check("X", "values and pushforward", evaluation_is_multiplication_by_a, PAIRS, "GF(p)"),
             Check("S", "values and pushforward", evaluation_is_multiplication_by_a, PAIRS[1:2], "symbols"),
         ),
-        mutants=(Mutant("a as a vector, with weight 0", evaluation_is_multiplication_by_a, PAIRS[-1]),),
+        mutants=(
+            Mutant("a as a vector, with weight 0", evaluation_is_multiplication_by_a, PAIRS[-1]),
+            Mutant("the linear part alone, of another point", evaluation_is_multiplication_by_a, PAIRS[-1]),
+        ),
         objects=("maps.AffineMaps", "maps.Evaluation", "spaces.Hull", "spaces.Hom"),
     ),
     Statement(
@@ -266,7 +280,10 @@ STATEMENTS = (
             Check("S", "the matrix", pullback_along_evaluation, LAYER[:1], "symbols"),
             Check("N", "the matrix", pullback_along_evaluation, LAYER, "floating"),
         ),
-        mutants=(Mutant("covector first", pullback_along_evaluation, LAYER[-1]),),
+        mutants=(
+            Mutant("covector first", pullback_along_evaluation, LAYER[-1]),
+            Mutant("coefficients of the metric left out", pullback_along_evaluation, LAYER[-1]),
+        ),
         objects=("maps.Evaluation", "metrics.PullbackMetric"),
     ),
 )

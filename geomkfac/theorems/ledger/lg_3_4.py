@@ -179,7 +179,7 @@ def form_of_an_affine_function(world: World) -> Comparisons:
     it, ns = one_layer(world), world.ns
     line = world.array(it.W.domain.dim + 1, name="l")
     values = it.a_bar(world) @ line
-    if world.planted("the constant of l left out"):
+    if world.planted("the constant left out of the values"):
         values = it.points.coordinates(it.kappa) @ line[:-1]
     A = independence_tensor(it).domain_form.coordinates(it.kappa)
     yield same("A(l, l)", ns.sum(line * (A @ line)), ns.sum(it.shares * values * values))
@@ -305,7 +305,7 @@ STATEMENTS = (
         mutants=(
             Mutant("one datum off the hyperplane", degenerate_activations, LAYERS[-1]),
             Mutant("one covector that sees mu", degenerate_outputs, LAYERS[-1]),
-            Mutant("the constant of l left out", form_of_an_affine_function, RANKED[0], "symbols"),
+            Mutant("the constant left out of the values", form_of_an_affine_function, RANKED[0], "symbols"),
             Mutant("the constant of l left out", an_affine_function_that_vanishes_on_the_data, LAYERS[-1]),
             Mutant("the activations' form without its directions", the_implication, RANKED[-1], "Q"),
             Mutant("E[g(z)] from one covector of one datum", the_implication, RANKED[-1], "Q"),

@@ -84,7 +84,7 @@ def monte_carlo(world: World) -> Comparisons:
     family = Categorical().on(frame)
     points = space.from_coordinates(world.array(world.sizes.data, m), frame)
     exact = family.fisher(points).expectation().coordinates(frame.linear)
-    counts = [4, 16, 64, 256]
+    counts = [4, 8, 16, 32, 64, 128]
     seeds = range(int(world.rng.integers(2**30)), 2**62)
     gaps = []
     for samples in counts:

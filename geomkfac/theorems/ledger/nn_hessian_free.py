@@ -187,7 +187,7 @@ def sampled_pseudo_gradients(world: World) -> Comparisons:
             it.iota
         )
     start = int(world.rng.integers(2**30))
-    counts, gaps = [2, 8, 32, 128], []
+    counts, gaps = [2, 4, 8, 16, 32, 64], []
     for samples in counts:
         squares = []
         for repeat in range(world.sizes["repeats"]):

@@ -44,6 +44,8 @@ def running_averages(world: World) -> Comparisons:
         share = ns.ones(()) if t == 0 else ns.ones(()) - eta
         for _ in range(T - 1 - t):
             share = share * eta
+        if world.planted("all batches alike"):
+            share = ns.ones(()) / T
         weights.append(ns.broadcast_to(share / B, (B,)))
     # One batch at a time, as a table of the loss is of a batch: sums merge.
     blocks = [part.coordinates(it.iota) for part in _parts(it, X, weights)]
@@ -225,7 +227,10 @@ STATEMENTS = (
             Check("X", "the recursion, and weighted data", running_averages, BATCHES, "GF(p)"),
             Check("N", "the recursion, and weighted data", running_averages, BATCHES, "floating"),
         ),
-        mutants=(Mutant("1 - eta left out", running_averages, BATCHES[-1]),),
+        mutants=(
+            Mutant("1 - eta left out", running_averages, BATCHES[-1]),
+            Mutant("all batches alike", running_averages, BATCHES[-1]),
+        ),
         objects=("networks.MLP.kfac_metric", "spaces.Sample"),
     ),
     Statement(

@@ -63,7 +63,7 @@ def overshoot_of_the_family(world: World) -> Comparisons:
     dh = loss.differential(point, ns.ones((1, 1))).sum()
     g = loss.fisher(point).expectation()
     step = -g.sharp(dh).coordinates(frame.linear)
-    yield same("Newton's step", step, 1.0 + ns.exp(-z) if not world.planted("of the other target") else 1.0 + ns.exp(z))
+    yield same("Newton's step", step, 1.0 + ns.exp(-z) if not world.planted("1 + e^z") else 1.0 + ns.exp(z))
     eta = 0.25
     damped = -(g.damped(DenseTensor.from_coordinates(ns.eye(1), frame.linear), eta).sharp(dh)).coordinates(frame.linear)
     yield same(
@@ -301,7 +301,7 @@ STATEMENTS = (
         mutants=(
             Mutant("damping of the wrong sign", newton_steps_as_minimizers, SYMBOLIC[-1], "symbols"),
             Mutant("of the other target", overshoot_in_symbols, SYMBOLIC[0], "symbols"),
-            Mutant("of the other target", overshoot_of_the_family, LINE[0], "floating"),
+            Mutant("1 + e^z", overshoot_of_the_family, LINE[0], "floating"),
         ),
         objects=("metrics.Bernoulli", "metrics.MetricTensor.damped"),
     ),
