@@ -2,7 +2,8 @@
 
 In README.md, docs/*.md and CONTRIBUTING.md, the blocks of a document run in order, in one namespace and one
 empty folder.  ```python blocks are executed, as doctests where they hold a prompt; ```bash and ```console
-blocks run where the marker ``<!-- run -->`` stands directly above them.  Other blocks are left alone.
+blocks run where the marker ``<!-- run -->`` stands directly above them.  ```text blocks that begin with
+``$ geomkfac`` are what that command prints, to the letter but for seconds.  Other blocks are left alone.
 """
 
 from __future__ import annotations
@@ -159,3 +160,30 @@ def test_a_document_with_a_faulty_block_is_refused(
     document.write_text(text)
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         test_the_code_blocks_of_a_document_run(document, tmp_path, bin_folder, flags, monkeypatch)
+
+
+SECONDS = re.compile(r"\d+\.\d+ s\b")
+SCREENS = [
+    (path, block)
+    for path in DOCUMENTS
+    for block in blocks_of(path.read_text(encoding="utf-8"))
+    if block.language == "text" and block.code.startswith("$ geomkfac")
+]
+
+
+def test_the_readme_shows_a_screen() -> None:
+    assert any(path.name == "README.md" for path, _ in SCREENS)
+
+
+@pytest.mark.parametrize(("path", "block"), SCREENS, ids=[f"{path.name}-{block.line}" for path, block in SCREENS])
+def test_a_screen_that_is_shown_is_what_the_command_prints(path: Path, block: Block, tmp_path: Path) -> None:
+    command, _, shown = block.code.partition("\n")
+    result = subprocess.run(
+        [sys.executable, "-c", "from geomkfac.cli import main; main()", *command.removeprefix("$ geomkfac ").split()],
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "80", "PYTHONPATH": str(Path(geomkfac.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert SECONDS.sub("# s", result.stdout).strip() == SECONDS.sub("# s", shown).strip()

@@ -50,6 +50,16 @@ class ExactArray(StrictArray):
         key = index if isinstance(index, tuple) else (index,)
         return ExactArray(self._namespace, self.entries[key if ... in key else (*key, ...)])
 
+    def _repr_latex_(self) -> str | None:
+        """In notebooks: a formula, of numbers, vectors and matrices."""
+        if self.ndim > 2:
+            return None
+        from sympy import Matrix, latex, sympify
+
+        entries = self._namespace.to_numpy(self)
+        shown = sympify(entries.item()) if not self.ndim else Matrix(entries.reshape(self.shape[0], -1).tolist())
+        return f"${latex(shown)}$"
+
     def __repr__(self) -> str:
         numbers = self._namespace.to_numpy(self).astype(str)
         shown = np.array2string(

@@ -12,6 +12,7 @@ from geomkfac.testing.conformance import check_smooth_map, check_space_laws
 from geomkfac.testing.gauge import check_gauge
 from geomkfac.testing.invariance import LayerToUpdate, NetworkToUpdate, Update, assert_invariant
 from geomkfac.testing.metrics import check_metric_tensor
+from geomkfac.testing.networks import covector_metrics, forms, networks
 from geomkfac.testing.strategies import (
     activations,
     affine_maps,
@@ -56,4 +57,7 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "affine_maps",
     "samples",
     "activations",
+    "networks",
+    "covector_metrics",
+    "forms",
 ]

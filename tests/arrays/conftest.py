@@ -9,7 +9,7 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from geomkfac.arrays import GF, Array, DegreeField, Namespace, OrderedNamespace, floating, rational
+from geomkfac.arrays import GF, Array, DegreeField, Namespace, OrderedNamespace, floating, rational, symbolic
 
 PRIME = 2**31 - 1
 
@@ -37,6 +37,7 @@ FLOATING: dict[str, Callable[[], Namespace]] = {
 EXACT: dict[str, Callable[[], Namespace]] = {
     "GF(p)": lambda: GF(PRIME).default_namespace,
     "Q": lambda: rational.default_namespace,
+    "symbols": lambda: symbolic.default_namespace,
     "degree": lambda: DegreeField(PRIME).default_namespace,
 }
 

@@ -31,6 +31,7 @@ WITHOUT_GEOMETRY = {
     "load_digits_network": "reads arrays",
     "draw_factors": "draws the arrays of MetricTensor.coordinates, and returns nothing",
     "ledger_page": "writes down reports",
+    "latex": "writes down the arrays of coordinates in a named frame",
     "assert_invariant": "itself runs a rule in two bases",
     "LayerToUpdate": "arrays of a layer: they live in coordinates",
     "NetworkToUpdate": "arrays of a network: they live in coordinates",
@@ -48,7 +49,7 @@ WITHOUT_GEOMETRY = {
 STRATEGIES = {
     "kinds", "namespaces", "integer_array", "small_arrays", "changes_of_basis", "vector_spaces", "affine_spaces",
     "spaces", "base_spaces_of", "frames", "parameterizations", "elements", "points", "vectors", "affine_maps",
-    "samples", "activations",
+    "samples", "activations", "networks", "covector_metrics", "forms",
 }  # fmt: skip
 """Names of geomkfac.testing that draw examples."""
 
