@@ -325,7 +325,7 @@ def false_identity_bound(
     modulo p vanishes at a random point with probability at most d / p, and at most d / (p - e)
     where the denominators, of degree e, do not.
 
-    Source: DESIGN section 4; Schwartz (1980), Zippel (1979).
+    Source: docs/evidence.md; Schwartz (1980), Zippel (1979).
     """
     if prime <= denominator_degree:
         return 1.0

@@ -23,7 +23,7 @@ The 1-norm is subadditive and submultiplicative, so with deg a and 2^s for x, c 
   a new factor; numerators are minors of order r as well.
 
 A factor is created wherever a division happens, and must not vanish at the random point.
-Source: DESIGN section 4; Schwartz (1980), Zippel (1979) for the use of the degrees.
+Source: docs/evidence.md; Schwartz (1980), Zippel (1979) for the use of the degrees.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Over an exact kind the loss differentials and the covectors of the output metric are drawn at random,
 once for each batch of outputs met, whatever frame that batch is stored in.  Weights are drawn too.
-Source: LG R3.11; DESIGN, generic activations.
+Source: LG R3.11; docs/evidence.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Over GF(p) each trial draws a fresh 31-bit prime and a fresh point.  The first t
 once more over the kind that carries degrees, which bounds the probability that a false identity passes:
 ``b / (30 * 5.06e7) + d / (p - e)`` for each trial, and trials multiply.  Over Q nothing is bounded: a
 random rational instance that meets the hypotheses either agrees or does not.
-Source: DESIGN section 4.
+Source: docs/evidence.md.
 """
 
 from __future__ import annotations

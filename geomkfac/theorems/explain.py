@@ -81,7 +81,7 @@ def _worth(item: Check, details: Any) -> Iterator[str]:
             f"{details['trials']} trials multiply to {details['probability']:.1e}"
         )
     elif item.over == "Q":
-        yield "over Q nothing is bounded: numbers of both signs meet the hypotheses, and agree exactly"
+        yield "over Q nothing is bounded: both sides agree exactly, at random fractions that meet the hypotheses"
     elif item.over == "symbols":
         yield "symbols stand for all real numbers at once: nothing is random, and nothing is bounded"
     if details.get("redraws"):
@@ -92,7 +92,8 @@ def drawn_in_words(drawn: list[Any]) -> str:
     """``W (3, 4), x (2)``: names and shapes; repeated ones are counted."""
     if not drawn:
         return "nothing: the instance is fixed, or drawn by the package's own objects"
-    described = Counter(f"{name or 'array'} ({', '.join(map(str, shape))})" for name, shape in drawn)
+    named = ((name.replace("\\", "") if name else "array", shape) for name, shape in drawn)
+    described = Counter(f"{name} ({', '.join(map(str, shape))})" for name, shape in named)
     return ", ".join(text if count == 1 else f"{count} x {text}" for text, count in described.items())
 
 
@@ -101,5 +102,5 @@ def _counted(names: list[str]) -> list[str]:
 
 
 def sentence(identity: Any) -> str:
-    """The first paragraph of a check's docstring."""
-    return " ".join((inspect.getdoc(identity) or "").split("\n\n")[0].split())
+    """The first paragraph of a check's docstring, as plain text."""
+    return " ".join((inspect.getdoc(identity) or "").split("\n\n")[0].replace("``", "").split())

@@ -4,7 +4,7 @@ A smooth function may take any values, and any derivatives, at finitely many poi
 kind both are therefore free: drawn when a batch of points is met first, and the same when the same
 batch is met again.  So a second network gets a value of the first one only where its pre-activations,
 mapped back, *are* those of the first.  In floating point the function is tanh, the loss a Bernoulli
-family's.  Rows are data.  Source: LG (2.11), (3.4); DESIGN section 4.
+family's.  Rows are data.  Source: LG (2.11), (3.4); docs/evidence.md.
 """
 
 from __future__ import annotations

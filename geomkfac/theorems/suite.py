@@ -117,6 +117,9 @@ def _in_processes(statements: Sequence[Statement], task: Task, jobs: int) -> Ite
                     yield Report(asked, future.result(), task.trials, task.seed)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            # Statements in hand are lost anyway, and nobody waits for them.
+            for worker in multiprocessing.active_children():
+                worker.terminate()
             raise
 
 

@@ -242,7 +242,7 @@ WHITENED = Statement(
 
 GAUGED = Statement(
     id="GK-11",
-    source="ours; PEERS",
+    source="ours",
     title="the two factors are determined up to a number, and which damping minds",
     text=(
         "(c A, G / c) is the same metric.  The hull's weight covector gives a canonical gauge, A[n, n] = 1 in every "

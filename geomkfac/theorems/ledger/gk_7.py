@@ -195,7 +195,7 @@ WIDE = (Sizes((6,), 3),)
 STATEMENTS = (
     Statement(
         id="GK-7",
-        source="ours; DESIGN, degenerate metrics",
+        source="ours; docs/degenerate.md",
         title="softmax: a natural choice of solution",
         text=(
             "u = E[d logsumexp] is a covector on the logits that carries itself along.  G + u (x) u is positive "
@@ -222,7 +222,7 @@ STATEMENTS = (
     ),
     Statement(
         id="GK-8",
-        source="ours; DESIGN, degenerate metrics",
+        source="ours; docs/degenerate.md",
         title="what the array pseudo-inverse chooses",
         text=(
             "It gives another vector in another basis.  For softmax's null direction the distribution is the same all "

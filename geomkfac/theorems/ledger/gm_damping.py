@@ -59,7 +59,7 @@ def estimates(world: World) -> Comparisons:
     """The factors' estimates from a batch are positive semidefinite, and so are their moving averages, (32), (33)."""
     it = abstract_network(world)
     ns = world.ns.ordered("eigenvalues")
-    averaged: list[Array] | None = None
+    averaged: list[Array] = []
     for _ in range(3):
         data = it.iota.sample(world.array(world.sizes.data, world.sizes.widths[0]))
         blocks = it.net.kfac_metric(it.weights, data, it.loss).coordinates(it.iota).blocks
@@ -67,11 +67,8 @@ def estimates(world: World) -> Comparisons:
         if world.planted("the mean's square subtracted twice"):
             factors = [factor - 2.0 * factor[:, -1:] @ factor[-1:, :] for factor in factors]
         keep, take = (0.9, 0.1) if not world.planted("a negative weight") else (1.0, -5.0)
-        averaged = (
-            [old * keep + new * take for old, new in zip(averaged or factors, factors, strict=True)]
-            if averaged is not None
-            else factors
-        )
+        averaged = averaged or factors
+        averaged = [old * keep + new * take for old, new in zip(averaged, factors, strict=True)]
         for i, (factor, average) in enumerate(zip(factors, averaged, strict=True), start=1):
             for name, matrix in (("estimate", factor), ("average", average)):
                 values, _ = ns.eigh(matrix)
