@@ -78,6 +78,7 @@ def test_an_interruption_while_a_file_is_written_leaves_none(
 def test_control_c_ends_the_process_with_status_130_and_no_traceback(files: Path) -> None:
     code = (
         "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs are born deaf to it
         "import geomkfac.cli.loading as loading\n"
         "from geomkfac.cli.main import main\n"
         f"loading.Measurement.metric = lambda *_: os.kill(os.getpid(), {int(signal.SIGINT)})\n"
