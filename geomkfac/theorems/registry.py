@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from types import ModuleType
+from typing import NoReturn
 
-from geomkfac.names import look_up
+from geomkfac.errors import UnknownNameError
 from geomkfac.theorems.ledger import (
     errata_gm,
     errata_j_nn,
@@ -111,14 +113,20 @@ def find(ids: Iterable[str] = ()) -> list[Statement]:
 
     Raises
     ------
-    UnknownNameError : an id is not one of them; it lists them, and the nearest.
+    UnknownNameError : an id is not one of them; it names the nearest.
     """
     by_spelling = {name: one for one in STATEMENTS.values() for name in spellings(one.id)} | STATEMENTS
-    found = []
-    for name in ids:
-        known = by_spelling if name in by_spelling else STATEMENTS
-        found.append(look_up("statement", name, known))
+    found = [by_spelling[name] if name in by_spelling else _unknown(name, list(by_spelling)) for name in ids]
     return list(dict.fromkeys(found)) or list(STATEMENTS.values())
+
+
+def _unknown(name: object, known: list[str]) -> NoReturn:
+    near = get_close_matches(str(name), known, n=3, cutoff=0.5)
+    nearest = f"The nearest are {', '.join(map(repr, near))}." if near else "None is near."
+    raise UnknownNameError(
+        f"unknown statement {name!r}.\n  required: an id of the ledger, such as 'LG-T2.1', 'J-50' or 'E9'\n"
+        f"  came    : {name!r}\n{nearest}  All of them: geomkfac verify --list"
+    )
 
 
 def spellings(id: str) -> Iterator[str]:

@@ -159,8 +159,10 @@ def test_the_registry_is_in_the_order_of_the_ledger():
 
 
 def test_an_unknown_id_names_the_nearest():
-    with pytest.raises(UnknownNameError, match=r"Did you mean 'LG-T2\.1'"):
+    with pytest.raises(UnknownNameError, match=r"nearest are 'LG-T2\.1'"):
         find(["LG-T2.l"])
+    with pytest.raises(UnknownNameError, match="None is near"):
+        find(["?"])
 
 
 def test_a_report_goes_through_json_unchanged():

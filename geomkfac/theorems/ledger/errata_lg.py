@@ -34,7 +34,7 @@ def exponential_map(world: World) -> Comparisons:
 
     def printed() -> object:
         exponential = w + v
-        return w + v * rate if world.planted("as corrected") else w - exponential * rate
+        return w + v * rate if world.planted("the corrected form put in its place") else w - exponential * rate
 
     yield same(
         "Exp_w(-eps v)",
@@ -112,7 +112,7 @@ def affine_function_and_vector(world: World) -> Comparisons:
     printed: Vector = product.from_coordinates(world.array(*product.slots), frame)
 
     def value() -> object:
-        return lam(alpha) if world.planted("as corrected") else printed(alpha)
+        return lam(alpha) if world.planted("the corrected form put in its place") else printed(alpha)
 
     mu = Z.direction.from_coordinates(world.array(m, name="\\mu"), zeta.linear)
     matrix = mu.coordinates(zeta.linear)[:, None] * lam.coordinates(iota.hull.dual)[None, :]
@@ -131,7 +131,11 @@ def form_on_the_tangent_space(world: World) -> Comparisons:
     v = Z.direction.from_coordinates(world.array(m, name="v"), iota.linear)
     phi = Z.direction.dual.from_coordinates(world.array(m, name="\\varphi"), iota.linear.dual)
     yield same("of a vector", g.flat(v).coordinates(iota.linear.dual), v.coordinates(iota.linear))
-    yield refuses("of a covector", SpaceMismatchError, lambda: g.flat(v if world.planted("as corrected") else phi))
+    yield refuses(
+        "of a covector",
+        SpaceMismatchError,
+        lambda: g.flat(v if world.planted("the corrected form put in its place") else phi),
+    )
 
 
 def weights_of_the_next_layer(world: World) -> Comparisons:
@@ -154,9 +158,7 @@ ONE = (Sizes((1,)), Sizes((3,)))
 PAIR = (Sizes((2, 3)),)
 EQUAL = (Sizes((1, 1)), Sizes((3, 3)))
 NETS = (Sizes((1, 1, 1), 2, 1), Sizes((2, 2, 2), 4, 2))
-NORMS = (Sizes((2, 2)), Sizes((3, 4)))
 OUTPUTS = (Sizes((1,)), Sizes((2,)))
-SUBSPACE = (Sizes((2,)), Sizes((4,)))
 TYPES = "a slip of types or indices: refused by the types"
 
 
@@ -211,7 +213,7 @@ STATEMENTS = (
         "the update as an exponential map",
         Erratum("LG (2.6)", "w <- w - eps Exp_w(g^{-1} dh)", "w <- Exp_w(-eps g^{-1} dh)", TYPES),
         (Check("X", "as corrected; as printed, refused", exponential_map, PAIR, "GF(p)"),),
-        (Mutant("as corrected", exponential_map, PAIR[0]),),
+        (Mutant("the corrected form put in its place", exponential_map, PAIR[0]),),
         r"w\leftarrow\operatorname{Exp}_w(-\epsilon\,g^{-1}dh)",
         ("spaces.AffineSpace",),
     ),
@@ -274,7 +276,7 @@ STATEMENTS = (
             TYPES,
         ),
         (Check("X", "as corrected; as printed, refused", affine_function_and_vector, PAIR, "GF(p)"),),
-        (Mutant("as corrected", affine_function_and_vector, PAIR[0]),),
+        (Mutant("the corrected form put in its place", affine_function_and_vector, PAIR[0]),),
         r"\lambda\in\widehat A^*,\qquad\lambda\otimes\mu\in TW",
         ("spaces.Hull", "spaces.Hom", "spaces.TensorProduct"),
     ),
@@ -290,7 +292,7 @@ STATEMENTS = (
             Check("X", "as corrected", exponential_map, PAIR, "GF(p)"),
             Check("C", "as printed, the metric w^2 dw^2", geodesics_of_the_metric, ONE[:1], "Q"),
         ),
-        (Mutant("as corrected", exponential_map, PAIR[0]),),
+        (Mutant("the corrected form put in its place", exponential_map, PAIR[0]),),
         latex=r"\operatorname{Exp}_w(v)=w+v",
     ),
     erratum_statement(
@@ -298,7 +300,7 @@ STATEMENTS = (
         "on which space g(z) is a form",
         Erratum("LG Theorem 3.6, proof", "g(z) a 2-tensor on T*Z", "on TZ", TYPES),
         (Check("X", "as corrected; as printed, refused", form_on_the_tangent_space, ONE, "GF(p)"),),
-        (Mutant("as corrected", form_on_the_tangent_space, ONE[-1]),),
+        (Mutant("the corrected form put in its place", form_on_the_tangent_space, ONE[-1]),),
         r"g(z)\in T^*Z\otimes T^*Z",
         ("metrics.MetricTensor.flat",),
     ),

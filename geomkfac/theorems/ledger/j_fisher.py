@@ -237,7 +237,6 @@ def families_are_exponential(world: World) -> Comparisons:
     yield same("Bernoulli", matrix, (logistic * (1.0 - logistic))[:, None] * ns.eye(m))
 
 
-SPHERE = (Sizes((2,)),)
 UNIT = (Sizes((2,), 200), Sizes((4,), 200))
 SMALL = (Sizes((1, 2)), Sizes((2, 2)))
 NETS = (Sizes((1, 1), 6, 1), Sizes((2, 3, 2), 20, 2))

@@ -177,9 +177,6 @@ MANY = (Sizes((2, 2, 2), 60, 2),)
 OUTPUTS = (Sizes((1,)), Sizes((2,)))
 PAIRS = (Sizes((1, 1)), Sizes((2, 2)), Sizes((3, 2)))
 LAYER = (Sizes((1, 1), 1, 1), Sizes((2, 2), 1, 2), Sizes((3, 2), 4, 2))
-SOFTMAX = (Sizes((3, 4, 3), 20),)
-SAMPLED = (Sizes((3,), 4, extra=(("repeats", 60),)),)
-DAMPED = (Sizes((1, 1), 2, 1), Sizes((2, 2, 2), 4, 2))
 
 STATEMENTS = (
     Statement(

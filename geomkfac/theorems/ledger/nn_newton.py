@@ -277,7 +277,6 @@ def proximal_minimizer(world: World) -> Comparisons:
 LINE = (Sizes((1,)), Sizes((2,)), Sizes((4,)))
 SYMBOLIC = (Sizes((1,)), Sizes((2,)))
 TWICE = (Sizes((1,), steps=2), Sizes((2,), steps=2), Sizes((4,), steps=2))
-TEN = (Sizes((4,), steps=10),)
 BATCH = (Sizes((3,), 12),)
 
 STATEMENTS = (
