@@ -51,7 +51,7 @@ def three_norms(world: World) -> Comparisons:
     n, m = world.sizes.widths
     ns = world.ns.ordered("norms")
     R, T = world.array(n, n), world.array(m, m)
-    A, G, gamma = R.mT @ R, T.mT @ T, 0.3
+    A, G, gamma = R.mT @ R * 16.0, T.mT @ T, 0.3
     X, Y = ns.kron(A, ns.eye(m)), ns.kron(ns.eye(n), G)
     product, identity = KroneckerProduct(A, G), KroneckerProduct(ns.eye(n), ns.eye(m))
     exact = product.dense() + ns.eye(n * m) * gamma

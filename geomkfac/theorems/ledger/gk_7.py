@@ -110,7 +110,7 @@ def _pseudo_solve(ns: OrderedNamespace, form: Array, b: Array, rank: int) -> Arr
 
 
 def _softmax_steps(world: World) -> tuple[OrderedNamespace, Array, Array, Array]:
-    """Logits z, and the pseudo-inverse's step made in two bases, both read in the first."""
+    """Logits z, and the pseudo-inverse's step made in two bases, both read in the first, over the first's length."""
     (m,), ns = world.sizes.widths, world.ns.ordered("eigenvalues")
     z, y = world.array(m), Categorical().predictions(ns, world.array(1, m))[0, :]
     p = Categorical().predictions(ns, z[None, :])[0, :]
@@ -120,7 +120,8 @@ def _softmax_steps(world: World) -> tuple[OrderedNamespace, Array, Array, Array]
         Phi, _ = ns.qr(Phi)
     one = _pseudo_solve(ns, G, grad, m - 1)
     two = Phi @ _pseudo_solve(ns, Phi.mT @ G @ Phi, Phi.mT @ grad, m - 1)
-    return ns, z, one, two
+    length = ns.norm(one)
+    return ns, z, one / length, two / length
 
 
 def pseudo_inverse_gives_one_vector(world: World) -> Comparisons:

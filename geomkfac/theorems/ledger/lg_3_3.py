@@ -118,11 +118,14 @@ def bregman_divergence_of_a_network(world: World) -> Comparisons:
     shares = chunk.weights / ns.sum(chunk.weights)
     y = it.net(it.weights, chunk.points).coordinates(it.iota)
     half = float(G(d, d)) / 2.0
-    steps, gaps = [2.0**-k for k in range(5, 10)], []
+    steps, gaps = [2.0**-k for k in range(6, 12)], []
     for h in steps:
-        moved = it.net(it.weights + d * h, chunk.points).coordinates(it.iota)
-        divergence = ns.exp(y) * (ns.expm1(moved - y) - (moved - y))
-        gaps.append(abs(float(ns.sum(divergence * shares[:, None])) - half * h * h))
+        gap = 0.0
+        for t in (h, -h):
+            moved = it.net(it.weights + d * t, chunk.points).coordinates(it.iota)
+            divergence = ns.exp(y) * (ns.expm1(moved - y) - (moved - y))
+            gap += abs(float(ns.sum(divergence * shares[:, None])) - half * h * h)
+        gaps.append(gap)
     yield order("remainder of the Bregman divergence, in the step", steps, gaps, 3, at_least=True)
 
 

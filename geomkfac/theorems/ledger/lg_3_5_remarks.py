@@ -137,7 +137,7 @@ NETS = (Sizes((1, 1), 3, 1), Sizes((1, 2, 1), 4, 1), Sizes((2, 2, 2), 5, 2))
 MANY = (Sizes((2, 2, 2), 60, 2),)
 LAYER = (Sizes((1, 1), 1, 1), Sizes((2, 2), 1, 2), Sizes((3, 2), 4, 2))
 SOFTMAX = (Sizes((3, 4, 3), 20),)
-SAMPLED = (Sizes((3,), 4, extra=(("repeats", 60),)),)
+SAMPLED = (Sizes((3,), 4, extra=(("repeats", 120),)),)
 DAMPED = (Sizes((1, 1), 2, 1), Sizes((2, 2, 2), 4, 2))
 
 STATEMENTS = (

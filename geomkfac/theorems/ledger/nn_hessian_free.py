@@ -205,7 +205,7 @@ FINITE = (
     Sizes((1, 1), 2, extra=(("targets", 2),)),
     Sizes((2, 2, 2), 3, extra=(("targets", 3),)),
 )
-SAMPLED = (Sizes((2, 2, 2), 6, extra=(("repeats", 40),)),)
+SAMPLED = (Sizes((2, 2, 2), 6, extra=(("repeats", 120),)),)
 
 STATEMENTS = (
     Statement(
