@@ -30,8 +30,9 @@ def test_the_example_runs_to_its_end(script: Path, tmp_path: Path) -> None:
     assert finished.stdout
 
 
-def test_the_digits_example_writes_its_figure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["02_kfac_of_a_digit_classifier.py", "06_the_proximal_objective.py"])
+def test_an_example_writes_its_figure(name: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    finished = run(ROOT / "examples" / "02_kfac_of_a_digit_classifier.py", tmp_path, "--figure", "factors.png")
+    finished = run(ROOT / "examples" / name, tmp_path, "--figure", "figure.png")
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert (tmp_path / "factors.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")

@@ -65,7 +65,10 @@ def _head(reports: Sequence[Report]) -> str:
 {trials} trials · {seconds:.0f} s · geomkfac {escape(__version__)}</p>
 <p class="guide">Exact checks compute modulo random 31-bit primes, with activation functions whose values and
 derivatives are free; a false statement would pass with the probability that each of them states. A counterexample
-passes only where its claim fails. A mutant is a fault planted in the construction, and must be refuted.</p>
+passes only where its claim fails. A mutant is a fault planted in the construction, and must be refuted.
+LG is Luk &amp; Grosse, <i>A coordinate-free construction of scalable natural gradient</i>; J Johnson, <i>Natural
+gradients and K-FAC</i>; GM Grosse &amp; Martens on convolution layers; NN Grosse, <i>Neural net training dynamics</i>,
+chapter 4; GK are our own, E errata.</p>
 <form id="filter" role="search">
 <label class="search">Search <input type="search" name="text" placeholder="id or words" autocomplete="off"></label>
 <div class="chips">{legend}

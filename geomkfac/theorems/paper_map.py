@@ -18,6 +18,10 @@ _HEAD = """# From the papers to the code
 Made from the statements themselves (`python -m geomkfac.theorems.paper_map`), and tested against them. Every row is
 run by `geomkfac verify ID`; `--explain` says what is drawn and compared. Grades: X exact, S symbolic, N numeric,
 C counterexample, and the number of planted faults that must be refuted.
+
+LG is Luk & Grosse, *A coordinate-free construction of scalable natural gradient*; J Johnson, *Natural gradients and
+K-FAC*; GM Grosse & Martens, *A Kronecker-factored approximate Fisher matrix for convolution layers*; NN Grosse, *Neural
+net training dynamics*, chapter 4. GK are our own, E errata.
 """
 
 

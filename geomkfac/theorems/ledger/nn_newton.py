@@ -372,7 +372,7 @@ STATEMENTS = (
     ),
     Statement(
         id="NN-10/11",
-        source="NN 2.4, 3, (10), (11)",
+        source="NN 2.4, 3, (10), (11); drawn by examples/06_the_proximal_objective.py",
         title="the idealized proximal objective",
         text=(
             "Loss on a batch, plus function space proximity, plus weight space proximity, minimized: for strong "
