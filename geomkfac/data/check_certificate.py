@@ -23,10 +23,15 @@ from typing import Any
 
 FORMAT = "geomkfac certificate 1"
 PRIMES = 5.06e7  # fewer than there are between 2^30 and 2^31
+REDRAWS = 8  # so often a singular point is drawn again
 
 
 class Rejected(Exception):
     """Why a certificate is rejected."""
+
+
+class Singular(Rejected):
+    """The random point is one at which something must be inverted, and cannot be."""
 
 
 # -- the random point ---------------------------------------------------------------------------------------
@@ -137,7 +142,7 @@ class Matrix:
         for k in range(n):
             pivot = next((i for i in range(k, n) if work[i][k]), None)
             if pivot is None:
-                raise Rejected("a matrix that must be inverted is singular at the recorded point")
+                raise Singular("a matrix that must be inverted is singular at the recorded point")
             work[k], work[pivot] = work[pivot], work[k]
             scale = pow(work[k][k], -1, p)
             work[k] = [x * scale % p for x in work[k]]
@@ -525,14 +530,15 @@ def reparameterization(run: Run) -> None:
         run.same(theta, A @ theta_prime, (d, 1))
 
 
-RECIPES: dict[str, Callable[[Run], None]] = {
-    "LG-T2.1": theorem_2_1,
-    "LG-T3.1": theorem_3_1,
-    "LG-P3.7": proposition_3_7,
-    "LG-T3.6a": theorem_3_6_a,
-    "LG-T3.6b": theorem_3_6_b,
-    "J-49..52": reparameterization,
+RECIPES: dict[str, tuple[str, Callable[[Run], None]]] = {
+    "LG-T2.1": ("textbook K-FAC on N and on N-dagger, in arrays", theorem_2_1),
+    "LG-T3.1": ("Fisher matrix of all weights in arrays, two steps in two bases", theorem_3_1),
+    "LG-P3.7": ("made in one basis, read in another", proposition_3_7),
+    "LG-T3.6a": ("made in one basis, read in another", theorem_3_6_a),
+    "LG-T3.6b": ("the same, drawn in the open", theorem_3_6_b),
+    "J-49..52": ("arbitrary F and gradient at each point", reparameterization),
 }
+# By recipe: the name of the check, which the streams contain, and what computes it again.
 
 
 # -- certificates ----------------------------------------------------------------------------------------------
@@ -585,6 +591,8 @@ def streams(document: dict[str, Any]) -> None:
         parts = (document["seed"], document["statement"]["id"], what["grade"], what["name"], number, trial["redraws"])
         if trial["stream"] != "/".join(map(str, parts)):
             raise Rejected(f"the stream of trial {number} is not its own")
+        if trial["redraws"] not in range(REDRAWS):
+            raise Rejected(f"trial {number} claims {trial['redraws']} redraws, and {REDRAWS - 1} are the most")
         if trial["prime"] is not None and trial["prime"] != Run(trial["stream"], {}).p:
             raise Rejected(f"the prime of trial {number} is not the one that its stream gives")
 
@@ -594,10 +602,14 @@ def again(document: dict[str, Any]) -> str:
     what, logarithm = document["check"], 0.0
     if what["recipe"] not in RECIPES:
         raise Rejected(f"its recipe {what['recipe']!r} is not known to this program")
+    name, recipe = RECIPES[what["recipe"]]
+    if (document["statement"]["id"], what["name"], what["over"]) != (what["recipe"], name, "GF(p)"):
+        raise Rejected("it is not the check that its recipe computes")
     for number, trial in enumerate(document["recorded"]):
         run = Run(trial["stream"], what["sizes"])
         try:
-            RECIPES[what["recipe"]](run)
+            needed(recipe, trial, what["sizes"])
+            recipe(run)
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise Rejected(f"trial {number} cannot be computed at these sizes: {error!r}") from error
         claimed = [(one["left"], one["right"]) for one in trial["comparisons"]]
@@ -607,6 +619,19 @@ def again(document: dict[str, Any]) -> str:
     if logarithm >= 0:
         raise Rejected("a false statement would pass with probability 1: the sizes are too large for these primes")
     return f"computed again: holds; a false statement passes with probability <= 1e{math.ceil(logarithm)}"
+
+
+def needed(recipe: Callable[[Run], None], trial: dict[str, Any], sizes: dict[str, Any]) -> None:
+    """Reject redraws of points that are not singular: nobody has looked for a lucky one."""
+    stem = trial["stream"].rpartition("/")[0]
+    for redraw in range(trial["redraws"]):
+        try:
+            recipe(Run(f"{stem}/{redraw}", sizes))
+        except Singular:
+            continue
+        except Rejected as reason:
+            raise Rejected(f"a point was drawn again at which the statement is false: {reason}") from reason
+        raise Rejected("a point was drawn again that is not singular")
 
 
 def certificates(directory: Path) -> Iterator[tuple[str, Callable[[], str]]]:

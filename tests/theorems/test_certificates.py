@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import geomkfac.data
+from geomkfac.arrays import Stream, false_identity_bound, random_prime
 from geomkfac.errors import FileFormatError, ValuesError
 from geomkfac.theorems import CertificateDirectory, find, run_all
 from geomkfac.theorems.certificate import canonical
@@ -124,11 +126,44 @@ FORGERIES = {
 }
 
 
+def consistent_bound(document):
+    """The probability that the degrees and the primes give."""
+    bound = document["bound"]
+    d, e, b = (bound[name] for name in ("degree", "denominator_degree", "log2_norm"))
+    bound["probability"] = math.prod(false_identity_bound(d, e, b, trial["prime"]) for trial in document["recorded"])
+
+
+def renamed(document):
+    """A forger who looks for a name whose stream is lucky, and does all the rest right."""
+    document["check"]["name"] = document["evidence"]["name"] = "another"
+    for trial in document["recorded"]:
+        parts = trial["stream"].split("/")
+        trial["stream"] = "/".join([*parts[:3], "another", *parts[-2:]])
+        trial["prime"] = random_prime(Stream(trial["stream"]))
+
+
+def drawn_again(document):
+    """A forger who looks for a redraw that is lucky."""
+    trial = document["recorded"][0]
+    trial["redraws"], trial["stream"] = 1, trial["stream"][:-1] + "1"
+    trial["prime"] = random_prime(Stream(trial["stream"]))
+
+
+FORGERIES |= {
+    "another name": (renamed, "not the check that its recipe computes"),
+    "a redraw without need": (drawn_again, "drawn again that is not singular"),
+    "too many redraws": (put(8, "recorded", 0, "redraws"), "is not its own"),
+    "other scalars": (put("Q", "check", "over"), "not the check that its recipe computes"),
+}
+
+
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_a_forged_certificate_is_rejected_with_the_reason(directory, forgery):
     change, reason = FORGERIES[forgery]
     path = certificate_of(directory, "LG-P3.7")
     forge(path, change)
+    if forgery in ("another name", "a redraw without need"):
+        forge(path, consistent_bound)
     status, output = check(directory)
     assert status == 1
     assert f"REJECTED {path.name}: " in output
