@@ -10,7 +10,7 @@ Source: LG 3.1, 3.4, (3.3).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import SpaceMismatchError
@@ -34,6 +34,8 @@ from geomkfac.spaces.space import BaseSpace, intern_space
 
 __all__ = ["AffineMap", "AffineMaps", "Evaluation"]
 
+Codomain: TypeAlias = AffineSpace | LinearSpace
+
 
 @final
 class AffineMaps(PointSpace):
@@ -42,23 +44,28 @@ class AffineMaps(PointSpace):
     Parameters
     ----------
     domain : affine space; of a product, the coordinates are those of the factors in order
-    codomain : AffineSpace
+    codomain : AffineSpace, or a vector space (V -> TZ, such as the input map of a recurrence)
     """
 
     __slots__ = ("codomain", "domain")
 
     domain: PointSpace
-    codomain: AffineSpace
+    codomain: Codomain
 
     def __new__(cls, domain: Space, codomain: Space) -> AffineMaps:
-        if not isinstance(domain, PointSpace) or not isinstance(codomain, AffineSpace):
+        if (
+            not isinstance(domain, PointSpace)
+            or not isinstance(codomain, AffineSpace | LinearSpace)
+            or len(codomain.slots) != 1
+            or isinstance(codomain.slots[0], tuple)
+        ):
             raise SpaceMismatchError(
-                f"affine maps go from an affine space to an AffineSpace.\n  domain  : {domain!r}\n"
-                f"  codomain: {codomain!r}"
+                "affine maps go from an affine space to an AffineSpace or a vector space of columns.\n"
+                f"  domain  : {domain!r}\n  codomain: {codomain!r}"
             )
         return intern_space(cls, (domain, codomain), lambda maps: maps._build(domain, codomain))
 
-    def _build(self, domain: PointSpace, codomain: AffineSpace) -> None:
+    def _build(self, domain: PointSpace, codomain: Codomain) -> None:
         self.domain, self.codomain = domain, codomain
         m, n = codomain.dim, domain.dim
         self._set_up(f"AffineMaps({domain.name}, {codomain.name})", domain.kind, m * (n + 1), (m, n + 1))
@@ -88,7 +95,9 @@ class AffineMaps(PointSpace):
     def _change(self, source: Frame, target: Frame) -> Change:
         """(W b) to ``Phi (W b) [Omega]_H^{-1} + (0 tau)``.  Source: LG (3.3), read from old to new."""
         linear = self.direction._slot_changes(source.linear, target.linear)
-        moved = self.codomain._flat_change(source.parts[1], target.parts[1]).translation
+        moved = None
+        if isinstance(self.codomain, AffineSpace):
+            moved = self.codomain._flat_change(source.parts[1], target.parts[1]).translation
         if moved is None:
             return SlotChange(linear)
         ns = self.kind.default_namespace
@@ -151,6 +160,8 @@ class AffineMaps(PointSpace):
         if not isinstance(element, Point) or element.space is not self:
             raise SpaceMismatchError(f"lift takes a point of {self!r}.\n  came: {element!r}")
         frame, ns = map_frame(element), element._ns
+        if not isinstance(self.codomain, AffineSpace):
+            raise SpaceMismatchError(f"lift takes an affine map to an affine space, and this one ends in {self.codomain!r}.")
         hom = Hom(Hull(self.domain), Hull(self.codomain))
         row = ns.broadcast_to(
             ns.eye(self.domain.dim + 1)[-1:, :], (*element.batch_shape, 1, self.domain.dim + 1)
@@ -274,7 +285,7 @@ class Evaluation(SmoothMap):
         if not isinstance(point, Point) or point.space is not space.domain:
             raise SpaceMismatchError(f"evaluation needs a point of {space.domain!r}.\n  came: {point!r}")
         self.domain: AffineMaps = space
-        self.codomain: AffineSpace = space.codomain
+        self.codomain: Codomain = space.codomain
         self.point = point
 
     def _value(self, point: Element) -> Element:

@@ -12,7 +12,7 @@ from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import ShapeError
 from geomkfac.maps.activation import Activation, activation
 from geomkfac.maps.smooth import Derivative, SmoothMap
-from geomkfac.spaces import AffineSpace, Element, Frame, LinearSpace, Point, Vector
+from geomkfac.spaces import Element, Frame, LinearSpace, Point, PointSpace, Vector
 from geomkfac.spaces.element import check_namespace
 
 __all__ = ["CoordinatewiseMap"]
@@ -20,7 +20,7 @@ __all__ = ["CoordinatewiseMap"]
 
 @final
 class DiagonalDerivative(Derivative):
-    """A derivative that is diagonal in one pair of frames, with entries (*batch, n)."""
+    """A derivative that is diagonal in one pair of frames, with entries (*batch, n) in vec order."""
 
     __slots__ = ("_entries", "_ns", "_source", "_target", "codomain", "domain")
 
@@ -31,21 +31,26 @@ class DiagonalDerivative(Derivative):
 
     def _push(self, vector: Vector) -> Vector:
         check_namespace(self._ns, vector)
-        made: Vector = self.codomain._make(self._target, vector._in(self._source) * self._entries, self._ns)
+        ns = self._ns
+        flat = self.domain._flatten(ns, vector._in(self._source)) * self._entries
+        made: Vector = self.codomain._make(self._target, self.codomain._unflatten(ns, flat), ns)
         return made
 
     def _pull(self, covector: Vector) -> Vector:
         check_namespace(self._ns, covector)
-        components = covector._in(self._target.dual) * self._entries
-        made: Vector = self.domain.dual._make(self._source.dual, components, self._ns)
-        return made
+        dual = self.codomain.dual
+        return self._pulled(dual._flatten(self._ns, covector._in(self._target.dual)) * self._entries)
 
     def _pull_given(self, covector: Vector) -> Vector:
-        components = covector._in(self._target.dual)
-        if components.ndim < self._entries.ndim:
+        flat = self.codomain.dual._flatten(self._ns, covector._in(self._target.dual))
+        if flat.ndim < self._entries.ndim:
             return self._pull(covector)
-        components *= self._entries
-        made: Vector = self.domain.dual._make(self._source.dual, components, self._ns)
+        flat *= self._entries
+        return self._pulled(flat)
+
+    def _pulled(self, flat: Array) -> Vector:
+        dual = self.domain.dual
+        made: Vector = dual._make(self._source.dual, dual._unflatten(self._ns, flat), self._ns)
         return made
 
 
@@ -55,8 +60,8 @@ class CoordinatewiseMap(SmoothMap):
 
     Parameters
     ----------
-    source : frame of the domain, an AffineSpace
-    target : frame of the codomain, an AffineSpace of the same dimension
+    source : frame of the domain, an affine space (a product is read factor after factor)
+    target : frame of the codomain, an affine space of the same dimension
     function : name of an activation ('tanh', ...) or an Activation
 
     Examples
@@ -70,10 +75,8 @@ class CoordinatewiseMap(SmoothMap):
 
     def __init__(self, source: Frame, target: Frame, function: str | Activation) -> None:
         for frame in (source, target):
-            if not isinstance(frame, Frame) or not isinstance(frame.space, AffineSpace):
-                raise ShapeError(
-                    f"a coordinatewise map is given in frames of two AffineSpaces.\n  came: {frame!r}"
-                )
+            if not isinstance(frame, Frame) or not isinstance(frame.space, PointSpace):
+                raise ShapeError(f"a coordinatewise map is given in frames of two affine spaces.\n  came: {frame!r}")
         if source.space.dim != target.space.dim:
             raise ShapeError(
                 f"a coordinatewise map needs spaces of one dimension.\n  source: {source.space!r}\n"
@@ -85,11 +88,13 @@ class CoordinatewiseMap(SmoothMap):
 
     def _value(self, point: Element) -> Element:
         ns = point._ns
-        made: Point = self.codomain._make(self.target, self.function.value(ns, point._in(self.source)), ns)
+        value = self.function.value(ns, self.domain._flatten(ns, point._in(self.source)))
+        made: Point = self.codomain._make(self.target, self.codomain._unflatten(ns, value), ns)
         return made
 
     def _linearize(self, point: Element) -> tuple[Element, Derivative]:
         ns = point._ns
-        value, slope = self.function.value_and_derivative(ns, point._in(self.source))
-        made: Any = self.codomain._make(self.target, value, ns)
+        flat = self.domain._flatten(ns, point._in(self.source))
+        value, slope = self.function.value_and_derivative(ns, flat)
+        made: Any = self.codomain._make(self.target, self.codomain._unflatten(ns, value), ns)
         return made, DiagonalDerivative(self.source, self.target, slope, ns)

@@ -9,7 +9,7 @@ from geomkfac.arrays.namespace import Array, Kind
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.maps import AffineMaps
 
-__all__ = ["checked_layers", "stacked_arrays"]
+__all__ = ["checked_layers", "random_parts", "stacked_arrays"]
 
 
 def checked_layers(kind: Kind, Ws: Sequence[Array], bs: Sequence[Array]) -> list[int]:
@@ -52,4 +52,19 @@ def stacked_arrays(layers: tuple[AffineMaps, ...], Ws: Sequence[Array], bs: Sequ
                 f"layer {index} has weight ({m}, {n}) and bias ({m},); came {tuple(W.shape)} and {tuple(b.shape)}."
             )
         parts.append(ns.concat([W, ns.reshape(b, (m, 1))], axis=1))
+    return parts
+
+
+def random_parts(layers: tuple[AffineMaps, ...], rng: Any, like: Array | None) -> list[Any]:
+    """Coordinates (m, n + 1) for every layer: W normal of variance 1/n and b zero; over exact kinds all random."""
+    kind = layers[0].kind
+    ns = kind.default_namespace if like is None else kind.namespace_of(like)
+    parts = []
+    for layer in layers:
+        m, n = layer.codomain.dim, layer.domain.dim
+        if kind.is_exact:
+            parts.append(ns.random(rng, (m, n + 1)))
+            continue
+        matrix = ns.random(rng, (m, n)) * (1.0 / max(n, 1) ** 0.5)
+        parts.append(ns.concat([matrix, ns.zeros((m, 1))], axis=1))
     return parts

@@ -13,6 +13,7 @@ from geomkfac.spaces.element import Element, Point, Vector, affine_combination
 from geomkfac.spaces.frame import BaseFrame, DenseFrame, DerivedFrame, Frame
 from geomkfac.spaces.gauge import gauge_fuzzing
 from geomkfac.spaces.parameterization import Euclidean, Parameterization
+from geomkfac.spaces.power import PowerSpace, PowerVectorSpace
 from geomkfac.spaces.product import ProductSpace, ProductVectorSpace
 from geomkfac.spaces.sample import Chunk, Sample
 from geomkfac.spaces.space import Space
@@ -38,6 +39,8 @@ __all__ = [
     "Parameterization",
     "Point",
     "PointSpace",
+    "PowerSpace",
+    "PowerVectorSpace",
     "ProductSpace",
     "ProductVectorSpace",
     "Sample",

@@ -18,7 +18,7 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import SpaceMismatchError, ValuesError
-from geomkfac.spaces.change import BaseChange, Change, Components, SlotChange
+from geomkfac.spaces.change import BaseChange, Change, Components, HullChange, SlotChange
 from geomkfac.spaces.element import Point, Vector
 from geomkfac.spaces.frame import BaseFrame, DenseFrame, Frame, between
 from geomkfac.spaces.space import BaseSpace, Space, intern_space
@@ -59,6 +59,10 @@ class PointSpace(Space):
         matrix, translation = self._flat_matrix(forth)
         inverse, _ = self._flat_matrix(back)
         return BaseChange(self.kind, self.dim, matrix, inverse, translation)
+
+    def _hull_change(self, source: Frame, target: Frame) -> HullChange:
+        """The change that two frames of this space induce on its hull."""
+        return HullChange(1, self._flat_change(source, target))
 
     def _flat_matrix(self, change: Change) -> tuple[Any, Any]:
         ns = self.kind.default_namespace
@@ -204,9 +208,8 @@ class Hull(LinearSpace):
     def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
         return self.of._frame_from(lookup).hull
 
-    def _slot_changes(self, source: Frame, target: Frame) -> tuple[BaseChange, ...]:
-        change = self.of._flat_change(source.parts[0], target.parts[0])
-        return (change.homogeneous(),)
+    def _slot_changes(self, source: Frame, target: Frame) -> tuple[HullChange, ...]:
+        return (self.of._hull_change(source.parts[0], target.parts[0]),)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Hull, (self.of,)

@@ -9,7 +9,7 @@ for each dtype and device.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, final
 from weakref import WeakKeyDictionary
 
@@ -20,8 +20,10 @@ __all__ = [
     "Change",
     "Components",
     "DenseChange",
+    "HullChange",
     "ProductChange",
     "SlotChange",
+    "SlotwiseChange",
     "map_components",
 ]
 
@@ -74,15 +76,6 @@ class BaseChange:
             moved,
         )
 
-    def homogeneous(self) -> BaseChange:
-        """The linear change on the hull, ``[[matrix, translation], [0, 1]]``; homogeneous coordinate last."""
-        if self.matrix is None and self.translation is None:
-            return BaseChange(self.kind, self.dim + 1, None, None, None)
-        back = self.inverted()
-        forth_matrix = _bordered(self.kind, self.dim, self.matrix, self.translation)
-        back_matrix = _bordered(self.kind, self.dim, back.matrix, back.translation)
-        return BaseChange(self.kind, self.dim + 1, forth_matrix, back_matrix, None)
-
     def linear(self) -> BaseChange:
         """The linear part alone: the change on the direction."""
         return BaseChange(self.kind, self.dim, self.matrix, self.inverse, None)
@@ -93,19 +86,75 @@ class BaseChange:
             return self
         return BaseChange(self.kind, self.dim, self.inverse.mT, self.matrix.mT, None)
 
+    @property
+    def arrays(self) -> tuple[Array | None, ...]:
+        """What `apply` needs, to be cast into its namespace."""
+        return (self.matrix,)
+
+    def apply(self, ns: Namespace, arrays: Sequence[Array | None], components: Array, axis: int) -> Array:
+        """The linear part, along the negative `axis` of `components`."""
+        (matrix,) = arrays
+        return components if matrix is None else ns.apply(matrix, components, axis)
+
+
+@final
+class HullChange:
+    """The linear change on the hull of A^K that a change ``a' = B a + c`` of A induces: one slot, K n + 1 long.
+
+    ``[a_1; ...; a_K; w]`` becomes ``[B a_1 + c w; ...; B a_K + c w; w]``: the linear part is I (x) B, the
+    translation 1 (x) c, and there is *one* homogeneous coordinate (erratum E1).  On covectors it is the
+    inverse transpose.  No matrix of size K n + 1 is formed.
+
+    Parameters
+    ----------
+    copies : K
+    change : BaseChange of A
+    covectors : whether it acts on the dual of the hull
+    """
+
+    __slots__ = ("change", "copies", "covectors")
+
+    def __init__(self, copies: int, change: BaseChange, *, covectors: bool = False) -> None:
+        self.copies, self.change, self.covectors = copies, change, covectors
+
+    def dual(self) -> HullChange:
+        """The same change on the dual space."""
+        return HullChange(self.copies, self.change, covectors=not self.covectors)
+
+    @property
+    def arrays(self) -> tuple[Array | None, ...]:
+        """What `apply` needs, to be cast into its namespace."""
+        matrix = self.change.inverse if self.covectors else self.change.matrix
+        return matrix, self.change.translation
+
+    def apply(self, ns: Namespace, arrays: Sequence[Array | None], components: Array, axis: int) -> Array:
+        """The change along the negative `axis` of `components`."""
+        matrix, translation = arrays
+        if matrix is None and translation is None:
+            return components
+        if axis != -1:
+            order = [*(i for i in range(components.ndim) if i != components.ndim + axis), components.ndim + axis]
+            moved = self.apply(ns, arrays, ns.permute(components, order), -1)
+            return ns.permute(moved, [order.index(i) for i in range(components.ndim)])
+        n, batch = self.change.dim, tuple(components.shape)[:-1]
+        blocks, last = ns.reshape(components[..., :-1], (*batch, self.copies, n)), components[..., -1:]
+        if matrix is not None:
+            blocks = ns.matmul(blocks, matrix if self.covectors else matrix.mT)
+        if translation is not None:
+            if self.covectors:
+                last = last - ns.reshape(ns.sum(ns.sum(blocks, axis=-2) * translation, axis=-1), (*batch, 1))
+            else:
+                blocks = blocks + last[..., None] * translation
+        return ns.concat([ns.reshape(blocks, (*batch, self.copies * n)), last], axis=-1)
+
+
+SlotwiseChange: TypeAlias = BaseChange | HullChange
+
 
 def _product(left: Array | None, right: Array | None) -> Array | None:
     if left is None or right is None:
         return right if left is None else left
     return left @ right
-
-
-def _bordered(kind: Kind, dim: int, matrix: Array | None, translation: Array | None) -> Array:
-    ns = kind.default_namespace
-    top = ns.eye(dim) if matrix is None else matrix
-    column = ns.zeros((dim, 1)) if translation is None else ns.reshape(translation, (dim, 1))
-    last = ns.concat([ns.zeros((1, dim)), ns.ones((1, 1))], axis=1)
-    return ns.concat([ns.concat([top, column], axis=1), last], axis=0)
 
 
 class Change(ABC):
@@ -139,7 +188,7 @@ class SlotChange(Change):
 
     __slots__ = ("slots", "translation")
 
-    def __init__(self, slots: tuple[BaseChange, ...], translation: Array | None = None) -> None:
+    def __init__(self, slots: tuple[SlotwiseChange, ...], translation: Array | None = None) -> None:
         super().__init__()
         self.slots, self.translation = slots, translation
 
@@ -148,10 +197,11 @@ class SlotChange(Change):
         return self if self.translation is None else SlotChange(self.slots)
 
     def __call__(self, ns: Namespace, components: Components) -> Components:
-        *matrices, translation = self._in(ns, [slot.matrix for slot in self.slots] + [self.translation])
-        for axis, matrix in zip(range(-len(self.slots), 0), matrices, strict=True):
-            if matrix is not None:
-                components = ns.apply(matrix, components, axis)
+        *arrays, translation = self._in(ns, [*(a for slot in self.slots for a in slot.arrays), self.translation])
+        for axis, slot in zip(range(-len(self.slots), 0), self.slots, strict=True):
+            count = len(slot.arrays)
+            components = slot.apply(ns, arrays[:count], components, axis)
+            arrays = arrays[count:]
         return components if translation is None else components + translation
 
 

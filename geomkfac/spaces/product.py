@@ -14,7 +14,7 @@ from typing import Any, final
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
 from geomkfac.spaces.affine import PointSpace
-from geomkfac.spaces.change import BaseChange, Change, Components, ProductChange
+from geomkfac.spaces.change import Change, Components, ProductChange, SlotwiseChange
 from geomkfac.spaces.element import Element, Point, Vector
 from geomkfac.spaces.frame import BaseFrame, Frame, derived_frame
 from geomkfac.spaces.space import BaseSpace, Space, check_count, intern_space, shape_of_slots
@@ -155,7 +155,7 @@ class ProductVectorSpace(_Product, LinearSpace):
     def _zeros(self, ns: Namespace) -> Components:
         return tuple(factor._zeros(ns) for factor in self.factors)
 
-    def _slot_changes(self, source: Frame, target: Frame) -> tuple[BaseChange, ...]:
+    def _slot_changes(self, source: Frame, target: Frame) -> tuple[SlotwiseChange, ...]:
         raise SpaceMismatchError(f"{self!r} has factors, not slots.")
 
     def inject(self, vector: Vector, index: int) -> Vector:

@@ -30,12 +30,14 @@ class Chunk:
     points : Point of batch shape (N,)
     targets : array whose first axis has length N, or None
     weights : array (N,), not normalised, or None for ones
+    lengths : integers (N,), how many steps of each sequence count, or None for all
     """
 
     first: int
     points: Point
     targets: Any
     weights: Array | None
+    lengths: Any = None
 
     @property
     def count(self) -> int:
@@ -133,6 +135,7 @@ class Sample:
                     chunk.points[start:stop],
                     None if chunk.targets is None else chunk.targets[start:stop],
                     None if chunk.weights is None else chunk.weights[start:stop],
+                    None if chunk.lengths is None else chunk.lengths[start:stop],
                 )
 
     def expressed_in(self, frame: Any) -> Sample:
@@ -141,7 +144,8 @@ class Sample:
 
         def walk() -> Iterator[Chunk]:
             for chunk in self._chunks():
-                yield Chunk(chunk.first, chunk.points.expressed_in(own), chunk.targets, chunk.weights)
+                points = chunk.points.expressed_in(own)
+                yield Chunk(chunk.first, points, chunk.targets, chunk.weights, chunk.lengths)
 
         return Sample(self.space, walk, self.count)
 

@@ -259,10 +259,12 @@ def _restore_space(
     return known
 
 
-def intern_space(cls: type[SpaceT], parts: tuple[Space, ...], make: Callable[[SpaceT], None]) -> SpaceT:
-    """The space of class `cls` derived from `parts`, made once; `make` sets it up."""
-    key = (cls, *map(id, parts))
-    space = _interned.get(key)
+def intern_space(
+    cls: type[SpaceT], parts: tuple[Space, ...], make: Callable[[SpaceT], None], key: tuple[int, ...] = ()
+) -> SpaceT:
+    """The space of class `cls` derived from `parts` (and from numbers `key`), made once; `make` sets it up."""
+    whole = (cls, key, *map(id, parts))
+    space = _interned.get(whole)
     if space is None:
         kinds = {part.kind for part in parts}
         if len(kinds) > 1:
@@ -270,7 +272,7 @@ def intern_space(cls: type[SpaceT], parts: tuple[Space, ...], make: Callable[[Sp
             raise KindError(f"the spaces must be over one kind of scalar; they are\n{listed}")
         fresh = object.__new__(cls)
         make(fresh)
-        space = _interned[key] = fresh
+        space = _interned[whole] = fresh
     return space  # type: ignore[return-value]
 
 

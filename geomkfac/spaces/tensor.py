@@ -17,7 +17,7 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import ShapeError, SpaceMismatchError
-from geomkfac.spaces.change import BaseChange
+from geomkfac.spaces.change import SlotwiseChange
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frame import BaseFrame, Frame, derived_frame
 from geomkfac.spaces.product import ProductVectorSpace
@@ -104,7 +104,7 @@ class TensorProduct(LinearSpace):
     def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
         return derived_frame(self, tuple(factor._frame_from(lookup) for factor in self.factors))
 
-    def _slot_changes(self, source: Frame, target: Frame) -> tuple[BaseChange, ...]:
+    def _slot_changes(self, source: Frame, target: Frame) -> tuple[SlotwiseChange, ...]:
         parts = zip(self.factors, source.parts, target.parts, strict=True)
         return tuple(change for factor, f, g in parts for change in factor._slot_changes(f, g))
 
@@ -171,7 +171,7 @@ class Hom(LinearSpace):
     def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
         return derived_frame(self, (self.domain._frame_from(lookup), self.codomain._frame_from(lookup)))
 
-    def _slot_changes(self, source: Frame, target: Frame) -> tuple[BaseChange, ...]:
+    def _slot_changes(self, source: Frame, target: Frame) -> tuple[SlotwiseChange, ...]:
         domain = self.domain._slot_changes(source.parts[0], target.parts[0])
         codomain = self.codomain._slot_changes(source.parts[1], target.parts[1])
         return codomain + tuple(change.dual() for change in domain)

@@ -13,7 +13,7 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import SpaceMismatchError
-from geomkfac.spaces.change import BaseChange, Change, Components, SlotChange
+from geomkfac.spaces.change import Change, Components, SlotChange, SlotwiseChange
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frame import BaseFrame, DenseFrame, Frame, between, derived_frame
 from geomkfac.spaces.space import BaseSpace, Space, intern_space
@@ -46,7 +46,7 @@ class LinearSpace(Space):
         return ns.zeros(self.slots)
 
     @abstractmethod
-    def _slot_changes(self, source: Frame, target: Frame) -> tuple[BaseChange, ...]:
+    def _slot_changes(self, source: Frame, target: Frame) -> tuple[SlotwiseChange, ...]:
         """One linear change per slot."""
 
     def _change(self, source: Frame, target: Frame) -> Change:
@@ -111,7 +111,7 @@ class VectorSpace(BaseSpace, LinearSpace):
 
     __slots__ = ()
 
-    def _slot_changes(self, source: Frame, target: Frame) -> tuple[BaseChange, ...]:
+    def _slot_changes(self, source: Frame, target: Frame) -> tuple[SlotwiseChange, ...]:
         return (between(source, target),)
 
 
@@ -142,7 +142,7 @@ class Dual(LinearSpace):
     def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
         return self.of._dual_frame(self.of._frame_from(lookup))
 
-    def _slot_changes(self, source: Frame, target: Frame) -> tuple[BaseChange, ...]:
+    def _slot_changes(self, source: Frame, target: Frame) -> tuple[SlotwiseChange, ...]:
         changes = self.of._slot_changes(self._dual_frame(source), self._dual_frame(target))
         return tuple(change.dual() for change in changes)
 

@@ -7,7 +7,7 @@ from typing import Any, final
 from geomkfac.arrays import Array, Namespace
 from geomkfac.errors import GeomkfacError
 from geomkfac.spaces import BaseFrame, Element, Parameterization, Space
-from geomkfac.spaces.change import BaseChange
+from geomkfac.spaces.change import BaseChange, HullChange
 from geomkfac.spaces.gauge import random_change
 from geomkfac.spaces.space import BaseSpace
 from geomkfac.testing.strategies import base_spaces_of
@@ -129,8 +129,7 @@ def _well_conditioned(base: BaseSpace, rng: Any) -> BaseChange:
 
 def _condition(frame: BaseFrame) -> float:
     """The condition number of the homogeneous change from the parent."""
-    matrix = frame._step.homogeneous().matrix
-    if matrix is None or not matrix.shape[0]:
-        return 1.0
-    values = frame.space.kind.default_namespace.ordered("a condition number").singular_values(matrix)
+    ns, hull = frame.space.kind.default_namespace, HullChange(1, frame._step)
+    matrix = hull.apply(ns, hull.arrays, ns.eye(frame.space.dim + 1), -2)
+    values = ns.ordered("a condition number").singular_values(matrix)
     return float(values[0]) / float(values[-1])

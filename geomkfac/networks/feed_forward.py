@@ -1,0 +1,101 @@
+"""Feed-forward networks: one stage after the other.  What MLPs and convolutional networks share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from geomkfac.maps import AffineMaps
+from geomkfac.networks import outputs
+from geomkfac.networks.layers import Layer
+from geomkfac.networks.network import ENTRIES_PER_CHUNK, Network
+from geomkfac.networks.passes import ChainPass, run_chain
+from geomkfac.networks.stages import ActivationStage, AffineStage, AverageStage, Stage
+from geomkfac.spaces import AffineSpace, Point, PointSpace, PowerSpace, ProductSpace
+
+__all__ = ["FeedForward"]
+
+
+class FeedForward(Network):
+    """A chain of stages.
+
+    Parameters
+    ----------
+    inputs : affine space of one datum; a PowerSpace for maps
+    stages : bound stages, the last of which gives points of an AffineSpace
+
+    Attributes
+    ----------
+    stages : as given
+    """
+
+    __slots__ = ("stages",)
+
+    stages: tuple[Stage, ...]
+
+    def __init__(self, inputs: PointSpace, stages: Sequence[Stage]) -> None:
+        self.inputs, self.stages = inputs, tuple(stages)
+        maps: list[AffineMaps] = []
+        for stage in self.stages:
+            if isinstance(stage, AffineStage):
+                maps.extend(stage.maps)
+        self.layers = tuple(maps)
+        self.weight_space = ProductSpace(*self.layers)
+        last: AffineSpace = self.stages[-1].space
+        self.outputs = last
+
+    @property
+    def output_places(self) -> tuple[int, ...]:
+        return self.stages[-1].grid
+
+    def _spread(self, points: Point) -> Point:
+        spread: Point = self.inputs.spread(points) if isinstance(self.inputs, PowerSpace) else points
+        return spread
+
+    def _run(self, layers: tuple[Layer, ...], points: Point, lengths: Any) -> ChainPass:
+        return run_chain(self.stages, layers, self._spread(points))
+
+    def __call__(self, weights: Point, points: Point) -> Point:
+        """The outputs at a point, or at each of a batch: of batch shape (*batch, *output_places).
+
+        Source: LG (3.1), 4.1.2.
+        """
+        self._check_inputs(points)
+        layers, batch = self._layers(weights), points.batch_shape
+        value = self._spread(outputs.regrouped(points, (math.prod(batch),)))
+        for stage in self.stages:
+            value = stage.map(value) if isinstance(stage, ActivationStage) else stage.run(layers, value)[0]  # type: ignore[assignment]
+        return outputs.regrouped(value, (*batch, *value.batch_shape[1:]))
+
+    @property
+    def _output_layer(self) -> int | None:
+        for stage in reversed(self.stages):
+            if isinstance(stage, AffineStage):
+                return stage.first
+            if not isinstance(stage, AverageStage):
+                return None
+        return None
+
+    @property
+    def _widest(self) -> int:
+        """The largest number of numbers that one datum has between two stages."""
+        widest = self.inputs.dim
+        for stage in self.stages:
+            widest = max(widest, math.prod(stage.grid) * int(stage.space.dim))
+        return widest
+
+    @property
+    def _on_maps(self) -> bool:
+        return isinstance(self.inputs, PowerSpace)
+
+    def _chunk_size(self, covectors: int) -> int:
+        if self._on_maps:
+            # Many arrays of a pass are kept, and covectors are pulled back a few at a time.
+            return max(1, ENTRIES_PER_CHUNK // (2 * self._widest))
+        return max(1, ENTRIES_PER_CHUNK // max(1, covectors * self._widest))
+
+    def _at_once(self, count: int) -> int:
+        if not self._on_maps:
+            return 1 << 62
+        return max(1, ENTRIES_PER_CHUNK // max(1, count * self._widest))
