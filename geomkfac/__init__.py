@@ -36,7 +36,16 @@ from geomkfac.metrics import (
     MetricTensor,
     PullbackMetric,
 )
-from geomkfac.networks import MLP
+from geomkfac.networks import (
+    MLP,
+    AveragePooling,
+    Convolution,
+    ConvolutionalNetwork,
+    Dense,
+    MaxPooling,
+    RecurrentNetwork,
+    pad_sequences,
+)
 from geomkfac.operators import BlockDiagonal, DenseMatrix, KroneckerProduct
 from geomkfac.spaces import (
     AffineSpace,
@@ -45,6 +54,7 @@ from geomkfac.spaces import (
     Hull,
     Parameterization,
     Point,
+    PowerSpace,
     ProductSpace,
     Sample,
     TensorProduct,
@@ -68,6 +78,7 @@ __all__ = [  # noqa: RUF022 (in the order in which the docs teach them)
     "Hom",
     "tensor",
     "ProductSpace",
+    "PowerSpace",
     "Parameterization",
     "Sample",
     "SmoothMap",
@@ -95,6 +106,13 @@ __all__ = [  # noqa: RUF022 (in the order in which the docs teach them)
     "Gaussian",
     "GenericFamily",
     "MLP",
+    "ConvolutionalNetwork",
+    "Convolution",
+    "Dense",
+    "AveragePooling",
+    "MaxPooling",
+    "RecurrentNetwork",
+    "pad_sequences",
     "KroneckerProduct",
     "BlockDiagonal",
     "DenseMatrix",

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+from geomkfac.networks.architecture import AveragePooling, Convolution, Dense, MaxPooling, architecture
+from geomkfac.networks.convolution import ConvolutionalNetwork
 from geomkfac.networks.mlp import MLP
 from geomkfac.networks.moments import KfacMoments, LayerMoments
+from geomkfac.networks.network import Network
+from geomkfac.networks.recurrent import RecurrentNetwork
+from geomkfac.networks.sequences import pad_sequences
 
-__all__ = ["MLP", "KfacMoments", "LayerMoments"]
+__all__ = [  # noqa: RUF022 - in the order in which the docs teach them
+    "Network",
+    "MLP",
+    "ConvolutionalNetwork",
+    "RecurrentNetwork",
+    "Convolution",
+    "Dense",
+    "AveragePooling",
+    "MaxPooling",
+    "architecture",
+    "pad_sequences",
+    "KfacMoments",
+    "LayerMoments",
+]

@@ -50,7 +50,7 @@ class Parameterization:
     Parameters
     ----------
     frames : base frames, at most one per space
-    inputs, outputs : the base spaces whose frames `sample` and output families use; may be None
+    inputs, outputs : the spaces whose frames `sample` and output families use; may be None
     name : label
     """
 
@@ -60,8 +60,8 @@ class Parameterization:
         self,
         frames: Iterable[BaseFrame],
         *,
-        inputs: BaseSpace | None = None,
-        outputs: BaseSpace | None = None,
+        inputs: Space | None = None,
+        outputs: Space | None = None,
         name: str = "parameterization",
     ) -> None:
         chosen: dict[BaseSpace, BaseFrame] = {}
@@ -73,10 +73,13 @@ class Parameterization:
                     f"two frames came for {frame.space!r}; a parameterization has one per space."
                 )
             chosen[frame.space] = frame
-        for space in (inputs, outputs):
-            if space is not None and space not in chosen:
-                raise FrameError(f"{space!r} is named as inputs or outputs, and no frame of it came.")
         self._frames, self.inputs, self.outputs, self.name = chosen, inputs, outputs, name
+        for named in (inputs, outputs):
+            if named is not None:
+                try:
+                    self[named]
+                except FrameError as error:
+                    raise FrameError(f"{named!r} is named as inputs or outputs, and no frame of it came.") from error
 
     # -- lookup --------------------------------------------------------------------------------
     def __getitem__(self, space: Space) -> Frame:
@@ -114,26 +117,29 @@ class Parameterization:
         return f"Parameterization({self.name!r}, {len(self)} spaces)"
 
     # -- the way in ----------------------------------------------------------------------------
-    def sample(self, X: Any, y: Any = None, *, weights: Array | None = None) -> Sample:
+    def sample(self, X: Any, y: Any = None, *, weights: Array | None = None, lengths: Any = None) -> Sample:
         """A sample from arrays, inputs read in this parameterization's frame of the input space.
 
         Parameters
         ----------
-        X : array, shape (N, n), or an iterable or callable of batches where `y` is left out
+        X : array, shape (N, n); for maps (N, *grid, channels), for sequences (N, T, n); or an iterable or
+            callable of batches where `y` is left out
         y : targets, first axis N; what they must be is for the output family to say
         weights : array, shape (N,), nonnegative; normalised wherever a mean is taken
+        lengths : integers (N,), how many steps of each sequence count; None for all
         """
         if self.inputs is None:
             raise FrameError(f"{self!r} names no input space; use Sample.from_coordinates with a frame.")
         frame = self[self.inputs]
         if getattr(X, "shape", None) is None:
-            if y is not None or weights is not None:
+            _refuse_ragged(X, self.inputs)
+            if y is not None or weights is not None or lengths is not None:
                 raise KindError(
                     f"X must be an array, not {type(X).__name__}.\n"
                     "Pass arrays X and y, or batches (X, y) as one argument alone."
                 )
             return Sample.from_batches(X, frame)
-        return Sample.from_coordinates(X, y, frame, weights=weights)
+        return Sample.from_coordinates(X, y, frame, weights=weights, lengths=lengths)
 
     @property
     def euclidean(self) -> Euclidean:
@@ -235,6 +241,17 @@ class Parameterization:
 
     def _with(self, frames: Iterable[BaseFrame], name: str) -> Parameterization:
         return Parameterization(frames, inputs=self.inputs, outputs=self.outputs, name=name)
+
+
+def _refuse_ragged(X: Any, inputs: Space) -> None:
+    grid: tuple[int, ...] = getattr(inputs, "grid", ())
+    if isinstance(X, list | tuple) and len(grid) == 1 and X and all(len(getattr(x, "shape", ())) == 2 for x in X):
+        raise ShapeError(
+            "sequences come as one array, with their lengths.\n"
+            f"  required: an array (N, {grid[0]}, n), and lengths=... where some are shorter\n"
+            f"  came    : {len(X)} arrays of shapes {', '.join(str(tuple(x.shape)) for x in X[:3])}, ...\n"
+            "Make both with pad_sequences(sequences)."
+        )
 
 
 def _base_of_hull(form: Form) -> AffineSpace:

@@ -64,7 +64,7 @@ class Sample:
 
     @staticmethod
     def from_coordinates(
-        points: Array, targets: Any, frame: Frame, *, weights: Array | None = None
+        points: Array, targets: Any, frame: Frame, *, weights: Array | None = None, lengths: Any = None
     ) -> Sample:
         """A sample held in memory.
 
@@ -74,12 +74,14 @@ class Sample:
         targets : array of first axis N, or None; what it must hold is for the output family to say
         frame : Frame of the space of the points
         weights : array, shape (N,), nonnegative, not all zero; they are normalised wherever a mean is taken
+        lengths : integers (N,), how many steps of each sequence count, where the points are sequences (of a
+            PowerSpace with one axis); None for all
 
         Raises
         ------
         ShapeError, KindError, ValuesError
         """
-        chunk = _checked_chunk(0, points, targets, weights, frame)
+        chunk = _checked_chunk(0, points, targets, weights, frame, lengths)
         if chunk.count == 0:
             raise ValuesError("a sample needs at least one datum; none came.")
         _check_positive(chunk)
@@ -159,7 +161,9 @@ def chunk_weights(chunk: Chunk, ns: Namespace) -> Array:
     return ns.ones((chunk.count,)) if chunk.weights is None else chunk.weights
 
 
-def _checked_chunk(first: int, points: Any, targets: Any, weights: Any, frame: Frame) -> Chunk:
+def _checked_chunk(
+    first: int, points: Any, targets: Any, weights: Any, frame: Frame, lengths: Any = None
+) -> Chunk:
     if not isinstance(frame, Frame):
         raise SpaceMismatchError(
             f"a sample needs a Frame of the space of its points.\n  came: {type(frame).__name__}"
@@ -190,7 +194,24 @@ def _checked_chunk(first: int, points: Any, targets: Any, weights: Any, frame: F
             ordered = checked._ns.ordered("weights")
             if count and float(ordered.max(-weights)) > 0:
                 raise ValuesError("weights must be nonnegative; some are negative.")
-    return Chunk(first, checked, targets, weights)
+    return Chunk(first, checked, targets, weights, None if lengths is None else _checked_lengths(lengths, checked))
+
+
+def _checked_lengths(lengths: Any, points: Point) -> tuple[int, ...]:
+    grid: tuple[int, ...] = getattr(points.space, "grid", ())
+    count = points.batch_shape[0]
+    if len(grid) != 1:
+        raise ShapeError(f"lengths are for sequences, points of a PowerSpace with one axis, not of {points.space!r}.")
+    values = tuple(lengths.tolist() if hasattr(lengths, "tolist") else lengths)
+    if len(values) != count:
+        raise ShapeError(f"one length for every sequence is required: {count}; came {len(values)}.")
+    for index, length in enumerate(values):
+        if isinstance(length, bool) or not isinstance(length, int) or not 1 <= length <= grid[0]:
+            raise ValuesError(
+                f"the length of sequence {index} makes no sense.\n  required: an integer from 1 to {grid[0]}\n"
+                f"  came    : {length!r}\nLeave empty sequences out."
+            )
+    return values
 
 
 def _check_positive(chunk: Chunk) -> None:

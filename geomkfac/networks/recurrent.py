@@ -1,0 +1,352 @@
+"""Recurrent networks without coordinates: one affine map, applied at every step.
+
+``zeta_t = omega(alpha_{t-1}) + V(xi_t)``, ``alpha_t = rho(zeta_t)``, and outputs ``U(alpha_t)``: omega is an
+affine map A -> Z, V one from X to the *direction* of Z (two points cannot be added), U one from A to the
+outputs, and the initial state alpha_0 a point of A, fixed or learned.  In PyTorch's names omega is
+(weight_hh, bias_hh) and V is (weight_ih, bias_ih).  Source: LG 5.1, 5.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, final, get_args
+
+from geomkfac.arrays import floating
+from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, UnknownNameError, ValuesError
+from geomkfac.maps import AffineMaps, CoordinatewiseMap, Derivative, SmoothMap
+from geomkfac.maps.activation import Activation
+from geomkfac.networks.arrays_in import random_parts
+from geomkfac.networks.layers import Layer
+from geomkfac.networks.network import ENTRIES_PER_CHUNK, Network
+from geomkfac.networks.outputs import regrouped
+from geomkfac.networks.passes import Pass
+from geomkfac.networks.uses import PointUse, Use
+from geomkfac.spaces import AffineSpace, Parameterization, Point, PowerSpace, ProductSpace, Vector
+
+__all__ = ["RecurrentNetwork"]
+
+At: TypeAlias = Literal["every", "last"]
+
+
+@final
+class RecurrentNetwork(Network):
+    """An abstract recurrent network.
+
+    Parameters
+    ----------
+    inputs : AffineSpace X of one step's input
+    activation : smooth map rho: Z -> A
+    outputs : AffineSpace of the outputs; output families are placed on it
+    steps : T, the length of the sequences (shorter ones come with their lengths)
+    initial : Point of A, the state before the first step; or, to learn it, an AffineSpace of dimension 0
+    at : whether there is an output (and a loss) at 'every' step or after the 'last' one
+
+    Attributes
+    ----------
+    inputs : PowerSpace X^T
+    layers : omega in AffineMaps(A, Z), V in AffineMaps(X, TZ), U in AffineMaps(A, outputs); and, where the
+        initial state is learned, an affine map to A from a space of one point: which is a point of A
+
+    Source: LG 5.1.2, 5.3.
+    """
+
+    __slots__ = ("activation", "at", "initial", "steps")
+
+    def __init__(
+        self,
+        inputs: AffineSpace,
+        activation: SmoothMap,
+        outputs: AffineSpace,
+        steps: int,
+        *,
+        initial: Point | AffineSpace,
+        at: At = "every",
+    ) -> None:
+        if at not in get_args(At):
+            raise UnknownNameError(f"outputs are at 'every' step or at the 'last', not {at!r}.")
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise ValuesError(f"a sequence needs at least one step; steps came as {steps!r}.")
+        states: Any = activation.codomain
+        fixed = isinstance(initial, Point) and initial.space is states and not initial.batch_shape
+        if not fixed and not (isinstance(initial, AffineSpace) and initial.dim == 0):
+            raise SpaceMismatchError(
+                f"the initial state is one point of {states!r}, or an AffineSpace of dimension 0 to learn it.\n"
+                f"  came: {initial!r}"
+            )
+        self.inputs: PowerSpace = PowerSpace(inputs, (steps,))
+        self.activation, self.outputs, self.steps, self.initial, self.at = activation, outputs, steps, initial, at
+        before: Any = activation.domain
+        layers = [AffineMaps(states, before), AffineMaps(inputs, before.direction), AffineMaps(states, outputs)]
+        if isinstance(initial, AffineSpace):
+            layers.append(AffineMaps(initial, states))
+        self.layers = tuple(layers)
+        self.weight_space = ProductSpace(*self.layers)
+
+    # -- from arrays, and back ------------------------------------------------------------------------
+    @staticmethod
+    def from_widths(
+        inputs: int,
+        hidden: int,
+        outputs: int,
+        steps: int,
+        activation: Any = "tanh",
+        *,
+        initial: Any = "zeros",
+        at: At = "every",
+        kind: Kind = floating,
+    ) -> tuple[RecurrentNetwork, Parameterization]:
+        """A network of these widths and the parameterization ``iota`` in which it is coordinatewise.
+
+        Parameters
+        ----------
+        activation : name or Activation; or a callable that makes a smooth map of two frames
+        initial : 'zeros' (the point with coordinates 0 in iota), an array (hidden,), the coordinates of
+            another point in iota, or 'learned'
+        """
+        X, Z = AffineSpace("X", inputs, kind), AffineSpace("Z", hidden, kind)
+        A, Y = AffineSpace("A", hidden, kind), AffineSpace("Y", outputs, kind)
+        frames = [space.frame("iota") for space in (X, Z, A, Y)]
+        if callable(activation) and not isinstance(activation, str | Activation):
+            rho: SmoothMap = activation(frames[1], frames[2])
+        else:
+            rho = CoordinatewiseMap(frames[1], frames[2], activation)
+        start: Any
+        if isinstance(initial, str) and initial == "learned":
+            start = AffineSpace("start", 0, kind)
+            frames.append(start.frame("iota"))
+        elif isinstance(initial, str) and initial != "zeros":
+            raise UnknownNameError(f"initial must be 'zeros', 'learned' or an array, not {initial!r}.")
+        else:
+            values = kind.default_namespace.zeros((hidden,)) if isinstance(initial, str) else initial
+            start = A.from_coordinates(values, frames[2])
+        net = RecurrentNetwork(X, rho, Y, steps, initial=start, at=at)
+        iota = Parameterization(frames, inputs=net.inputs, outputs=Y, name="iota")
+        return net, iota
+
+    @staticmethod
+    def from_arrays(
+        Ws: Sequence[Array],
+        bs: Sequence[Array],
+        steps: int,
+        activation: str | Activation = "tanh",
+        *,
+        initial: Any = "zeros",
+        at: At = "every",
+        kind: Kind = floating,
+    ) -> tuple[RecurrentNetwork, Point, Parameterization]:
+        """A network, its weights, and the arrays' own frames ``iota``.
+
+        Parameters
+        ----------
+        Ws : arrays W (h, h), V (h, n), U (m, h): recurrent, input and output weights
+        bs : arrays (h,), (h,), (m,): their biases
+        initial : as for `from_widths`; a learned initial state comes as a fourth bias (h,)
+        """
+        learned = len(bs) == 4
+        if len(Ws) != 3 or len(bs) not in (3, 4):
+            raise ShapeError(
+                "a recurrent network has weights W (h, h), V (h, n), U (m, h) and biases (h,), (h,), (m,), and a "
+                f"learned initial state as a fourth bias (h,).\n  came: {len(Ws)} weights and {len(bs)} biases."
+            )
+        shapes = [tuple(getattr(array, "shape", ())) for array in Ws]
+        h = shapes[0][0] if shapes[0] else 0
+        fits = all(len(shape) == 2 for shape in shapes) and shapes[0] == (h, h) and shapes[1][0] == h
+        if not fits or shapes[2][1] != h:
+            raise ShapeError(
+                f"the weights do not fit together.\n  required: W (h, h), V (h, n), U (m, h)\n  came    : {shapes}"
+            )
+        net, iota = RecurrentNetwork.from_widths(
+            shapes[1][1], h, shapes[2][0], steps, activation, initial="learned" if learned else initial, at=at, kind=kind
+        )
+        return net, net.weights_from_arrays(Ws, bs, iota), iota
+
+    def weights_from_arrays(
+        self, Ws: Sequence[Array], bs: Sequence[Array], parameterization: Parameterization
+    ) -> Point:
+        """The weights with these coordinates in a parameterization; arrays as for `from_arrays`."""
+        count = len(self.layers)
+        if len(Ws) != 3 or len(bs) != count:
+            raise ShapeError(f"this network takes 3 weights and {count} biases; came {len(Ws)} and {len(bs)}.")
+        parts = []
+        for index, layer in enumerate(self.layers):
+            ns = self.inputs.kind.namespace_of(bs[index])
+            b = ns.asarray(bs[index], what=f"bias {index + 1}")
+            m, n = layer.codomain.dim, layer.domain.dim
+            W = ns.asarray(Ws[index], what=f"weight {index + 1}") if index < 3 else ns.zeros((m, 0))
+            if tuple(W.shape) != (m, n) or tuple(b.shape) != (m,):
+                raise ShapeError(
+                    f"layer {index + 1} has weight ({m}, {n}) and bias ({m},); "
+                    f"came {tuple(W.shape)} and {tuple(b.shape)}."
+                )
+            parts.append(ns.concat([W, ns.reshape(b, (m, 1))], axis=1))
+        weights: Point = self.weight_space.from_coordinates(parts, parameterization)
+        return weights
+
+    def to_arrays(self, weights: Point, parameterization: Parameterization) -> list[tuple[Array, Array]]:
+        """``[(W, b), (V, c), (U, d)]`` in a parameterization, and ((h, 0), alpha_0) where it is learned: copies."""
+        components, ns = self._own(weights).coordinates(parameterization), weights._ns
+        return [(ns.copy(part[:, :-1]), ns.copy(part[:, -1])) for part in components]
+
+    def random_weights(self, rng: Any, parameterization: Parameterization, like: Array | None = None) -> Point:
+        """Weights with matrices normal of variance 1/n in a parameterization; see `MLP.random_weights`."""
+        weights: Point = self.weight_space.from_coordinates(random_parts(self.layers, rng, like), parameterization)
+        return weights
+
+    def over(self, steps: int) -> RecurrentNetwork:
+        """The same network, with the same weights, for sequences of another length."""
+        base: Any = self.inputs.base
+        return RecurrentNetwork(base, self.activation, self.outputs, steps, initial=self.initial, at=self.at)
+
+    # -- passes -----------------------------------------------------------------------------------------
+    @property
+    def output_places(self) -> tuple[int, ...]:
+        return (self.steps,) if self.at == "every" else ()
+
+    @property
+    def _output_layer(self) -> int | None:
+        return 2
+
+    @property
+    def _widest(self) -> int:
+        return self.steps * max(int(space.dim) for space in (self.inputs.base, self.layers[0].domain, self.outputs))
+
+    def _chunk_size(self, covectors: int) -> int:
+        return max(1, ENTRIES_PER_CHUNK // (2 * self._widest))
+
+    def _at_once(self, count: int) -> int:
+        return max(1, ENTRIES_PER_CHUNK // max(1, count * self._widest))
+
+    def _start(self, layers: tuple[Layer, ...], points: Point) -> Point:
+        """The initial state of every datum, (N,)."""
+        ns, (count,) = points._ns, points.batch_shape
+        if isinstance(self.initial, AffineSpace):
+            nowhere: Point = self.initial._make(layers[3].frame.parts[0], ns.zeros((count, 0)), ns)
+            start: Point = layers[3].omega(nowhere)
+            return start
+        frame = layers[0].frame.parts[0]
+        row = ns.cast(self.initial._in(frame))
+        made: Point = frame.space._make(frame, ns.broadcast_to(row, (count, row.shape[0])), ns)
+        return made
+
+    def _run(self, layers: tuple[Layer, ...], points: Point, lengths: Any) -> RecurrentPass:
+        ns, steps = points._ns, self.steps
+        xi = self.inputs.spread(points)
+        driven: Vector = layers[1].omega(xi)
+        alpha = self._start(layers, points)
+        states, derivatives = [alpha], []
+        for t in range(steps):
+            zeta = layers[0].omega(alpha) + driven[:, t]
+            alpha, derivative = self.activation.linearize(zeta)  # type: ignore[assignment]
+            states.append(alpha)
+            derivatives.append(derivative)
+        valid = None if lengths is None else _mask(ns, lengths, steps)
+        frame = layers[2].frame.parts[0]
+        after = _stacked(ns, states[1:], frame)
+        ends: Array = None
+        if self.at == "last":
+            ends = _ends(ns, lengths, steps, points.batch_shape[0])
+            after = _selected(ns, after, ends)
+        outputs: Point = layers[2].omega(after)
+        return RecurrentPass(
+            self.at, layers, tuple(states), tuple(derivatives), xi, after, ends, valid, outputs,
+        )
+
+    def __repr__(self) -> str:
+        widths = f"{self.inputs.base.dim}-{self.layers[0].domain.dim}-{self.outputs.dim}"
+        return f"RecurrentNetwork({widths}, {self.steps} steps, outputs at {self.at} over {self.inputs.kind!r})"
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class RecurrentPass(Pass):
+    """The pass of a recurrent network: states alpha_0, ..., alpha_T, and derivatives of the activation."""
+
+    at: At
+    layers: tuple[Layer, ...]
+    states: tuple[Point, ...]
+    derivatives: tuple[Derivative, ...]
+    inputs: Point
+    after: Point
+    ends: Array | None
+    steps_valid: Array | None
+    outputs: Point
+
+    @property
+    def valid(self) -> Array | None:  # type: ignore[override]
+        return self.steps_valid if self.at == "every" else None
+
+    def uses(self) -> Sequence[Use]:
+        ns = self.outputs._ns
+        before = _stacked(ns, list(self.states[:-1]), self.layers[0].frame.parts[0])
+        found: list[Use] = [
+            PointUse(self.layers[0].inputs(ns, before, self.layers[0].frame), self.steps_valid),
+            PointUse(self.layers[1].inputs(ns, self.inputs, self.layers[1].frame), self.steps_valid),
+            PointUse(self.layers[2].inputs(ns, self.after, self.layers[2].frame), self.valid),
+        ]
+        if len(self.layers) == 4:
+            found.append(PointUse(ns.zeros((before.batch_shape[0], 0))))
+        return found
+
+    def backward(self, covectors: Vector) -> Iterator[tuple[int, Array]]:
+        recurrent, driving, reading = self.layers[:3]
+        ns = covectors._ns
+        yield 2, covectors._in(reading.frame.parts[1].linear.dual)
+        on_states = reading.derivative.pullback(covectors)
+        flow: Vector | None = None
+        pulled: list[Array] = []
+        steps, frame = len(self.derivatives), recurrent.frame.parts[1].linear.dual
+        for t in range(steps - 1, -1, -1):
+            arriving = self._arriving(on_states, t)
+            total = arriving if flow is None else flow if arriving is None else flow + arriving
+            assert total is not None
+            on_zeta = self.derivatives[t]._pull(total)
+            pulled.append(on_zeta._in(frame))
+            flow = recurrent.derivative.pullback(on_zeta)
+        rows = ns.stack(pulled[::-1], axis=2)
+        yield 0, rows
+        direction = frame.space
+        own: Vector = direction._make(frame, rows, ns)
+        yield 1, own._in(driving.frame.parts[1].dual)
+        if len(self.layers) == 4 and flow is not None:
+            yield 3, flow._in(self.layers[3].frame.parts[1].linear.dual)
+
+    def _arriving(self, on_states: Vector, t: int) -> Vector | None:
+        """What the outputs send back to the state after step t, (K, N)."""
+        if self.at == "every":
+            return on_states[:, :, t]
+        if self.steps_valid is None:
+            return on_states if t == len(self.derivatives) - 1 else None
+        assert self.ends is not None
+        return on_states.scaled(self.ends[None, :, t])
+
+
+def _stacked(ns: Namespace, states: Sequence[Point], frame: Any) -> Point:
+    """States (N,) of several steps as one batch (N, T)."""
+    made: Point = frame.space._make(frame, ns.stack([state._in(frame) for state in states], axis=1), ns)
+    return made
+
+
+def _mask(ns: Namespace, lengths: Any, steps: int) -> Array:
+    """Ones at the steps that count, (N, T)."""
+    return ns.stack([_row(ns, [t < int(length) for t in range(steps)]) for length in lengths], axis=0)
+
+
+def _ends(ns: Namespace, lengths: Any, steps: int, count: int) -> Array:
+    """A one at the last step that counts, (N, T)."""
+    if lengths is None:
+        return ns.broadcast_to(_row(ns, [t == steps - 1 for t in range(steps)]), (count, steps))
+    return ns.stack([_row(ns, [t == int(length) - 1 for t in range(steps)]) for length in lengths], axis=0)
+
+
+def _row(ns: Namespace, flags: Sequence[bool]) -> Array:
+    eye = ns.eye(len(flags))
+    chosen = [index for index, flag in enumerate(flags) if flag]
+    return ns.sum(ns.take(eye, chosen, 0), axis=0)
+
+
+def _selected(ns: Namespace, states: Point, ends: Array) -> Point:
+    """The state after the last step that counts: an affine combination whose weights are 0 and 1."""
+    selected: Point = states._with(ns.sum(states._components * ends[..., None], axis=1))
+    return selected
