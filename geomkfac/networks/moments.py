@@ -190,6 +190,18 @@ class RunningMoments:
         _grow(self._covectors, index, ns.gram(flat, weights))
         self._count(index, 0, flat.shape[0])
 
+    @property
+    def sums_over_places(self) -> bool:
+        """Whether G is a sum over places of single places' forms."""
+        return self._sharing != "reduce"
+
+    def add_forms(self, forms: dict[int, Array], count: int) -> None:
+        """Forms on the layers' pre-activations, summed over data and places: `count` products each."""
+        for index, form in forms.items():
+            # Symmetric but for rounding.
+            _grow(self._covectors, index, form if self._namespace.kind.is_exact else (form + form.mT) / 2)
+            self._count(index, 0, count)
+
     def add_inputs(self, index: int, use: Use, weights: Array | None, shares: Array) -> None:
         """What a layer saw, with weights (N,) or None for the ones that `shares` then holds."""
         ns = self._namespace

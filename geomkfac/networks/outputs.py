@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, final
 
 from geomkfac.arrays.draws import Draws
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.namespace import Array
 from geomkfac.errors import ShapeError, SpaceMismatchError
 from geomkfac.metrics.covectors import CovectorTensor
 from geomkfac.metrics.metric import Metric
@@ -32,14 +32,28 @@ class Covectors:
 
     Attributes
     ----------
-    weights : array, shape (K, N)
+    weights : array, shape (K, N); where they are local (K, N, *places)
     covectors : batch shape (K, N, *places)
     known : null directions that provenance gives, or None
+    local : whether each covector stands for one at every place, which is zero at the others
     """
 
     weights: Array
     covectors: Vector
     known: Span | None
+    local: bool = False
+
+    def lifted(self) -> Covectors:
+        """The same metric with covectors on all places together: K times as many as there are places, if local."""
+        if not self.local:
+            return self
+        k, count, *places = self.covectors.batch_shape
+        ns, total = self.covectors._ns, math.prod(places)
+        eye = ns.reshape(ns.eye(total), (1, total, 1, *places))
+        spread = ns.broadcast_to(eye, (k, total, count, *places))
+        each = regrouped(self.covectors[:, None].scaled(spread), (k * total, count, *places))
+        weights = ns.permute(ns.reshape(self.weights, (k, count, total)), (0, 2, 1))
+        return Covectors(ns.reshape(weights, (k * total, count)), each, self.known)
 
 
 class TensorOf(Protocol):
@@ -143,11 +157,4 @@ def _at_places(run: Pass, tensor: CovectorTensor, *, joint: bool) -> Covectors:
     weights = ns.reshape(tensor.weights, (k, count, total))
     if joint:
         return Covectors(weights[:, :, 0], covectors, tensor._known)
-    eye = ns.reshape(ns.eye(total), (1, total, 1, *places))
-    lifted = covectors[:, None, ...].scaled(_spread(ns, eye, (k, total, count, *places)))
-    ordered = ns.reshape(ns.permute(weights, (0, 2, 1)), (k * total, count))
-    return Covectors(ordered, regrouped(lifted, (k * total, count, *places)), tensor._known)
-
-
-def _spread(ns: Namespace, array: Array, shape: tuple[int, ...]) -> Array:
-    return ns.broadcast_to(array, shape)
+    return Covectors(ns.reshape(weights, (k, count, *places)), covectors, tensor._known, local=True)

@@ -47,6 +47,20 @@ class Pass(ABC):
         (index of the layer, array (K, N, *places of its use, m)), in the frame of its weights; last layer first
         """
 
+    def summed_forms(self, covectors: Vector, weights: Array | None) -> dict[int, Array] | None:
+        """The output metric pulled back to every layer and summed over data and places, where that is a short way.
+
+        Parameters
+        ----------
+        covectors : local ones, batch shape (K, N, *places): each is zero at all places but its own
+        weights : array, shape (K, N, *places); None for ones
+
+        Returns
+        -------
+        {index of the layer: array (m, m)}, in the frame of its weights; None where covectors must be pulled back
+        """
+        return None
+
     @property
     def places(self) -> tuple[int, ...]:
         """The places of the outputs; () where there is one for each datum."""

@@ -23,7 +23,7 @@ from geomkfac.networks.network import ENTRIES_PER_CHUNK, Network
 from geomkfac.networks.outputs import regrouped
 from geomkfac.networks.passes import Pass
 from geomkfac.networks.uses import PointUse, Use
-from geomkfac.spaces import AffineSpace, Parameterization, Point, PowerSpace, ProductSpace, Vector
+from geomkfac.spaces import AffineSpace, Frame, Parameterization, Point, PowerSpace, ProductSpace, Vector
 
 __all__ = ["RecurrentNetwork"]
 
@@ -312,6 +312,32 @@ class RecurrentPass(Pass):
         if len(self.layers) == 4 and flow is not None:
             yield 3, flow._in(self.layers[3].frame.parts[1].linear.dual)
 
+    def summed_forms(self, covectors: Vector, weights: Array | None) -> dict[int, Array] | None:
+        """Forms pulled back step by step, h x h for each datum: their number does not grow with that of the steps.
+
+        With an output at every step, covectors would be as many as steps times classes.
+        """
+        ns, (recurrent, driving, reading) = covectors._ns, self.layers[:3]
+        rows = ns.permute(covectors._in(reading.frame.parts[1].linear.dual), (1, 2, 0, 3))
+        scaled = rows if weights is None else rows * ns.permute(weights, (1, 2, 0))[..., None]
+        local = ns.matmul(scaled.mT, rows)
+        on_state, on_zeta = reading.frame.parts[0].linear.dual, recurrent.frame.parts[1].linear.dual
+        after: Array = None
+        total: Array = None
+        for t in range(len(self.derivatives) - 1, -1, -1):
+            arriving = _pulled_form(ns, reading.derivative, local[:, t, ...], reading.frame.parts[1].linear.dual, on_state)
+            after = arriving if after is None else after + arriving
+            form = _pulled_form(ns, self.derivatives[t], after, on_state, on_zeta)
+            part = ns.sum(form, axis=0)
+            total = part if total is None else total + part
+            after = _pulled_form(ns, recurrent.derivative, form, on_zeta, on_state)
+        forms = {2: ns.sum(ns.sum(local, axis=0), axis=0), 0: total}
+        forms[1] = _form_in(ns, total, on_zeta, driving.frame.parts[1].dual)
+        if len(self.layers) == 4:
+            own = self.layers[3].frame.parts[1].linear.dual
+            forms[3] = _form_in(ns, ns.sum(after, axis=0), on_state, own)
+        return forms
+
     def _arriving(self, on_states: Vector, t: int) -> Vector | None:
         """What the outputs send back to the state after step t, (K, N)."""
         if self.at == "every":
@@ -320,6 +346,22 @@ class RecurrentPass(Pass):
             return on_states if t == len(self.derivatives) - 1 else None
         assert self.ends is not None
         return on_states.scaled(self.ends[None, :, t])
+
+
+def _pulled_form(ns: Namespace, derivative: Derivative, form: Array, source: Frame, target: Frame) -> Array:
+    """``J^T M J`` for forms (N, m, m) in `source`, by pulling rows back, twice; (N, n, n) in `target`."""
+    for _ in range(2):
+        rows: Vector = source.space._make(source, ns.permute(form, (2, 0, 1)), ns)
+        form = ns.permute(derivative._pull(rows)._in(target), (1, 0, 2))
+    return form
+
+
+def _form_in(ns: Namespace, form: Array, source: Frame, target: Frame) -> Array:
+    """One form (m, m) on another frame of its space."""
+    for _ in range(2):
+        rows: Vector = source.space._make(source, form, ns)
+        form = rows._in(target).mT
+    return form
 
 
 def _stacked(ns: Namespace, states: Sequence[Point], frame: Any) -> Point:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -97,13 +98,25 @@ def kfac_moments(
 
 def _add_chunk(running: RunningMoments, chunk: Chunk, run: Pass, family: Covectors, at_once: int) -> None:
     ns = run.outputs._ns
-    covectors, weights = _folded(ns, family, chunk, len(run.places))
+    if family.local and running.sums_over_places:
+        covectors, weights = _folded(ns, family, chunk, len(run.places))
+        forms = run.summed_forms(covectors, weights)
+        if forms is not None:
+            running.add_forms(forms, math.prod(covectors.batch_shape))
+            _add_inputs(running, chunk, run, family)
+            return
+    covectors, weights = _folded(ns, family.lifted(), chunk, len(run.places))
     total = covectors.batch_shape[0]
     for start in range(0, total, at_once):
         some = covectors if at_once >= total else covectors[start : start + at_once]
         share = None if weights is None else weights[start : start + at_once, ...]
         for index, rows in run.backward(some):
             running.add_covectors(index, rows, share)
+    _add_inputs(running, chunk, run, family)
+
+
+def _add_inputs(running: RunningMoments, chunk: Chunk, run: Pass, family: Covectors) -> None:
+    ns = run.outputs._ns
     shares = chunk_weights(chunk, ns)
     for index, use in enumerate(run.uses()):
         running.add_inputs(index, use, chunk.weights, shares)
@@ -111,15 +124,17 @@ def _add_chunk(running: RunningMoments, chunk: Chunk, run: Pass, family: Covecto
 
 
 def _folded(ns: Namespace, family: Covectors, chunk: Chunk, places: int) -> tuple[Vector, Array | None]:
-    """Covectors and their weights (K, N); over floats the roots of the weights are folded in, once.
+    """Covectors and their weights, (K, N) or local; over floats the roots of the weights are folded in, once.
 
     That keeps each layer's sum a symmetric rank-k update.  Over exact kinds there are no roots.
     """
-    weights = family.weights if chunk.weights is None else family.weights * chunk.weights
+    weights, extra = family.weights, (1,) * places
+    if chunk.weights is not None:
+        weights = weights * (ns.reshape(chunk.weights, (-1, *extra)) if family.local else chunk.weights)
     if ns.kind.is_exact:
         return family.covectors, weights
     roots = ns.ordered("covectors").sqrt(weights)
-    return family.covectors.scaled(ns.reshape(roots, (*roots.shape, *(1,) * places))), None
+    return family.covectors.scaled(roots if family.local else ns.reshape(roots, (*roots.shape, *extra))), None
 
 
 def exact_metric(layers: Layers, space: ProductVectorSpace, steps: Steps, tensor_of: TensorOf) -> CovectorTensor:
@@ -134,7 +149,7 @@ def exact_metric(layers: Layers, space: ProductVectorSpace, steps: Steps, tensor
     total: Array = None
     for chunk, run in steps:
         ns = run.outputs._ns
-        family = tensor_of(run, chunk)
+        family = tensor_of(run, chunk).lifted()
         shares = chunk_weights(chunk, ns)
         total = ns.sum(shares) if total is None else total + ns.sum(shares)
         weights.append(ns.reshape(family.weights * shares, (-1,)))
