@@ -85,7 +85,8 @@ def flat_targets(run: Pass, targets: Any) -> Any:
             f"  required: targets of shape ({run.outputs.batch_shape[0]}, {', '.join(map(str, places))}, ...)\n"
             f"  came    : {shape}"
         )
-    return targets.reshape((math.prod(shape[: 1 + len(places)]), *shape[1 + len(places) :]))
+    joined = (math.prod(shape[: 1 + len(places)]), *shape[1 + len(places) :])
+    return targets.reshape(joined) if hasattr(targets, "reshape") else run.outputs._ns.reshape(targets, joined)
 
 
 def losses(model: OutputModel, run: Pass, chunk: Chunk) -> Array:
