@@ -18,7 +18,7 @@ from geomkfac.theorems.statement import Check, Comparisons, Mutant, Statement, s
 from geomkfac.theorems.textbook import homogeneous
 from geomkfac.theorems.world import World
 
-__all__ = ["STATEMENTS", "in_arrays", "two_updates"]
+__all__ = ["STATEMENTS", "OfMap", "in_arrays", "two_updates", "unweighted"]
 
 
 # -- the package's network, as the papers would write it ------------------------------------------------------
@@ -103,7 +103,7 @@ def metric_by_its_formula(world: World) -> Comparisons:
     it = convolutional(world)
     ns, patches = world.ns, it.patches
     assert patches is not None
-    data = it.iota.sample(*_plain(it))
+    data = it.iota.sample(*unweighted(it))
     g = it.net.kfac_metric(it.weights.expressed_in(it.kappa), data.expressed_in(it.kappa), it.loss)
     (chunk,) = data.chunks()
     network = in_arrays(world, it, it.kappa, chunk.count)
@@ -120,7 +120,7 @@ def metric_by_its_formula(world: World) -> Comparisons:
         yield same(f"block of layer {index}", block.dense(), ns.kron(a, b))
 
 
-def _plain(it: Shared) -> tuple[Array, Array | None]:
+def unweighted(it: Shared) -> tuple[Array, Array | None]:
     """Coordinates of the data, and targets; without weights."""
     (chunk,) = it.data.chunks()
     return chunk.points.coordinates(it.iota), chunk.targets
@@ -233,7 +233,7 @@ def a_sum_of_squares(world: World) -> Comparisons:
     it = convolutional(world)
     ns, patches = world.ns, it.patches
     assert patches is not None
-    data = it.iota.sample(*_plain(it))
+    data = it.iota.sample(*unweighted(it))
     (chunk,) = data.chunks()
     g = it.net.kfac_metric(it.weights, data, it.loss)
     u, v = (it.net.weight_space.direction.from_coordinates([world.array(*l.slots) for l in it.net.layers], it.iota) for _ in "uv")
@@ -266,7 +266,7 @@ def nondegenerate(world: World) -> Comparisons:
     it = convolutional(world)
     ns, patches = world.ns, it.patches
     assert patches is not None
-    data = it.iota.sample(*_plain(it))
+    data = it.iota.sample(*unweighted(it))
     (chunk,) = data.chunks()
     network = in_arrays(world, it, it.iota, chunk.count)
     batch = forward(ns, network, ns.reshape(chunk.points.coordinates(it.iota), (chunk.count, patches.count, -1)))
@@ -283,7 +283,7 @@ def nondegenerate(world: World) -> Comparisons:
         world.assume(hypothesis, not restricted.is_degenerate)
     loss_of = it.loss
     if world.planted("statistics of one location"):
-        data = it.iota.sample(ns.broadcast_to(world.array(1, 1, 1, world.sizes.widths[0]), _plain(it)[0].shape), _plain(it)[1])
+        data = it.iota.sample(ns.broadcast_to(world.array(1, 1, 1, world.sizes.widths[0]), unweighted(it)[0].shape), unweighted(it)[1])
     yield same("g_KFAC is nondegenerate", it.net.kfac_metric(it.weights, data, loss_of).nullity, 0)
 
 
