@@ -121,8 +121,9 @@ class Windows:
     def _chunks(self, x: Array) -> Iterator[Array]:
         each = math.prod(self.grid) * x.shape[-1] * self.kernel[-1]
         size = max(1, ENTRIES_AT_ONCE // max(1, each))
-        for start in range(0, x.shape[0], size):
-            yield x[start : start + size, ...]
+        count = x.shape[0]
+        for start in range(0, count, size):
+            yield x[start : min(start + size, count), ...]
 
     def _expanded(self, ns: Namespace, x: Array) -> Array:
         """The last axis expanded, and the other axes first: (*rest, N, out of the last axis, k J)."""

@@ -108,8 +108,8 @@ def _add_chunk(running: RunningMoments, chunk: Chunk, run: Pass, family: Covecto
     covectors, weights = _folded(ns, family.lifted(), chunk, len(run.places))
     total = covectors.batch_shape[0]
     for start in range(0, total, at_once):
-        some = covectors if at_once >= total else covectors[start : start + at_once]
-        share = None if weights is None else weights[start : start + at_once, ...]
+        some = covectors if at_once >= total else covectors[start : min(start + at_once, total)]
+        share = None if weights is None else weights[start : min(start + at_once, total), ...]
         for index, rows in run.backward(some):
             running.add_covectors(index, rows, share)
     _add_inputs(running, chunk, run, family)

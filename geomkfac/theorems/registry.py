@@ -13,10 +13,14 @@ from geomkfac.theorems.ledger import (
     errata_gm,
     errata_j_nn,
     errata_lg,
+    errata_shared,
     gk_1,
     gk_2,
     gk_7,
     gm_damping,
+    gm_factors,
+    gm_invariance,
+    gm_training,
     j_descent,
     j_fisher,
     j_updates,
@@ -32,6 +36,9 @@ from geomkfac.theorems.ledger import (
     lg_3_4,
     lg_3_5,
     lg_3_5_remarks,
+    lg_4,
+    lg_4_kfac,
+    lg_5,
     nn_hessian_free,
     nn_kfac,
     nn_kronecker,
@@ -54,6 +61,9 @@ _MODULES: tuple[ModuleType, ...] = (
     lg_3_4,
     lg_3_5,
     lg_3_5_remarks,
+    lg_4,
+    lg_4_kfac,
+    lg_5,
     j_descent,
     j_fisher,
     j_updates,
@@ -62,11 +72,15 @@ _MODULES: tuple[ModuleType, ...] = (
     nn_kronecker,
     nn_kfac,
     gm_damping,
+    gm_factors,
+    gm_invariance,
+    gm_training,
     gk_1,
     gk_2,
     gk_7,
     errata_lg,
     errata_gm,
+    errata_shared,
     errata_j_nn,
 )
 
@@ -79,15 +93,19 @@ _ORDER = {
         "LG-3.3 LG-3.4 LG-3.1-tanh LG-T3.1 LG-E3.2 LG-E3.3 LG-E3.4 LG-3.4-ev LG-L3.5 LG-T3.6a LG-T3.6b LG-P3.7 "
         "LG-R3.8 LG-3.7 LG-D3.9 LG-T3.10 LG-functor LG-R3.11 LG-R3.12"
     ),
+    "LG 4: convolutional networks": "LG-4.2/4.3 LG-4.4 LG-4.5/LG-D4.3 LG-T4.2 LG-T4.4",
+    "LG 5: recurrent networks": "LG-5.3/LG-D5.3 LG-T5.2 LG-T5.4",
     "LG appendix: tangent spaces and tensors": "LG-TA.1/LG-CA.2 LG-A.1/LG-A.2",
     "J: natural gradients": "J-8/17 J-13 J-4-damp J-19..22 J-38 J-40..43 J-46..48 J-49..52 J-53/54 J-8-store",
     "GM: damping and quadratic models": "GM-9/10 GM-32/33 GM-36..38 GM-39..44",
+    "GM: convolution": "GM-L1/GM-T1 GM-T2 GM-3.1 GM-L2/GM-L3/GM-T3 GM-T4 GM-Alg1",
     "NN: second-order optimization": (
         "NN-3..5 NN-6 NN-8/9 NN-2.3 NN-10/11 NN-12..14 NN-15..21 NN-22/23 NN-24 NN-25 NN-5.5 NN-26/27 NN-Alg1 NN-PST"
     ),
     "Beyond the sources": "GK-1 GK-2 GK-7 GK-8 GK-11 GK-12",
     "Errata": (
-        "E1 E2 E6 E7 E8 E9 E10 E14 E17 E19 E20 E22 E23 E24 E25 E26 E27 E28 E29 E30 E31 E32 E33 E34 E35 E36"
+        "E1 E2 E3 E4 E5 E6 E7 E8 E9 E10 E11 E12 E13 E14 E15 E16 E17 E18 E19 E20 E21 E22 E23 E24 E25 E26 E27 E28 "
+        "E29 E30 E31 E32 E33 E34 E35 E36 E37 E38 E39"
     ),
 }
 """The ledger's ids, chapter by chapter."""

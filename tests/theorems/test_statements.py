@@ -26,6 +26,9 @@ LEDGER_GRADES = {
     "LG-E3.4": "SN", "LG-3.4-ev": "XS", "LG-L3.5": "XSN", "LG-T3.6a": "XN", "LG-T3.6b": "SXNC", "LG-P3.7": "XSN",
     "LG-R3.8": "XN", "LG-3.7": "XSNC", "LG-D3.9": "XN", "LG-T3.10": "XN", "LG-functor": "XN", "LG-R3.11": "XN",
     "LG-R3.12": "CNX",
+    # LG 4, 5
+    "LG-4.2/4.3": "XN", "LG-4.4": "XN", "LG-4.5/LG-D4.3": "XSN", "LG-T4.2": "XNC", "LG-T4.4": "XN",
+    "LG-5.3/LG-D5.3": "XSN", "LG-T5.2": "XNC", "LG-T5.4": "XN",
     # LG appendix
     "LG-TA.1/LG-CA.2": "XS", "LG-A.1/LG-A.2": "XSC",
     # J
@@ -33,6 +36,7 @@ LEDGER_GRADES = {
     "J-49..52": "XNC", "J-53/54": "SNC", "J-8-store": "S",
     # GM
     "GM-9/10": "NC", "GM-32/33": "N", "GM-36..38": "XN", "GM-39..44": "XN",
+    "GM-L1/GM-T1": "XC", "GM-T2": "XN", "GM-3.1": "NC", "GM-L2/GM-L3/GM-T3": "XNC", "GM-T4": "XN", "GM-Alg1": "XN",
     # NN
     "NN-3..5": "SN", "NN-6": "XNC", "NN-8/9": "XN", "NN-2.3": "XC", "NN-10/11": "N", "NN-12..14": "XN",
     "NN-15..21": "XN", "NN-22/23": "XN", "NN-24": "XNC", "NN-25": "N", "NN-5.5": "X", "NN-26/27": "XN",
@@ -43,9 +47,10 @@ LEDGER_GRADES = {
     **dict.fromkeys(["E1", "E6", "E8", "E10", "E14", "E17", "E19", "E22", "E23", "E24"], "XC"),
     **dict.fromkeys(["E25", "E26", "E27", "E32", "E33"], "XC"),
     **dict.fromkeys(["E2", "E9", "E29", "E30", "E31"], "SC"), "E20": "NC", "E28": "NC", "E35": "XC",
-    "E7": "X", "E34": "X", "E36": "X",
+    "E7": "X", "E34": "X", "E36": "X", "E11": "X", "E18": "X", "E38": "X",
+    **dict.fromkeys(["E3", "E4", "E5", "E12", "E13", "E15", "E16", "E21", "E37", "E39"], "XC"),
 }  # fmt: skip
-"""Every row of the ledger that does not concern convolution or recurrence, with the grades that it must have."""
+"""Every row of the ledger, but those on other optimizers, with the grades that it must have."""
 
 
 @pytest.mark.parametrize(

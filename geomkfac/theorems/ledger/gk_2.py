@@ -15,6 +15,7 @@ from geomkfac.metrics import CovectorMetric, DirectSumTensor, ExpectedMetric, In
 from geomkfac.networks import MLP
 from geomkfac.spaces import Frame, Parameterization, Point, Sample
 from geomkfac.theorems.abstract import abstract_network, constant_metric
+from geomkfac.theorems.ledger import gk_2_shared
 from geomkfac.theorems.ledger.lg_3_4 import OneLayer, one_layer
 from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
 from geomkfac.theorems.world import World
@@ -146,7 +147,8 @@ STATEMENTS = (
         text=(
             "A layer's K-FAC block equals its exact block, the expected pullback of the output metric, for one datum, "
             "for deep linear networks with a constant output metric, for identical data, and wherever activations "
-            "or derivatives do not depend on the datum; in general it does not."
+            "or derivatives do not depend on the datum; for shared layers with one place and one datum, and in two linear "
+            "cases; in general it does not."
         ),
         latex=(
             r"\mathbb E[\bar{\mathbf a}\bar{\mathbf a}^\top\otimes\mathcal D\mathbf z\mathcal D\mathbf z^\top]"
@@ -159,6 +161,7 @@ STATEMENTS = (
             *(Check("N", name, identity, sizes, "floating") for name, identity, sizes in ORACLES),
             Check("C", "a generic network", generic_network, ANY, "GF(p)"),
             Check("C", "a tanh network", generic_network, ANY, "floating"),
+            *gk_2_shared.CHECKS,
         ),
         mutants=(
             Mutant("a factor 2", deep_linear, LINEAR[-1]),
@@ -166,7 +169,8 @@ STATEMENTS = (
             Mutant("1/(N - 1) for 1/N", deep_linear, LINEAR[-1]),
             Mutant("weights of the data not normalised", deep_linear, LINEAR[-1]),
             Mutant("weights of the data left out", constant_derivatives, ONE_LAYER[-1]),
+            *gk_2_shared.MUTANTS,
         ),
-        objects=("networks.MLP.kfac_metric", "networks.MLP.fisher_metric"),
+        objects=("networks.MLP.kfac_metric", "networks.MLP.fisher_metric", "networks.KfacMoments"),
     ),
 )

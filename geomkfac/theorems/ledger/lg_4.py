@@ -69,7 +69,7 @@ def against_scipy(world: World) -> Comparisons:
     z = net(weights, net.inputs.from_coordinates(x, iota)).coordinates(iota)
     to_numpy, ns = world.ns.to_numpy, world.ns.ordered("comparing with SciPy")
     kernel = to_numpy(world.ns.permute(W, (0, 2, 3, 1)))
-    if world.planted("the kernel flipped"):
+    if world.planted("SciPy's kernel flipped"):
         kernel = kernel[:, ::-1, ::-1, :]
     yield same("z", z, ns.cast_numpy(cross_correlation(to_numpy(x), kernel)) + b)
 
@@ -173,7 +173,7 @@ STATEMENTS = (
             Mutant("the kernel flipped", one_map_of_every_patch, ONE_LAYER[-1]),
             Mutant("the border left out", one_map_of_every_patch, ONE_LAYER[-1]),
             Mutant("one location dropped", one_map_of_every_patch, ONE_LAYER[-1]),
-            Mutant("the kernel flipped", against_scipy, ONE_LAYER[-1], "floating"),
+            Mutant("SciPy's kernel flipped", against_scipy, ONE_LAYER[-1], "floating"),
         ),
         objects=("networks.ConvolutionalNetwork", "maps.AffineMaps", "spaces.PowerSpace"),
     ),

@@ -265,7 +265,6 @@ STATEMENTS = (
         mutants=(
             Mutant("damping by the frame's own metric", updates_in_two_frames, UPDATES[-1]),
             Mutant("gradient in the frame", updates_in_two_frames, UPDATES[-1]),
-            Mutant("gradient in the frame", updates_of_a_learned_start, UPDATES[-1]),
         ),
         objects=("networks.RecurrentNetwork.kfac_metric", "metrics.MetricTensor.sharp", "spaces.Parameterization"),
     ),
