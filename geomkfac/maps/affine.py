@@ -161,7 +161,7 @@ class AffineMaps(PointSpace):
             raise SpaceMismatchError(f"lift takes a point of {self!r}.\n  came: {element!r}")
         frame, ns = map_frame(element), element._ns
         if not isinstance(self.codomain, AffineSpace):
-            raise SpaceMismatchError(f"lift takes an affine map to an affine space, and this one ends in {self.codomain!r}.")
+            raise SpaceMismatchError(f"lift takes an affine map to an affine space, not to {self.codomain!r}.")
         hom = Hom(Hull(self.domain), Hull(self.codomain))
         row = ns.broadcast_to(
             ns.eye(self.domain.dim + 1)[-1:, :], (*element.batch_shape, 1, self.domain.dim + 1)

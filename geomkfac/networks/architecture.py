@@ -150,9 +150,7 @@ def _stage(token: str, text: str) -> Stage:
         raise ValuesError(f"a stage is a name, perhaps with arguments in brackets; the architecture is {text!r}.")
     if name.id not in STAGES:
         if call is not None:
-            raise UnknownNameError(
-                f"no stage with arguments is called {name.id!r}; there are {', '.join(STAGES)}."
-            )
+            raise UnknownNameError(f"no stage with arguments is called {name.id!r}; there are {', '.join(STAGES)}.")
         return look_up("stage or activation", name.id, {**STAGES, **ACTIVATIONS})
     made = STAGES[name.id]
     if call is None:

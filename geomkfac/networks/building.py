@@ -230,7 +230,9 @@ def filled_in(architecture: Architecture, Ws: Sequence[Any], grid: Sequence[int]
             )
         if isinstance(spec, Convolution):
             inputs = shape[1] * Builder._checked_groups(spec)
-            stages.append(replace(spec, channels=_agreed(spec.channels, shape[0], taken), kernel=_kernel(spec, shape, taken)))
+            stages.append(
+                replace(spec, channels=_agreed(spec.channels, shape[0], taken), kernel=_kernel(spec, shape, taken))
+            )
         else:
             places = 1
             for length in grid:

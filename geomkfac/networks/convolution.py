@@ -20,7 +20,7 @@ from geomkfac.networks.arrays_in import random_parts
 from geomkfac.networks.building import Builder, filled_in
 from geomkfac.networks.feed_forward import FeedForward
 from geomkfac.networks.stages import AffineStage
-from geomkfac.spaces import Parameterization, Point, PowerSpace
+from geomkfac.spaces import Parameterization, Point
 
 __all__ = ["ConvolutionalNetwork"]
 
@@ -57,7 +57,7 @@ class ConvolutionalNetwork(FeedForward):
     def from_shape(
         grid: Sequence[int], channels: int, stages: Architecture | str, *, kind: Kind = floating
     ) -> tuple[ConvolutionalNetwork, Parameterization]:
-        """A network on maps of this shape, and the parameterization ``iota`` in which its activations are coordinatewise.
+        """A network on maps of this shape, and ``iota``, the frames in which its activations are coordinatewise.
 
         Parameters
         ----------
@@ -145,13 +145,12 @@ class ConvolutionalNetwork(FeedForward):
         return arrays
 
     def random_weights(self, rng: Any, parameterization: Parameterization, like: Array | None = None) -> Point:
-        """Weights with W normal of variance 1/n in a parameterization, n the size of a patch; see `MLP.random_weights`."""
+        """Weights with W normal of variance 1/n, n the size of a patch, and b zero; see `MLP.random_weights`."""
         weights: Point = self.weight_space.from_coordinates(random_parts(self.layers, rng, like), parameterization)
         return weights
 
     def __repr__(self) -> str:
-        inputs = self.inputs
-        assert isinstance(inputs, PowerSpace)
+        inputs: Any = self.inputs
         shape = "x".join(map(str, (*inputs.grid, inputs.base.dim)))
         ends = "x".join(map(str, (*self.output_places, self.outputs.dim)))
         return f"ConvolutionalNetwork({shape} -> {ends}, {len(self.layers)} layers over {inputs.kind!r})"

@@ -104,7 +104,10 @@ class KfacMoments:
         """The moments of both parts of the data together."""
         if not isinstance(other, KfacMoments):
             return NotImplemented
-        mine, theirs = (len(self.layers), self.namespace, self.sharing), (len(other.layers), other.namespace, other.sharing)
+        mine, theirs = (
+            (len(self.layers), self.namespace, self.sharing),
+            (len(other.layers), other.namespace, other.sharing),
+        )
         if mine != theirs:
             raise KindError("moments merge when they are of one network, one dtype and one way of sharing.")
         pairs = zip(self.layers, other.layers, strict=True)

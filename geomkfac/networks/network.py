@@ -19,11 +19,12 @@ from geomkfac.metrics.covectors import CovectorTensor
 from geomkfac.metrics.direct_sum import DirectSumTensor
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.output import Fisher, OutputModel, PlacedFamily
-from geomkfac.networks import outputs as at_outputs, statistics
+from geomkfac.networks import outputs as at_outputs
+from geomkfac.networks import statistics
 from geomkfac.networks.layers import Layer
 from geomkfac.networks.moments import KfacMoments, Sharing
 from geomkfac.networks.passes import Pass
-from geomkfac.spaces import AffineSpace, Chunk, Point, PointSpace, ProductSpace, Sample, Vector
+from geomkfac.spaces import AffineSpace, Point, PointSpace, ProductSpace, Sample, Vector
 
 __all__ = ["Network", "Output"]
 
@@ -99,7 +100,7 @@ class Network(ABC):
         return statistics.mean_loss(steps, lambda run, chunk: at_outputs.losses(model, run, chunk))
 
     def predictions(self, weights: Point, points: Point, output: PlacedFamily) -> Array:
-        """The mean of the targets at each point: probabilities, or means in the family's frame; (*batch, *places, m)."""
+        """Means of the targets at each point: probabilities, or means in the family's frame; (*batch, *places, m)."""
         if not isinstance(output, PlacedFamily):
             raise SpaceMismatchError(
                 f"predictions need an output family on a frame, such as Categorical().on(iota); came: {output!r}."
@@ -216,9 +217,7 @@ class Network(ABC):
         return self.fisher_metric(weights, sample, metric)
 
     # -- shared ------------------------------------------------------------------------------------------
-    def _tensors(
-        self, output: Output, fisher: Fisher, samples: int, seed: int
-    ) -> tuple[at_outputs.TensorOf, int]:
+    def _tensors(self, output: Output, fisher: Fisher, samples: int, seed: int) -> tuple[at_outputs.TensorOf, int]:
         """The output metric of each chunk, and about how many covectors it has per datum."""
         if fisher not in get_args(Fisher):
             raise UnknownNameError(f"fisher must be 'exact', 'sampled' or 'empirical', not {fisher!r}.")

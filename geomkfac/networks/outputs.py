@@ -95,7 +95,9 @@ def losses(model: OutputModel, run: Pass, chunk: Chunk) -> Array:
     if not places:
         return model.loss(outputs, chunk.targets)
     ns, count = outputs._ns, outputs.batch_shape[0]
-    each = model.loss(regrouped(outputs, (-1 if not count else count * math.prod(places),)), flat_targets(run, chunk.targets))
+    each = model.loss(
+        regrouped(outputs, (-1 if not count else count * math.prod(places),)), flat_targets(run, chunk.targets)
+    )
     shaped = ns.reshape(each, (count, *places))
     if run.valid is not None:
         shaped = shaped * run.valid

@@ -8,27 +8,21 @@ outputs, and the initial state alpha_0 a point of A, fixed or learned.  In PyTor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, final, get_args
+from collections.abc import Sequence
+from typing import Any, final, get_args
 
 from geomkfac.arrays import floating
 from geomkfac.arrays.namespace import Array, Kind, Namespace
-from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, UnknownNameError, ValuesError
-from geomkfac.maps import AffineMaps, CoordinatewiseMap, Derivative, SmoothMap
+from geomkfac.errors import ShapeError, SpaceMismatchError, UnknownNameError, ValuesError
+from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
 from geomkfac.maps.activation import Activation
 from geomkfac.networks.arrays_in import random_parts
 from geomkfac.networks.layers import Layer
 from geomkfac.networks.network import ENTRIES_PER_CHUNK, Network
-from geomkfac.networks.outputs import regrouped
-from geomkfac.networks.passes import Pass
-from geomkfac.networks.uses import PointUse, Use
-from geomkfac.spaces import AffineSpace, Frame, Parameterization, Point, PowerSpace, ProductSpace, Vector
+from geomkfac.networks.recurrent_pass import At, RecurrentPass, stacked
+from geomkfac.spaces import AffineSpace, Parameterization, Point, PowerSpace, ProductSpace, Vector
 
 __all__ = ["RecurrentNetwork"]
-
-At: TypeAlias = Literal["every", "last"]
-
 
 @final
 class RecurrentNetwork(Network):
@@ -158,7 +152,14 @@ class RecurrentNetwork(Network):
                 f"the weights do not fit together.\n  required: W (h, h), V (h, n), U (m, h)\n  came    : {shapes}"
             )
         net, iota = RecurrentNetwork.from_widths(
-            shapes[1][1], h, shapes[2][0], steps, activation, initial="learned" if learned else initial, at=at, kind=kind
+            shapes[1][1],
+            h,
+            shapes[2][0],
+            steps,
+            activation,
+            initial="learned" if learned else initial,
+            at=at,
+            kind=kind,
         )
         return net, net.weights_from_arrays(Ws, bs, iota), iota
 
@@ -243,131 +244,27 @@ class RecurrentNetwork(Network):
             derivatives.append(derivative)
         valid = None if lengths is None else _mask(ns, lengths, steps)
         frame = layers[2].frame.parts[0]
-        after = _stacked(ns, states[1:], frame)
+        after = stacked(ns, states[1:], frame)
         ends: Array = None
         if self.at == "last":
             ends = _ends(ns, lengths, steps, points.batch_shape[0])
             after = _selected(ns, after, ends)
         outputs: Point = layers[2].omega(after)
         return RecurrentPass(
-            self.at, layers, tuple(states), tuple(derivatives), xi, after, ends, valid, outputs,
+            self.at,
+            layers,
+            tuple(states),
+            tuple(derivatives),
+            xi,
+            after,
+            ends,
+            valid,
+            outputs,
         )
 
     def __repr__(self) -> str:
         widths = f"{self.inputs.base.dim}-{self.layers[0].domain.dim}-{self.outputs.dim}"
         return f"RecurrentNetwork({widths}, {self.steps} steps, outputs at {self.at} over {self.inputs.kind!r})"
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class RecurrentPass(Pass):
-    """The pass of a recurrent network: states alpha_0, ..., alpha_T, and derivatives of the activation."""
-
-    at: At
-    layers: tuple[Layer, ...]
-    states: tuple[Point, ...]
-    derivatives: tuple[Derivative, ...]
-    inputs: Point
-    after: Point
-    ends: Array | None
-    steps_valid: Array | None
-    outputs: Point
-
-    @property
-    def valid(self) -> Array | None:  # type: ignore[override]
-        return self.steps_valid if self.at == "every" else None
-
-    def uses(self) -> Sequence[Use]:
-        ns = self.outputs._ns
-        before = _stacked(ns, list(self.states[:-1]), self.layers[0].frame.parts[0])
-        found: list[Use] = [
-            PointUse(self.layers[0].inputs(ns, before, self.layers[0].frame), self.steps_valid),
-            PointUse(self.layers[1].inputs(ns, self.inputs, self.layers[1].frame), self.steps_valid),
-            PointUse(self.layers[2].inputs(ns, self.after, self.layers[2].frame), self.valid),
-        ]
-        if len(self.layers) == 4:
-            found.append(PointUse(ns.zeros((before.batch_shape[0], 0))))
-        return found
-
-    def backward(self, covectors: Vector) -> Iterator[tuple[int, Array]]:
-        recurrent, driving, reading = self.layers[:3]
-        ns = covectors._ns
-        yield 2, covectors._in(reading.frame.parts[1].linear.dual)
-        on_states = reading.derivative.pullback(covectors)
-        flow: Vector | None = None
-        pulled: list[Array] = []
-        steps, frame = len(self.derivatives), recurrent.frame.parts[1].linear.dual
-        for t in range(steps - 1, -1, -1):
-            arriving = self._arriving(on_states, t)
-            total = arriving if flow is None else flow if arriving is None else flow + arriving
-            assert total is not None
-            on_zeta = self.derivatives[t]._pull(total)
-            pulled.append(on_zeta._in(frame))
-            flow = recurrent.derivative.pullback(on_zeta)
-        rows = ns.stack(pulled[::-1], axis=2)
-        yield 0, rows
-        direction = frame.space
-        own: Vector = direction._make(frame, rows, ns)
-        yield 1, own._in(driving.frame.parts[1].dual)
-        if len(self.layers) == 4 and flow is not None:
-            yield 3, flow._in(self.layers[3].frame.parts[1].linear.dual)
-
-    def summed_forms(self, covectors: Vector, weights: Array | None) -> dict[int, Array] | None:
-        """Forms pulled back step by step, h x h for each datum: their number does not grow with that of the steps.
-
-        With an output at every step, covectors would be as many as steps times classes.
-        """
-        ns, (recurrent, driving, reading) = covectors._ns, self.layers[:3]
-        rows = ns.permute(covectors._in(reading.frame.parts[1].linear.dual), (1, 2, 0, 3))
-        scaled = rows if weights is None else rows * ns.permute(weights, (1, 2, 0))[..., None]
-        local = ns.matmul(scaled.mT, rows)
-        on_state, on_zeta = reading.frame.parts[0].linear.dual, recurrent.frame.parts[1].linear.dual
-        after: Array = None
-        total: Array = None
-        for t in range(len(self.derivatives) - 1, -1, -1):
-            arriving = _pulled_form(ns, reading.derivative, local[:, t, ...], reading.frame.parts[1].linear.dual, on_state)
-            after = arriving if after is None else after + arriving
-            form = _pulled_form(ns, self.derivatives[t], after, on_state, on_zeta)
-            part = ns.sum(form, axis=0)
-            total = part if total is None else total + part
-            after = _pulled_form(ns, recurrent.derivative, form, on_zeta, on_state)
-        forms = {2: ns.sum(ns.sum(local, axis=0), axis=0), 0: total}
-        forms[1] = _form_in(ns, total, on_zeta, driving.frame.parts[1].dual)
-        if len(self.layers) == 4:
-            own = self.layers[3].frame.parts[1].linear.dual
-            forms[3] = _form_in(ns, ns.sum(after, axis=0), on_state, own)
-        return forms
-
-    def _arriving(self, on_states: Vector, t: int) -> Vector | None:
-        """What the outputs send back to the state after step t, (K, N)."""
-        if self.at == "every":
-            return on_states[:, :, t]
-        if self.steps_valid is None:
-            return on_states if t == len(self.derivatives) - 1 else None
-        assert self.ends is not None
-        return on_states.scaled(self.ends[None, :, t])
-
-
-def _pulled_form(ns: Namespace, derivative: Derivative, form: Array, source: Frame, target: Frame) -> Array:
-    """``J^T M J`` for forms (N, m, m) in `source`, by pulling rows back, twice; (N, n, n) in `target`."""
-    for _ in range(2):
-        rows: Vector = source.space._make(source, ns.permute(form, (2, 0, 1)), ns)
-        form = ns.permute(derivative._pull(rows)._in(target), (1, 0, 2))
-    return form
-
-
-def _form_in(ns: Namespace, form: Array, source: Frame, target: Frame) -> Array:
-    """One form (m, m) on another frame of its space."""
-    for _ in range(2):
-        rows: Vector = source.space._make(source, form, ns)
-        form = rows._in(target).mT
-    return form
-
-
-def _stacked(ns: Namespace, states: Sequence[Point], frame: Any) -> Point:
-    """States (N,) of several steps as one batch (N, T)."""
-    made: Point = frame.space._make(frame, ns.stack([state._in(frame) for state in states], axis=1), ns)
-    return made
 
 
 def _mask(ns: Namespace, lengths: Any, steps: int) -> Array:

@@ -297,7 +297,9 @@ class MaxStage(Stage):
         for delta, mask in zip(itertools.product(*map(range, self.windows.kernel)), kept, strict=True):
             part = u * mask
             for axis, offset in enumerate(delta):
-                places = range(offset, offset + self.windows.stride[axis] * self.windows.out[axis], self.windows.stride[axis])
+                places = range(
+                    offset, offset + self.windows.stride[axis] * self.windows.out[axis], self.windows.stride[axis]
+                )
                 chosen = ns.take(ns.eye(grid[axis]), list(places), 0)
                 part = ns.apply(chosen.mT, part, axis - len(grid) - 1)
             total = part if total is None else total + part

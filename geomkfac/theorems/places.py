@@ -138,12 +138,12 @@ def factors(world: World, network: MapNetwork, batch: MapPass) -> tuple[list[Arr
     weights, covectors = network.loss.metric(batch.outputs)
     G = []
     for Dz in backward(ns, network, batch, covectors):
-        k, I = Dz.shape[0], Dz.shape[-1]
-        each = ns.reshape(Dz, (k, batch.count, T, I))
+        k, m = Dz.shape[0], Dz.shape[-1]
+        each = ns.reshape(Dz, (k, batch.count, T, m))
         if world.planted("one location dropped"):
             each = each[:, :, 1:, :] if T > 1 else each * 0
         scaled = each * weights[:, :, None, None]
-        total = ns.reshape(scaled, (-1, I)).mT @ ns.reshape(each, (-1, I)) / batch.count
+        total = ns.reshape(scaled, (-1, m)).mT @ ns.reshape(each, (-1, m)) / batch.count
         G.append(total / T if world.planted("mean for sum over locations") else total)
     if world.planted("damping by gamma I"):
         gamma = world.number() if world.is_exact else ns.scalar(0.1)

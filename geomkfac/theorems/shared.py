@@ -11,7 +11,7 @@ from geomkfac.maps import GenericMap, SmoothMap
 from geomkfac.metrics import Bernoulli, GenericFamily, OutputModel
 from geomkfac.networks import Convolution, ConvolutionalNetwork, Dense, RecurrentNetwork
 from geomkfac.networks.network import Network
-from geomkfac.networks.recurrent import At
+from geomkfac.networks.recurrent_pass import At
 from geomkfac.spaces import Frame, Parameterization, Point, Sample
 from geomkfac.theorems.places import Patches
 from geomkfac.theorems.world import World
@@ -30,7 +30,7 @@ class Shared:
     Attributes
     ----------
     net : a convolutional or recurrent network, its activations generic over exact kinds
-    patches : how patches lie on the maps; None for a recurrence
+    patches : how patches lie on the maps; of a recurrence, one place a step
     borders : arrays (J,), the border points of the layers in iota; for a recurrence (h,), the initial state
     """
 
@@ -42,7 +42,7 @@ class Shared:
     fresh: Point
     loss: OutputModel
     rate: Array
-    patches: Patches | None
+    patches: Patches
     borders: tuple[Array, ...]
 
 
@@ -62,7 +62,7 @@ def convolutional(world: World, *, coordinatewise: bool = True, dense: bool = Fa
     widths, grid = world.sizes.widths, (world.sizes["height"], world.sizes["width"])
     stages: list[Any] = []
     borders = tuple(world.array(J) for J in widths[:-1])
-    for index, (J, m) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for index, m in enumerate(widths[1:]):
         last = index == len(widths) - 2
         if dense and last:
             stages.append(Dense(m))
@@ -72,7 +72,6 @@ def convolutional(world: World, *, coordinatewise: bool = True, dense: bool = Fa
             )
         if not last:
             stages.append(activation_of(world, coordinatewise=coordinatewise))
-        assert J
     net, iota = ConvolutionalNetwork.from_shape(grid, widths[0], stages, kind=world.kind)
     offsets = tuple((p, q - 1) for p in range(2) for q in range(2))
     return _instance(world, net, iota, (*grid, widths[0]), Patches(grid, offsets), borders)
@@ -92,7 +91,7 @@ def recurrent(world: World, *, coordinatewise: bool = True, at: At = "every", le
         at=at,
         kind=world.kind,
     )
-    return _instance(world, net, iota, (T, n), None, (start,))
+    return _instance(world, net, iota, (T, n), Patches((T,), ((0,),)), (start,))
 
 
 def _instance(
@@ -100,11 +99,13 @@ def _instance(
     net: ConvolutionalNetwork | RecurrentNetwork,
     iota: Parameterization,
     slots: tuple[int, ...],
-    patches: Patches | None,
+    patches: Patches,
     borders: tuple[Array, ...],
 ) -> Shared:
     ns, count = world.ns, world.sizes.data
-    parts = [world.array(layer.codomain.dim, layer.domain.dim + 1) * _shrink(world, layer.domain.dim) for layer in net.layers]
+    parts = [
+        world.array(layer.codomain.dim, layer.domain.dim + 1) * _shrink(world, layer.domain.dim) for layer in net.layers
+    ]
     weights: Point = net.weight_space.from_coordinates(parts, iota)
     kappa = iota.random(world.rng, name="kappa")
     rate = world.number() if world.is_exact else ns.scalar(0.01)

@@ -38,15 +38,15 @@ def sum_over_maps_and_offsets(world: World) -> Comparisons:
 
 def derivatives_by_flipped_filters(world: World) -> Comparisons:
     """(16): ``DA = [[DS]] W-check``, with the filters flipped, delta to -delta; against the transpose of [[A]]."""
-    ns, patches, (J, I) = world.ns, square_filter(world), world.sizes.widths
+    ns, patches, (J, m) = world.ns, square_filter(world), world.sizes.widths
     N, K = world.sizes.data, len(patches.offsets)
-    W, DS = world.array(I, K * J), world.array(N, patches.count, I)
-    rows = ns.reshape(DS, (1, N * patches.count, I)) @ W
+    W, DS = world.array(m, K * J), world.array(N, patches.count, m)
+    rows = ns.reshape(DS, (1, N * patches.count, m)) @ W
     DA = patches.collect(ns, rows, N)[0, ...]
     order = list(range(K)) if world.planted("filters as stored, as printed") else list(reversed(range(K)))
-    check = ns.take(ns.reshape(W, (I, K, J)), order, 1)
-    check = ns.reshape(ns.permute(check, (1, 0, 2)), (K * I, J))
-    expanded = patches.expand(ns, DS, ns.zeros((I,)))
+    check = ns.take(ns.reshape(W, (m, K, J)), order, 1)
+    check = ns.reshape(ns.permute(check, (1, 0, 2)), (K * m, J))
+    expanded = patches.expand(ns, DS, ns.zeros((m,)))
     yield same("DA", ns.reshape(DA, (-1, J)), expanded @ check)
 
 
@@ -87,7 +87,12 @@ STATEMENTS = (
         (
             Check("X", "as corrected", derivatives_by_flipped_filters, FILTERS, "GF(p)"),
             Check(
-                "C", "as printed", derivatives_by_flipped_filters, FILTERS, "GF(p)", drops="filters as stored, as printed"
+                "C",
+                "as printed",
+                derivatives_by_flipped_filters,
+                FILTERS,
+                "GF(p)",
+                drops="filters as stored, as printed",
             ),
         ),
         latex=r"\mathcal Da_{j,t}=\sum_{i,\delta}w_{i,j,-\delta}\,\mathcal Ds_{i,t+\delta}",
@@ -96,7 +101,10 @@ STATEMENTS = (
         "E37",
         "a step's pre-activation reaches all later outputs",
         Erratum(
-            "LG 5.3, (5.5)", "phi_{xi,t}: Z -> Y, and phi_xi^*", "Z -> Y^T with the metric g there, and phi_{xi,t}^*", TYPES
+            "LG 5.3, (5.5)",
+            "phi_{xi,t}: Z -> Y, and phi_xi^*",
+            "Z -> Y^T with the metric g there, and phi_{xi,t}^*",
+            TYPES,
         ),
         (
             Check("X", "as corrected", metric_by_its_formula, STEPS, "GF(p)"),

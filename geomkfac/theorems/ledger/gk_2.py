@@ -147,8 +147,8 @@ STATEMENTS = (
         text=(
             "A layer's K-FAC block equals its exact block, the expected pullback of the output metric, for one datum, "
             "for deep linear networks with a constant output metric, for identical data, and wherever activations "
-            "or derivatives do not depend on the datum; for shared layers with one place and one datum, and in two linear "
-            "cases; in general it does not."
+            "or derivatives do not depend on the datum; for shared layers with one place and one datum, and in two "
+            "linear cases; in general it does not."
         ),
         latex=(
             r"\mathbb E[\bar{\mathbf a}\bar{\mathbf a}^\top\otimes\mathcal D\mathbf z\mathcal D\mathbf z^\top]"

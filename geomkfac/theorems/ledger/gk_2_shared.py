@@ -37,7 +37,9 @@ def _blocks(
     if world.planted("sum for mean over places"):
         moments = replace(moments, layers=tuple(replace(one, places=moments.weight) for one in moments.layers))
     start = 0
-    for i, (layer, block) in enumerate(zip(net.layers, moments.metric().coordinates(iota).blocks, strict=True), start=1):
+    for i, (layer, block) in enumerate(
+        zip(net.layers, moments.metric().coordinates(iota).blocks, strict=True), start=1
+    ):
         stop = start + layer.dim
         yield same(f"block of layer {i}", block.dense(), exact[start:stop, start:stop])
         start = stop
@@ -68,9 +70,7 @@ def outputs_everywhere(world: World) -> Comparisons:
 
 def _pooled(world: World, sharing: Sharing) -> Comparisons:
     (J, _, k), size = world.sizes.widths, (world.sizes["height"], world.sizes["width"])
-    net, iota = ConvolutionalNetwork.from_shape(
-        size, J, [Convolution(k, kernel=2), AveragePooling()], kind=world.kind
-    )
+    net, iota = ConvolutionalNetwork.from_shape(size, J, [Convolution(k, kernel=2), AveragePooling()], kind=world.kind)
     yield from _blocks(world, net, *_instance(world, net, iota, *size, J), iota, sharing)
 
 

@@ -11,9 +11,9 @@ from geomkfac.errors import NotPositiveError
 from geomkfac.metrics.symmetric_elimination import weighted_rows
 from geomkfac.networks import Convolution, ConvolutionalNetwork
 from geomkfac.theorems.abstract import constant_metric
+from geomkfac.theorems.as_arrays import in_arrays, unweighted
 from geomkfac.theorems.ledger.errata_lg import erratum_statement
 from geomkfac.theorems.ledger.lg_4 import grid
-from geomkfac.theorems.ledger.lg_4_kfac import in_arrays, unweighted
 from geomkfac.theorems.places import Patches, backward, forward
 from geomkfac.theorems.shared import convolutional
 from geomkfac.theorems.statement import Check, Comparisons, Erratum, Mutant, Sizes, Statement, same
@@ -30,7 +30,7 @@ def square_filter(world: World) -> Patches:
 
 
 def beta(world: World, patches: Patches, *offsets: tuple[int, ...]) -> int:
-    """(24) with each factor clamped at 0: at how many locations are all these offsets inside the map?"""
+    """(24) with each factor clamped at 0: the number of locations at which all these offsets are inside the map."""
     total = 1
     for axis, length in enumerate(patches.grid):
         numbers = [delta[axis] for delta in offsets]
@@ -44,9 +44,9 @@ def beta(world: World, patches: Patches, *offsets: tuple[int, ...]) -> int:
 # -- Lemma 1 ---------------------------------------------------------------------------------------------------
 def second_moments_of_sums(world: World) -> Comparisons:
     """(45) to (47): all pairs of an activation map and a map of derivatives occur, with product weights (IAD)."""
-    ns, patches, (J, I) = world.ns, square_filter(world), world.sizes.widths
+    ns, patches, (J, m) = world.ns, square_filter(world), world.sizes.widths
     M, T, K = world.sizes.data, patches.count, len(patches.offsets)
-    a, D = world.array(M, T, J), world.array(M, T, I)
+    a, D = world.array(M, T, J), world.array(M, T, m)
     p, q = world.positive(M), world.positive(M)
     p, q = p / ns.sum(p), q / ns.sum(q)
     P = ns.reshape(patches.expand(ns, a, ns.zeros((J,))), (M, T, K * J))
@@ -55,8 +55,8 @@ def second_moments_of_sums(world: World) -> Comparisons:
         joint = ns.eye(M) * p[:, None]
 
     # Every derivative of the weights, DW = sum_t Ds_t a_{t + .}, and of the bias, for every pair.
-    DW = ns.reshape(ns.matmul(D[None, ...].mT, P[:, None, ...]), (M * M, I * K * J))
-    Db = ns.reshape(ns.broadcast_to(ns.sum(D, axis=1)[None, ...], (M, M, I)), (M * M, I))
+    DW = ns.reshape(ns.matmul(D[None, ...].mT, P[:, None, ...]), (M * M, m * K * J))
+    Db = ns.reshape(ns.broadcast_to(ns.sum(D, axis=1)[None, ...], (M, M, m)), (M * M, m))
     share = ns.reshape(joint, (M * M, 1))
     Eaa = [[(P[:, t, :] * p[:, None]).mT @ P[:, u, :] for u in range(T)] for t in range(T)]
     Edd = [[(D[:, t, :] * q[:, None]).mT @ D[:, u, :] for u in range(T)] for t in range(T)]
@@ -91,15 +91,15 @@ class Moments:
     @staticmethod
     def free(world: World, patches: Patches) -> Moments:
         """Drawn for every difference of locations that can occur; SUD unless it is dropped."""
-        J, I = world.sizes.widths
+        J, m = world.sizes.widths
         reach = [range(-4 * length - 8, 4 * length + 9) for length in patches.grid]
         near = [range(1 - length, length) for length in patches.grid]
         Omega = {d: world.array(J, J) for d in itertools.product(*reach) if _small(d, patches)}
         Gamma = {}
         for d in itertools.product(*near):
-            Gamma[d] = world.array(I, I)
+            Gamma[d] = world.array(m, m)
             if any(d) and not world.planted("SUD dropped"):
-                Gamma[d] = world.ns.zeros((I, I))
+                Gamma[d] = world.ns.zeros((m, m))
         return Moments(world.array(J), Omega, Gamma)
 
 
@@ -122,9 +122,9 @@ def block_under_the_assumptions(world: World) -> Comparisons:
     def minus(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(x - y for x, y in zip(a, b, strict=True))
 
-    J, I = world.sizes.widths
+    J, m = world.sizes.widths
     for delta, other in itertools.product(patches.offsets, patches.offsets):
-        total = ns.zeros((I * J, I * J))
+        total = ns.zeros((m * J, m * J))
         for t, u in itertools.product(locations, locations):
             if not inside(t, delta) or not inside(u, other) or ns.is_zero(G[minus(u, t)]):
                 continue
@@ -133,7 +133,7 @@ def block_under_the_assumptions(world: World) -> Comparisons:
         count = beta(world, patches, delta, other)
         yield same(f"E[Dw Dw] at {delta}, {other}", total, ns.kron(moments.Omega[minus(other, delta)], G[zero]) * count)
     for delta in patches.offsets:
-        total = ns.zeros((I, I))
+        total = ns.zeros((m, m))
         for t, u in itertools.product(locations, locations):
             if inside(t, delta):
                 total = total + G[minus(u, t)]
@@ -146,10 +146,10 @@ def block_under_the_assumptions(world: World) -> Comparisons:
 # -- Theorem 2 -------------------------------------------------------------------------------------------------
 def estimates_are_the_factors(world: World) -> Comparisons:
     """Under SH, (26) is E[[[A]]^T [[A]]]: the package's own factors of maps that are the same at every location."""
-    ns, patches, (J, I) = world.ns, square_filter(world), world.sizes.widths
+    ns, patches, (J, m) = world.ns, square_filter(world), world.sizes.widths
     N, R = world.sizes.data, world.sizes["radius"]
     net, iota = ConvolutionalNetwork.from_shape(
-        patches.grid, J, [Convolution(I, kernel=2 * R + 1, padding=R)], kind=world.kind
+        patches.grid, J, [Convolution(m, kernel=2 * R + 1, padding=R)], kind=world.kind
     )
     c = world.array(N, 1, 1, J)
     data = iota.sample(ns.broadcast_to(c, (N, *patches.grid, J)))
@@ -172,7 +172,6 @@ def estimates_by_their_formulas(world: World) -> Comparisons:
     """(32): ``[[A]]_H^T [[A]]_H / M`` and ``DS^T DS / (M |T|)``, and the package's factors in KFC's scaling."""
     it = convolutional(world)
     ns, patches = world.ns, it.patches
-    assert patches is not None
     data = it.iota.sample(*unweighted(it))
     (chunk,) = data.chunks()
     blocks = it.net.kfac_metric(it.weights, data, it.loss, sharing="kfc").coordinates(it.iota).blocks
@@ -180,8 +179,8 @@ def estimates_by_their_formulas(world: World) -> Comparisons:
     batch = forward(ns, network, ns.reshape(chunk.points.coordinates(it.iota), (chunk.count, patches.count, -1)))
     weights, covectors = network.loss.metric(batch.outputs)
     parts = zip(blocks, batch.expanded, backward(ns, network, batch, covectors), strict=True)
-    for index, (block, rows, Dz) in enumerate(parts, start=1):
-        rows = ns.concat([rows, ns.ones((rows.shape[0], 1))], axis=1)
+    for index, (block, patched, Dz) in enumerate(parts, start=1):
+        rows = ns.concat([patched, ns.ones((patched.shape[0], 1))], axis=1)
         scale = chunk.count * (patches.count if world.planted("mean over locations for the sum") else 1)
         yield same(f"Omega of layer {index}", block.factors[0], rows.mT @ rows / scale)
         each = ns.reshape(Dz, (Dz.shape[0], chunk.count, patches.count, -1))
@@ -273,7 +272,10 @@ WIDE = (filters(1, 2, 2), filters(2, 1, 2, (2, 1)))
 ROW = (filters(1, 3, 2), filters(1, 3, 2))
 FORMULA = (grid(1, 1, (1, 1), 1), grid(2, 3, (2, 2, 3), 2, 2))
 PLUGGED, IGNORED = "empirical autocovariances in (26)", "the border ignored, unbiased estimates"
-FACTORS = r"\hat{\mathbf F}_\ell=\boldsymbol\Omega_{\ell-1}\otimes\boldsymbol\Gamma_\ell,\quad[\boldsymbol\Omega]_{j\delta,j'\delta'}=\beta(\delta,\delta')\,\Omega(j,j',\delta'-\delta)"
+FACTORS = (
+    r"\hat{\mathbf F}_\ell=\boldsymbol\Omega_{\ell-1}\otimes\boldsymbol\Gamma_\ell,\quad"
+    r"[\boldsymbol\Omega]_{j\delta,j'\delta'}=\beta(\delta,\delta')\,\Omega(j,j',\delta'-\delta)"
+)
 BETA = r"\beta(\delta,\delta')=\prod_k\max\bigl(0,\;T_k-\max(\delta_k,\delta'_k,0)+\min(\delta_k,\delta'_k,0)\bigr)"
 
 STATEMENTS = (
@@ -361,7 +363,9 @@ STATEMENTS = (
     erratum_statement(
         "E13",
         "the bias' entry is a double sum too",
-        Erratum("GM (47)", "|T| E[Ds Ds'] under IAD alone", "a double sum over t and t'; |T| times one needs SH and SUD"),
+        Erratum(
+            "GM (47)", "|T| E[Ds Ds'] under IAD alone", "a double sum over t and t'; |T| times one needs SH and SUD"
+        ),
         (
             Check("X", "as corrected", second_moments_of_sums, LEMMA, "GF(p)"),
             Check("C", "as printed", second_moments_of_sums, LEMMA[1:], "GF(p)", drops="|T| E[Ds Ds'], as printed"),

@@ -72,24 +72,24 @@ class Layer:
 
 def one_layer(world: World) -> Layer:
     """Arbitrary activations, border, derivatives and transformations; the dagger's parameters by (87)."""
-    ns, patches, (J, I) = world.ns, square_filter(world), world.sizes.widths
+    ns, patches, (J, m) = world.ns, square_filter(world), world.sizes.widths
     N, K = world.sizes.data, len(patches.offsets)
     a, border = world.array(N, patches.count, J), world.array(J)
-    U, c, V, d = world.invertible(I), world.array(I), world.invertible(J), world.array(J)
+    U, c, V, d = world.invertible(m), world.array(m), world.invertible(J), world.array(J)
     if world.planted("zero padding"):
         border = ns.zeros((J,))
         moved = border
     else:
         moved = border @ V + d
     rows, rows_dagger = expanded(ns, patches, a, border), expanded(ns, patches, a @ V + d, moved)
-    W_bar, VV = world.array(I, J * K + 1), on_expanded(ns, V, d, K)
+    W_bar, VV = world.array(m, J * K + 1), on_expanded(ns, V, d, K)
     if world.planted("[[V]]_H with d in the first offset alone"):
         VV = on_expanded(ns, V, d, K) * 1
         keep = ns.kron(ns.ones((1, J)), ns.eye(K)[:1, :])
         VV = bordered(ns, ns.ones((1, 1)), VV[:1, 1:] * keep, VV[1:, :1], VV[1:, 1:])
     UU = homogeneous(ns, U, c)
     W_dagger = (ns.inverse(UU).mT @ with_row(ns, W_bar) @ ns.inverse(VV).mT)[1:, :]
-    DS = world.array(N * patches.count, I)
+    DS = world.array(N * patches.count, m)
     return Layer(rows, rows_dagger, W_bar, W_dagger, DS, DS @ U.mT, U, c, VV)
 
 
@@ -179,7 +179,7 @@ def block_with_white_derivatives(world: World) -> Comparisons:
 
 def idealized_prong(world: World) -> Comparisons:
     """Without beta, the step with Omega~ (x) I is gradient descent in the coordinates that whiten activations."""
-    ns, patches, (J, I) = world.ns, square_filter(world), world.sizes.widths
+    ns, patches, (J, m) = world.ns, square_filter(world), world.sizes.widths
     K, N = len(patches.offsets), world.sizes.data
     mu, B, alpha = world.array(J), world.invertible(J), world.number()
     Sigma = B @ B.mT
@@ -203,7 +203,7 @@ def idealized_prong(world: World) -> Comparisons:
     a, border = world.array(N, patches.count, J), world.array(J)
     rows = expanded(ns, patches, a, border)
     rows_dagger = expanded(ns, patches, a @ V + d, border @ V + d)
-    W_bar, DS = world.array(I, J * K + 1), world.array(N * patches.count, I)
+    W_bar, DS = world.array(m, J * K + 1), world.array(N * patches.count, m)
     W_dagger = W_bar @ ns.inverse(VV).mT
     updated = (W_dagger - alpha * (DS.mT @ rows_dagger)) @ VV.mT
     metric = ns.inverse(Omega)
@@ -316,7 +316,10 @@ STATEMENTS = (
             Check("X", "as corrected", factors_and_update, FULL, "GF(p)"),
             Check("C", "as printed", factors_and_update, FULL, "GF(p)", drops=PRINTED_E15),
         ),
-        latex=r"\boldsymbol\Gamma^\dagger=\tfrac1{|\mathcal T|}\mathbf U\,\mathbb E[\mathcal D\mathbf S^\top\mathcal D\mathbf S]\,\mathbf U^\top",
+        latex=(
+            r"\boldsymbol\Gamma^\dagger=\tfrac1{|\mathcal T|}\mathbf U\,"
+            r"\mathbb E[\mathcal D\mathbf S^\top\mathcal D\mathbf S]\,\mathbf U^\top"
+        ),
     ),
     erratum_statement(
         "E16",
@@ -338,9 +341,7 @@ STATEMENTS = (
     erratum_statement(
         "E18",
         "expanded activations, transposed weights",
-        Erratum(
-            "GM (78)", "phi([A][W]_H)", "phi([[A]]_H [W]_H^T)", "perhaps a fault of the text extraction; " + TYPES
-        ),
+        Erratum("GM (78)", "phi([A][W]_H)", "phi([[A]]_H [W]_H^T)", "perhaps a fault of the text extraction; " + TYPES),
         (Check("X", "refused as printed", affine_map_of_a_patch, MAPS, "GF(p)"),),
         (Mutant("the corrected form put in its place", affine_map_of_a_patch, MAPS[-1]),),
         r"[\mathbf A_\ell]_H=\phi\bigl([\![\mathbf A_{\ell-1}]\!]_H[\bar{\mathbf W}_\ell]_H^\top\bigr)",

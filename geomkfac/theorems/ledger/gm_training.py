@@ -97,8 +97,7 @@ def algorithm(world: World) -> Comparisons:
         made = Preconditioned(net, iota, loss, start, rate)
         for k in range(updates):
             made.update(data, renew=k < 5 or k % 2 == 0, precondition=precondition)
-        assert made.average is not None
-        value = float(net.loss(made.average, data, loss))
+        value = float(net.loss(start if made.average is None else made.average, data, loss))
         return value if value == value else float("inf")
 
     preconditioned = not world.planted("the preconditioner left out")
@@ -119,7 +118,10 @@ STATEMENTS = (
             "The update is preconditioned by damped KFC factors, clipped so that its squared Fisher length does not "
             "exceed C, and followed with momentum and averaging: it reaches a training error in far fewer updates."
         ),
-        latex=r"\nu=\mathbf v^\top\mathbf F\mathbf v+\lambda\mathbf v^\top\mathbf v>C\;\Longrightarrow\;\mathbf v\leftarrow\mathbf v/\sqrt{\nu/C}",
+        latex=(
+            r"\nu=\mathbf v^\top\mathbf F\mathbf v+\lambda\mathbf v^\top\mathbf v>C\;\Longrightarrow\;"
+            r"\mathbf v\leftarrow\mathbf v/\sqrt{\nu/C}"
+        ),
         hypotheses=("For the comparison: a small network, inputs of unequal scales, not centred.",),
         checks=(
             Check("X", "clipping", clipped, CLIPPED, "GF(p)"),

@@ -24,7 +24,6 @@ def one_map_of_every_patch(world: World) -> Comparisons:
     """(4.1) by counting places, (4.3) with a homogeneous coordinate; and GM (13): derivatives sum over locations."""
     it = convolutional(world)
     ns, patches = world.ns, it.patches
-    assert patches is not None
     W_bar = it.weights.coordinates(it.iota)[0]
     W, b = ns.reshape(W_bar[:, :-1], (W_bar.shape[0], len(patches.offsets), -1)), W_bar[:, -1]
     (chunk,) = it.data.chunks()
@@ -83,7 +82,9 @@ def _flat_outputs(world: World, it: Shared, chunk: Chunk, z: Array) -> tuple[Poi
 
 
 # -- LG-4.4 ----------------------------------------------------------------------------------------------------
-def change_of_activations(world: World, iota: Parameterization, kappa: Parameterization, space: Space) -> tuple[Array, Array]:
+def change_of_activations(
+    world: World, iota: Parameterization, kappa: Parameterization, space: Space
+) -> tuple[Array, Array]:
     """(Omega, gamma) with ``a' = Omega a + gamma``, from iota to kappa."""
     matrix, translation = kappa[space].change_from(iota[space])  # type: ignore[attr-defined]
     return world.ns.cast(matrix), world.ns.cast(translation)
@@ -111,7 +112,6 @@ def transformed_layer(world: World) -> Comparisons:
     """One abstract layer in two parameterizations: its parameters by (4.4), and the second one's own computation."""
     it = convolutional(world)
     ns, patches = world.ns, it.patches
-    assert patches is not None
     layer = it.net.layers[0]
     local = layer.domain.base  # type: ignore[attr-defined]
     Omega, gamma = change_of_activations(world, it.iota, it.kappa, local)

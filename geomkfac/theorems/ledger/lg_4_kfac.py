@@ -2,99 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import final
-
 from geomkfac.arrays.namespace import Array
-from geomkfac.maps import SmoothMap
-from geomkfac.metrics import CovectorTensor, MetricTensor, OutputModel
+from geomkfac.metrics import CovectorTensor, MetricTensor
 from geomkfac.spaces import Parameterization, Point, Vector
+from geomkfac.theorems.as_arrays import in_arrays, unweighted
 from geomkfac.theorems.basis import random_bases, transformed_weights
 from geomkfac.theorems.ledger.lg_4 import expanded_change, grid
 from geomkfac.theorems.places import MapNetwork, Patches, backward, factors, forward, kfac_update
-from geomkfac.theorems.shared import Shared, convolutional, whole_metric
+from geomkfac.theorems.shared import Shared, convolutional
 from geomkfac.theorems.smooth import Transformed, TransformedLoss, activation, loss
 from geomkfac.theorems.statement import Check, Comparisons, Mutant, Statement, same
 from geomkfac.theorems.textbook import homogeneous
 from geomkfac.theorems.world import World
 
-__all__ = ["STATEMENTS", "OfMap", "in_arrays", "two_updates", "unweighted"]
-
-
-# -- the package's network, as the papers would write it ------------------------------------------------------
-@final
-@dataclass(frozen=True, slots=True)
-class OfMap:
-    """A smooth map of the package as a function of rows (N |T|, n), in the coordinates of some frames."""
-
-    world: World
-    map: SmoothMap
-    frames: Parameterization
-    batch: tuple[int, ...]
-
-    def _at(self, z: Array) -> Point:
-        space = self.map.domain
-        point: Point = space.from_coordinates(self.world.ns.reshape(z, (*self.batch, space.dim)), self.frames)
-        return point
-
-    def __call__(self, z: Array) -> Array:
-        return self.world.ns.reshape(self.map(self._at(z)).coordinates(self.frames), (z.shape[0], -1))
-
-    def pullback(self, z: Array, covectors: Array) -> Array:
-        ns, dual = self.world.ns, self.map.codomain.direction.dual
-        k = covectors.shape[0]
-        vector = dual.from_coordinates(ns.reshape(covectors, (k, *self.batch, dual.dim)), self.frames)
-        pulled = self.map.linearize(self._at(z))[1].pullback(vector)
-        return ns.reshape(pulled.coordinates(self.frames), (k, z.shape[0], -1))
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class OfModel:
-    """The output metric of the package's network, of all locations of a datum: rows (N, |T| m)."""
-
-    world: World
-    model: OutputModel
-    frames: Parameterization
-    places: int
-
-    def differential(self, outputs: Array) -> Array:
-        raise NotImplementedError
-
-    def metric(self, outputs: Array) -> tuple[Array, Array]:
-        ns, count = self.world.ns, outputs.shape[0]
-        weights, covectors = whole_metric(
-            self.world, self.model, self.frames, ns.reshape(outputs, (count, self.places, -1))
-        )
-        return weights, ns.reshape(covectors, (covectors.shape[0], count, -1))
-
-
-class _NoActivation:
-    """The outputs have none."""
-
-    def __call__(self, z: Array) -> Array:
-        return z
-
-    def pullback(self, z: Array, covectors: Array) -> Array:
-        return covectors
-
-
-def in_arrays(world: World, it: Shared, frames: Parameterization, count: int) -> MapNetwork:
-    """The same network in coordinates, layer by layer."""
-    assert it.patches is not None
-    maps = [stage.map for stage in it.net.stages if hasattr(stage, "map")]  # type: ignore[attr-defined]
-    batch = (count, *it.patches.grid)
-    borders = []
-    for layer, border in zip(it.net.layers, it.borders, strict=True):
-        local = layer.domain.base  # type: ignore[attr-defined]
-        borders.append(local.from_coordinates(border, it.iota).coordinates(frames))
-    return MapNetwork(
-        tuple(it.weights.coordinates(frames)),
-        (*(OfMap(world, rho, frames, batch) for rho in maps), _NoActivation()),
-        tuple(borders),
-        OfModel(world, it.loss, frames, it.patches.count),
-        it.patches,
-    )
+__all__ = ["STATEMENTS", "two_updates", "updates_in_arrays"]
 
 
 # -- LG-4.5, LG-D4.3 ---------------------------------------------------------------------------------------------
@@ -102,7 +23,6 @@ def metric_by_its_formula(world: World) -> Comparisons:
     """The network's own metric, in random frames, and (4.5) with expanded activations and sums over locations."""
     it = convolutional(world)
     ns, patches = world.ns, it.patches
-    assert patches is not None
     data = it.iota.sample(*unweighted(it))
     g = it.net.kfac_metric(it.weights.expressed_in(it.kappa), data.expressed_in(it.kappa), it.loss)
     (chunk,) = data.chunks()
@@ -110,20 +30,15 @@ def metric_by_its_formula(world: World) -> Comparisons:
     x = ns.reshape(chunk.points.coordinates(it.kappa), (chunk.count, patches.count, -1))
     batch = forward(ns, network, x)
     A, G = factors(world, network, batch)
-    for index, (block, a, b) in enumerate(zip(g.coordinates(it.kappa).blocks, A, G, strict=True), start=1):
+    for index, (block, own, b) in enumerate(zip(g.coordinates(it.kappa).blocks, A, G, strict=True), start=1):
+        a = own
         if world.planted("patches channel by channel"):
-            a = _channel_major(world, a, len(patches.offsets))
+            a = _channel_major(world, own, len(patches.offsets))
         if world.planted("the transpose of the kernel's offsets"):
-            a = _offsets_reversed(world, a, len(patches.offsets))
+            a = _offsets_reversed(world, own, len(patches.offsets))
         if world.planted("sum for mean over locations in A"):
-            a = a * patches.count
+            a = own * patches.count
         yield same(f"block of layer {index}", block.dense(), ns.kron(a, b))
-
-
-def unweighted(it: Shared) -> tuple[Array, Array | None]:
-    """Coordinates of the data, and targets; without weights."""
-    (chunk,) = it.data.chunks()
-    return chunk.points.coordinates(it.iota), chunk.targets
 
 
 def _reordered(world: World, a: Array, order: list[int]) -> Array:
@@ -160,7 +75,10 @@ def updates_in_arrays(world: World) -> Comparisons:
     for index, W_bar in enumerate(network.weights):
         big, shift = expanded_change(world, bases.Omega[index], bases.gamma[index], K)
         dagger.append(transformed_weights(ns, W_bar, big, shift, bases.Phi[index], bases.tau[index]))
-    whole, moved = ns.kron(ns.eye(T), bases.Omega[-1]), ns.reshape(ns.broadcast_to(bases.gamma[-1], (T, widths[-1])), (-1,))
+    whole, moved = (
+        ns.kron(ns.eye(T), bases.Omega[-1]),
+        ns.reshape(ns.broadcast_to(bases.gamma[-1], (T, widths[-1])), (-1,)),
+    )
     borders = [p @ Omega.mT + gamma for p, Omega, gamma in zip(network.borders, bases.Omega, bases.gamma, strict=False)]
     if world.planted("zero padding with a translation"):
         borders = [ns.zeros(p.shape) for p in borders]
@@ -190,7 +108,9 @@ def updates_in_arrays(world: World) -> Comparisons:
     for when, inputs in (("on the data", x), ("on fresh inputs", fresh)):
         one, two = forward(ns, network, inputs), forward(ns, double, there(inputs))
         for i, (z, z_dagger) in enumerate(zip(one.preactivations, two.preactivations, strict=True)):
-            yield same(f"pre-activations of layer {i + 1} after it, {when}", z, z_dagger @ bases.Phi[i].mT + bases.tau[i])
+            yield same(
+                f"pre-activations of layer {i + 1} after it, {when}", z, z_dagger @ bases.Phi[i].mT + bases.tau[i]
+            )
         yield same(f"outputs after it, {when}", one.outputs @ whole.mT + moved, two.outputs)
 
 
@@ -232,11 +152,13 @@ def a_sum_of_squares(world: World) -> Comparisons:
     """``g_KFAC(v, v)`` is |T| times a mean of squares over layers, pairs of data, pairs of locations and covectors."""
     it = convolutional(world)
     ns, patches = world.ns, it.patches
-    assert patches is not None
     data = it.iota.sample(*unweighted(it))
     (chunk,) = data.chunks()
     g = it.net.kfac_metric(it.weights, data, it.loss)
-    u, v = (it.net.weight_space.direction.from_coordinates([world.array(*l.slots) for l in it.net.layers], it.iota) for _ in "uv")
+    u, v = (
+        it.net.weight_space.direction.from_coordinates([world.array(*layer.slots) for layer in it.net.layers], it.iota)
+        for _ in "uv"
+    )
     network = in_arrays(world, it, it.iota, chunk.count)
     batch = forward(ns, network, ns.reshape(chunk.points.coordinates(it.iota), (chunk.count, patches.count, -1)))
     weights, covectors = network.loss.metric(batch.outputs)
@@ -249,7 +171,9 @@ def a_sum_of_squares(world: World) -> Comparisons:
         if world.planted("a and z of one location together"):
             squares = squares * ns.eye(squares.shape[-1]) * squares.shape[-1]
         # The first axis of pairs belongs to Dz, and carries the weight of its covector and datum.
-        shares = ns.reshape(ns.broadcast_to(weights[:, :, None], (*weights.shape, patches.count)), (weights.shape[0], -1))
+        shares = ns.reshape(
+            ns.broadcast_to(weights[:, :, None], (*weights.shape, patches.count)), (weights.shape[0], -1)
+        )
         total = total + ns.sum(squares * shares[:, :, None]) / (images.shape[0] * chunk.count)
         if world.planted("only the first layer"):
             break
@@ -265,7 +189,6 @@ def nondegenerate(world: World) -> Comparisons:
     """The expected pullback at one location nondegenerate, for every layer, implies g_KFAC nondegenerate; by ranks."""
     it = convolutional(world)
     ns, patches = world.ns, it.patches
-    assert patches is not None
     data = it.iota.sample(*unweighted(it))
     (chunk,) = data.chunks()
     network = in_arrays(world, it, it.iota, chunk.count)
@@ -283,7 +206,9 @@ def nondegenerate(world: World) -> Comparisons:
         world.assume(hypothesis, not restricted.is_degenerate)
     loss_of = it.loss
     if world.planted("statistics of one location"):
-        data = it.iota.sample(ns.broadcast_to(world.array(1, 1, 1, world.sizes.widths[0]), unweighted(it)[0].shape), unweighted(it)[1])
+        data = it.iota.sample(
+            ns.broadcast_to(world.array(1, 1, 1, world.sizes.widths[0]), unweighted(it)[0].shape), unweighted(it)[1]
+        )
     yield same("g_KFAC is nondegenerate", it.net.kfac_metric(it.weights, data, loss_of).nullity, 0)
 
 
@@ -296,7 +221,12 @@ DENSE_MANY = (grid(2, 2, (1, 1, 1), 20), grid(2, 2, (2, 2, 2), 40))
 RANKED = (grid(2, 2, (1, 1), 8, 1), grid(2, 2, (1, 1, 1), 10, 1))
 IN_ARRAYS = "expanded activations on N and on N-dagger, in arrays"
 IN_FRAMES = "one abstract network, run in two parameterizations"
-DROPPED = ("zero padding with a translation", "an affine map that mixes locations", "damping by gamma I", "gradient descent")
+DROPPED = (
+    "zero padding with a translation",
+    "an affine map that mixes locations",
+    "damping by gamma I",
+    "gradient descent",
+)
 IMPLICATION = "nondegenerate where the expected pullback at one location is"
 
 STATEMENTS = (
@@ -338,7 +268,8 @@ STATEMENTS = (
         ),
         latex=(
             r"f^\ddagger\bigl(\mathbf x^\ddagger,\mathbf w^\ddagger-\epsilon\hat{\mathbf F}^{\ddagger-1}"
-            r"\nabla h^\ddagger\bigr)\;\widehat{=}\;f\bigl(\mathbf x,\mathbf w-\epsilon\hat{\mathbf F}^{-1}\nabla h\bigr)"
+            r"\nabla h^\ddagger\bigr)\;\widehat{=}\;"
+            r"f\bigl(\mathbf x,\mathbf w-\epsilon\hat{\mathbf F}^{-1}\nabla h\bigr)"
         ),
         hypotheses=(
             "The border is a point of the activation space and is carried along; with zeros, a translation leaves the "

@@ -5,8 +5,9 @@ from __future__ import annotations
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import CovectorTensor
 from geomkfac.spaces import Parameterization, Vector
+from geomkfac.theorems.as_arrays import OfMap
 from geomkfac.theorems.basis import transformed_weights
-from geomkfac.theorems.ledger.lg_4_kfac import OfMap, two_updates
+from geomkfac.theorems.ledger.lg_4_kfac import two_updates
 from geomkfac.theorems.shared import Shared, recurrent, whole_metric
 from geomkfac.theorems.smooth import Transformed, TransformedLoss, activation, loss
 from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
@@ -204,7 +205,13 @@ RANKED = (sizes(2, (1, 1, 1), 8, 1), sizes(2, (1, 2, 1), 12, 2))
 IN_ARRAYS = "states and sums over steps on N and on N-dagger, in arrays"
 IN_FRAMES = "one abstract network, run in two parameterizations"
 LEARNED = "a learned initial state, an output after the last step, any smooth map"
-DROPPED = ("initial state left behind", "V left untransformed", "V without a bias", "damping by gamma I", "gradient descent")
+DROPPED = (
+    "initial state left behind",
+    "V left untransformed",
+    "V without a bias",
+    "damping by gamma I",
+    "gradient descent",
+)
 IMPLICATION = "nondegenerate where the expected pullback at one step is"
 
 STATEMENTS = (
