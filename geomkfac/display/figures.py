@@ -37,7 +37,7 @@ def draw_factors(
         raise FrameError("a figure of factors needs at least one basis; pass {'given': iota}.")
     if metric.kind.is_exact:
         raise KindError(f"factors are drawn in floating point; this metric is over {metric.kind!r}.")
-    figure_class, canvas_class = _matplotlib()
+    figure_class, canvas_class = matplotlib_classes()
     names = [name for index in range(len(metric.parts)) for name in (f"A{index}", f"G{index + 1}")]
     figure = figure_class(figsize=(2.6 * len(names), 2.2 * len(bases) + 0.3), layout="constrained")
     canvas_class(figure)
@@ -63,7 +63,8 @@ def _factors(metric: DirectSumTensor, basis: Parameterization) -> list[Any]:
     return [namespace_of(factor).to_numpy(factor) for block in blocks for factor in block.factors]
 
 
-def _matplotlib() -> tuple[Any, Any]:
+def matplotlib_classes() -> tuple[Any, Any]:
+    """Figure and canvas of matplotlib, without a window."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from geomkfac.networks.architecture import AveragePooling, Convolution, Dense, MaxPooling, architecture
+from geomkfac.networks.assumptions import LayerAssumptions
 from geomkfac.networks.convolution import ConvolutionalNetwork
 from geomkfac.networks.mlp import MLP
 from geomkfac.networks.moments import KfacMoments, LayerMoments
@@ -21,6 +22,7 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "MaxPooling",
     "architecture",
     "pad_sequences",
+    "LayerAssumptions",
     "KfacMoments",
     "LayerMoments",
 ]

@@ -15,12 +15,15 @@ from geomkfac.arrays import floating
 from geomkfac.arrays.namespace import Array, Kind, Namespace
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.maps import AffineMaps
+from geomkfac.metrics.output import Fisher
 from geomkfac.networks.architecture import Architecture, architecture
 from geomkfac.networks.arrays_in import random_parts
+from geomkfac.networks.assumptions import LayerAssumptions, Observed, joined, measured, observed
 from geomkfac.networks.building import Builder, filled_in
 from geomkfac.networks.feed_forward import FeedForward
+from geomkfac.networks.network import Output
 from geomkfac.networks.stages import AffineStage
-from geomkfac.spaces import Parameterization, Point
+from geomkfac.spaces import Parameterization, Point, Sample
 
 __all__ = ["ConvolutionalNetwork"]
 
@@ -148,6 +151,48 @@ class ConvolutionalNetwork(FeedForward):
         """Weights with W normal of variance 1/n, n the size of a patch, and b zero; see `MLP.random_weights`."""
         weights: Point = self.weight_space.from_coordinates(random_parts(self.layers, rng, like), parameterization)
         return weights
+
+    def assumptions(
+        self,
+        weights: Point,
+        sample: Sample,
+        output: Output,
+        frames: Parameterization,
+        *,
+        fisher: Fisher = "exact",
+        samples: int = 1,
+        seed: int = 0,
+    ) -> tuple[LayerAssumptions, ...]:
+        """How far KFC's assumptions (IAD, SH, SUD) hold at every convolution, as numbers and correlations.
+
+        Correlations of coordinates depend on the coordinates, so `frames` are named.  For small maps: memory
+        grows like the square of the size of a map.
+
+        Parameters
+        ----------
+        frames : the coordinates in which correlations are taken
+        fisher, samples, seed : which derivatives, as for `kfac_metric`
+
+        Raises
+        ------
+        KindError : the network is over an exact kind, or the data have weights.
+
+        Source: GM 3, 5.1.
+        """
+        ns = weights._ns.ordered("measuring correlations")
+        stored = weights.expressed_in(frames)
+        tensor_of, _ = self._tensors(output, fisher, samples, seed)
+        metric = self.kfac_metric(stored, sample, output, fisher=fisher, samples=samples, seed=seed)
+        whole: list[list[Observed]] = []
+        for chunk, run in self._steps(self._layers(stored), sample, None, 1):
+            if chunk.weights is not None:
+                raise KindError("the assumptions are measured on data without weights.")
+            family = tensor_of(run, chunk).lifted()
+            roots = ns.reshape(ns.sqrt(family.weights), (*family.weights.shape, *(1,) * len(run.places)))
+            whole.append(list(observed(ns, run, family.covectors.scaled(roots))))  # type: ignore[arg-type]
+        blocks = metric.coordinates(frames).blocks
+        parts = [joined(ns, layer) for layer in zip(*whole, strict=True)]
+        return tuple(measured(ns, part, blocks[part.layer - 1].dense(), seed) for part in parts)
 
     def __repr__(self) -> str:
         inputs: Any = self.inputs

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol, final
 
+from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import FrameError, KindError, ShapeError, ValuesError
 from geomkfac.spaces.affine import AffineSpace
 from geomkfac.spaces.frame import BaseFrame, Frame
 from geomkfac.spaces.gauge import random_change
+from geomkfac.spaces.power import PowerSpace
 from geomkfac.spaces.sample import Sample
 from geomkfac.spaces.space import BaseSpace, Space
 from geomkfac.spaces.whitening import centering, root_and_inverse, split_moments
@@ -183,13 +185,16 @@ class Parameterization:
         return self._with(frames, name)
 
     def centered(self, g: KroneckerFactored, *, name: str = "centered") -> Parameterization:
-        """Origins of the activation spaces moved to the means that stand in g's own factors."""
+        """Origins of the activation spaces moved to the means that stand in g's own factors.
+
+        Of a layer on patches or maps, the mean over its offsets; of two layers on one space, the first one's.
+        """
         changes: dict[BaseSpace, tuple[Any, Any]] = {}
         for activations, _ in g.kronecker_factors():
             space = _base_of_hull(activations)
-            frame = self._base(space)
-            mean, _ = split_moments(activations.coordinates(frame.hull.dual))
-            changes[space] = (None, -centering(mean))
+            if space not in changes:
+                mean, _ = _local_moments(activations, self)
+                changes[space] = (None, -centering(mean))
         return self.change(changes, name=name)
 
     def whitened(
@@ -204,6 +209,9 @@ class Parameterization:
 
         Mean and covariance are read from g's own factors.  Where a factor is degenerate its null
         directions keep the lengths that `norm` gives them, and the factor becomes a projection.
+        Activations of a layer on patches or maps are whitened at single places: mean and covariance are
+        averaged over its offsets, and its factor has the identity as the mean of its diagonal blocks.  Where
+        two layers act on one space (a recurrence), the first one's statistics are taken.
 
         Parameters
         ----------
@@ -220,18 +228,22 @@ class Parameterization:
         if root not in ("symmetric", "cholesky"):
             raise ValuesError(f"root must be 'symmetric' or 'cholesky', not {root!r}.")
         base = self if norm is None else norm.parameterization
-        frames = dict(self._frames)
+        frames, done = dict(self._frames), set()
         for activations, preactivations in g.kronecker_factors():
             space = _base_of_hull(activations)
-            frame = base._base(space)
-            mean, covariance = split_moments(activations.coordinates(frame.hull.dual))
-            # An affine function that vanishes on all data: its linear part is null for the covariance.
-            vanishing = activations.radical.basis().coordinates(frame.hull.dual)
-            _, inverse = root_and_inverse(
-                covariance, vanishing[:, :-1], root, norm is not None, f"the covariance in {space!r}"
-            )
-            frames[space] = frame.change(inverse, -(inverse @ centering(mean)), name=name)
+            if space not in done:
+                done.add(space)
+                frame = base._base(space)
+                mean, covariance = _local_moments(activations, base)
+                vanishing = _vanishing(activations, base)
+                _, inverse = root_and_inverse(
+                    covariance, vanishing, root, norm is not None, f"the covariance in {space!r}"
+                )
+                frames[space] = frame.change(inverse, -(inverse @ centering(mean)), name=name)
             target = preactivations.space.of
+            if target in done:
+                continue
+            done.add(target)
             frame = base._base(target)
             matrix = preactivations.coordinates(frame.linear)
             null = preactivations.radical.basis().coordinates(frame.linear)
@@ -256,9 +268,45 @@ def _refuse_ragged(X: Any, inputs: Space) -> None:
 
 def _base_of_hull(form: Form) -> AffineSpace:
     space = form.space.of.of
+    if isinstance(space, PowerSpace):
+        space = space.base
     if not isinstance(space, AffineSpace):
         raise FrameError(f"only frames of base spaces can be changed, and the activations live in {space!r}.")
     return space
+
+
+def _local_moments(form: Form, frames: Parameterization) -> tuple[Array, Array]:
+    """Mean (n,) and covariance (n, n) of activations at one place, from ``E[a (x) a]`` on a hull.
+
+    Where it is the hull of A^K, averages over the K places.
+    """
+    space = form.space.of.of
+    moments = form.coordinates(frames[space].hull.dual)
+    if not isinstance(space, PowerSpace):
+        return split_moments(moments)
+    n, places = space.base.dim, space.places
+    weight = moments[-1, -1]
+    mean: Array = None
+    square: Array = None
+    for place in range(places):
+        own = slice(place * n, (place + 1) * n)
+        first, second = moments[own, -1] / weight, moments[own, own] / weight
+        mean = first if mean is None else mean + first
+        square = second if square is None else square + second
+    mean = mean / places
+    return mean, square / places - mean[:, None] * mean[None, :]
+
+
+def _vanishing(form: Form, frames: Parameterization) -> Array:
+    """The linear parts of affine functions that vanish on all data: null for the covariance.
+
+    On a power none is known: a function of a patch is not one of single places.
+    """
+    space = form.space.of.of
+    if isinstance(space, PowerSpace):
+        matrix = form.coordinates(frames[space].hull.dual)
+        return namespace_of(matrix).zeros((0, space.base.dim))
+    return form.radical.basis().coordinates(frames[space].hull.dual)[:, :-1]
 
 
 @final
