@@ -62,9 +62,9 @@ def stepped(basis):
 
 
 whole = net.inputs.from_coordinates(X_test, iota)
-one, two = (net.predictions(stepped(basis), whole, loss) for basis in (iota, kappa))
+one, two = (net(stepped(basis), whole).coordinates(iota) for basis in (iota, kappa))
 gap = float(np.abs(one - two).max())
-print(f"\none step in iota and in random bases: probabilities differ by {gap:.1e} at most")
+print(f"\none step in iota and in random bases: logits differ by {gap:.1e} at most")
 assert gap < 1e-8
 
 # A state of zeros is a point only together with the frame in which it is zero.  Left behind, the network is another.

@@ -12,13 +12,14 @@ RANKS = (
 )
 
 
-def degeneracies(metric: DirectSumTensor, output: str) -> list[str]:
+def degeneracies(metric: DirectSumTensor, output: str, output_layer: int | None) -> list[str]:
     """One sentence for each degenerate factor.
 
     Parameters
     ----------
     metric : a K-FAC metric
     output : the name of the output family
+    output_layer : index of the layer whose pre-activations are the outputs
     """
     notes = []
     factors = metric.kronecker_factors()
@@ -31,7 +32,7 @@ def degeneracies(metric: DirectSumTensor, output: str) -> list[str]:
                 f"layer {layer} satisfy {relations} (a constant coordinate is one)."
             )
         if preactivations.nullity:
-            softmax = output == "categorical" and layer == len(factors)
+            softmax = output == "categorical" and index == output_layer
             notes.append(
                 f"G{layer} is degenerate in {_count(preactivations.nullity, 'direction')}: "
                 f"{_unseen(preactivations.nullity, layer, softmax)}."

@@ -10,7 +10,7 @@ from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
-from geomkfac.cli.loading import Problem, basis, checked_output, entries, load, measurement, named_norm
+from geomkfac.cli.loading import Problem, Wanted, basis, checked_output, entries, load, measurement, named_norm
 from geomkfac.cli.output import number, print_json, table, write_line
 from geomkfac.interop import write_arrays
 from geomkfac.metrics import DirectSumTensor
@@ -23,6 +23,7 @@ def factors(
     network: str = options.NETWORK,
     data: str = options.DATA,
     activation: str = options.ACTIVATION,
+    architecture: str = options.ARCHITECTURE,
     output: str = options.OUTPUT,
     basis_name: str = options.BASIS,
     fisher: str = options.FISHER,
@@ -43,12 +44,12 @@ def factors(
     """
     checked_output(out)
     how = measurement(fisher, samples, seed, chunk)
-    problem = load(network, data, activation, output)
+    problem = load(network, data, Wanted(activation, architecture), output)
     named = named_norm(norm, problem.given)
     loss = problem.mean_loss(problem.weights, chunk)
     metric = how.metric(problem)
     chosen = basis(basis_name, problem, named, how, metric)
-    notes = degeneracies(metric, output)
+    notes = degeneracies(metric, output, problem.net.output_layer)
     report: dict[str, Any] = {
         "basis": basis_name,
         "norm": norm,

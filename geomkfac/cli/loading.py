@@ -12,16 +12,18 @@ from typing import Any, final
 from geomkfac.arrays import generator, namespace_of
 from geomkfac.cli.output import progress_bar
 from geomkfac.errors import DegenerateMetricError, FileFormatError, ValuesError
-from geomkfac.interop import load_digits, load_digits_network, read_data, read_network
+from geomkfac.interop import load_digits, load_digits_network, read_data, read_network, read_sequences
 from geomkfac.metrics import DirectSumTensor, PlacedFamily, family
 from geomkfac.metrics.output import Fisher
 from geomkfac.names import look_up
-from geomkfac.networks import MLP
+from geomkfac.networks import MLP, ConvolutionalNetwork, RecurrentNetwork, architecture
+from geomkfac.networks.architecture import Recurrence
 from geomkfac.spaces import Euclidean, Parameterization, Point, Sample
 
 __all__ = [
     "Measurement",
     "Problem",
+    "Wanted",
     "advice",
     "basis",
     "checked_output",
@@ -41,7 +43,7 @@ SUFFIXES = (".npz", ".safetensors")
 class Problem:
     """A network with its weights and data, in the coordinates in which they came."""
 
-    net: MLP
+    net: MLP | ConvolutionalNetwork | RecurrentNetwork
     weights: Point
     given: Parameterization
     data: Sample
@@ -100,13 +102,77 @@ def measurement(fisher: str, samples: int | None, seed: int, chunk: int | None) 
     return Measurement(kind, 1 if samples is None else samples, seed, chunk)
 
 
-def load(network: str, data: str, activation: str, output: str) -> Problem:
+@final
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What network the arrays of a file are to make: an activation for fully connected layers, or an architecture.
+
+    Raises
+    ------
+    ValuesError : both came, or neither.
+    """
+
+    activation: str | None
+    architecture: str | None
+
+    def __post_init__(self) -> None:
+        if (self.activation is None) == (self.architecture is None):
+            came = "neither" if self.activation is None else "both"
+            raise ValuesError(
+                "a network needs either --activation, for fully connected layers, or --architecture.\n"
+                f"  required: one of them\n  came    : {came}\nFor instance --activation tanh."
+            )
+
+
+def load(network: str, data: str, wanted: Wanted, output: str) -> Problem:
     """Read both files, or the built-in `digits`, and place the output family on the given coordinates."""
+    if wanted.architecture is not None:
+        return _load_shared(network, data, architecture(wanted.architecture), output)
     Ws, bs = load_digits_network() if network == "digits" else read_network(network)
-    net, weights, given = MLP.from_arrays(Ws, bs, activation)
+    net, weights, given = MLP.from_arrays(Ws, bs, wanted.activation or "identity")
     loss = family(output).on(given)
     X, y = load_digits(Ws[0].dtype) if data == "digits" else read_data(data)
     return Problem(net, weights, given, given.sample(X, y), loss)
+
+
+def _load_shared(network: str, data: str, stages: list[Any], output: str) -> Problem:
+    """A convolutional or recurrent network, and its data."""
+    if network == "digits":
+        raise ValuesError(
+            "the built-in network 'digits' is fully connected.\n  required: a file, or no --architecture\n"
+            "  came    : digits, and --architecture\nUse --activation tanh with it."
+        )
+    Ws, bs = read_network(network, chained=False)
+    if len(stages) == 1 and isinstance(stages[0], Recurrence):
+        return _load_recurrence(Ws, bs, stages[0], data, output)
+    axes = max(W.ndim for W in Ws)
+    if data == "digits":
+        X, y = load_digits(Ws[0].dtype)
+        X = X.reshape(-1, 1, 8, 8)
+    else:
+        X, y = read_data(data, ndim=axes)
+    maps = namespace_of(X).permute(X, [0, *range(2, X.ndim), 1])
+    net, weights, given = ConvolutionalNetwork.from_arrays(Ws, bs, maps.shape[1:-1], stages)
+    return Problem(net, weights, given, given.sample(maps, y), family(output).on(given))
+
+
+def _load_recurrence(Ws: list[Any], bs: list[Any], spec: Recurrence, data: str, output: str) -> Problem:
+    if data == "digits":
+        raise ValuesError("the digits are no sequences; name a file with X (N, T, n).")
+    X, y, lengths = read_sequences(data)
+    ns = namespace_of(bs[0])
+    initial = spec.initial if isinstance(spec.initial, str) else ns.stack([ns.scalar(entry) for entry in spec.initial])
+    if (spec.initial == "learned") != (len(bs) == 4):
+        raise ValuesError(
+            "a learned initial state is the bias of a fourth layer, of weight (h, 0).\n"
+            f"  required: initial='learned' and 4 layers, or neither\n"
+            f"  came    : initial={spec.initial!r} and {len(bs)} layers"
+        )
+    net, weights, given = RecurrentNetwork.from_arrays(
+        Ws[:3], bs, X.shape[1], spec.activation, initial="zeros" if len(bs) == 4 else initial, at=spec.at
+    )
+    data_given = given.sample(X, y, lengths=lengths)
+    return Problem(net, weights, given, data_given, family(output).on(given))
 
 
 def basis(

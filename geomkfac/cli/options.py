@@ -6,7 +6,20 @@ from typing import Any
 
 import typer
 
-__all__ = ["ACTIVATION", "BASIS", "CHUNK", "DATA", "FISHER", "JSON", "NETWORK", "NORM", "OUTPUT", "SAMPLES", "SEED"]
+__all__ = [
+    "ACTIVATION",
+    "ARCHITECTURE",
+    "BASIS",
+    "CHUNK",
+    "DATA",
+    "FISHER",
+    "JSON",
+    "NETWORK",
+    "NORM",
+    "OUTPUT",
+    "SAMPLES",
+    "SEED",
+]
 
 NETWORK: Any = typer.Argument(
     ...,
@@ -18,10 +31,23 @@ DATA: Any = typer.Argument(
     ..., metavar="DATA", help="A .npz or .safetensors file with X (N, n) and y, or 'digits' (built in)."
 )
 ACTIVATION: Any = typer.Option(
-    ..., "--activation", metavar="NAME", help="Of the hidden layers: tanh, logistic, relu, softplus or identity."
+    None,
+    "--activation",
+    metavar="NAME",
+    show_default=False,
+    help="Of the hidden layers of a fully connected network: tanh, logistic, relu, softplus or identity.",
 )
 OUTPUT: Any = typer.Option(
     ..., "--output", metavar="NAME", help="The output family: categorical, bernoulli or gaussian (unit covariance)."
+)
+ARCHITECTURE: Any = typer.Option(
+    None,
+    "--architecture",
+    metavar="STAGES",
+    show_default=False,
+    help="Of any other network: stages apart by spaces, such as 'convolution(padding=1) tanh max(2) dense'; or "
+    "\"recurrence(at='last')\". Weights and data are laid out as in PyTorch: (m, channels, *kernel) and "
+    "(N, channels, *grid); sequences are (N, T, n).",
 )
 BASIS: Any = typer.Option("given", "--basis", metavar="NAME", help="given, centered, whitened or random.")
 FISHER: Any = typer.Option(

@@ -10,7 +10,7 @@ import typer
 from geomkfac.arrays import namespace_of
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
-from geomkfac.cli.loading import Problem, advice, basis, checked_output, entries, load, measurement, named_norm
+from geomkfac.cli.loading import Problem, Wanted, advice, basis, checked_output, entries, load, measurement, named_norm
 from geomkfac.cli.output import print_json, progress_bar, write_line
 from geomkfac.errors import ValuesError
 from geomkfac.interop import write_network
@@ -35,6 +35,7 @@ def step(
     network: str = options.NETWORK,
     data: str = options.DATA,
     activation: str = options.ACTIVATION,
+    architecture: str = options.ARCHITECTURE,
     output: str = options.OUTPUT,
     basis_name: str = options.BASIS,
     rate: float = typer.Option(1.0, "--rate", metavar="X", help="The learning rate."),
@@ -64,7 +65,7 @@ def step(
     checked_output(out)
     kind = _checked_kind(rate, damping, damping_kind)
     how = measurement(fisher, samples, seed, chunk)
-    problem = load(network, data, activation, output)
+    problem = load(network, data, Wanted(activation, architecture), output)
     named = named_norm(norm, problem.given)
     before = problem.mean_loss(problem.weights, chunk)
     chosen = basis(basis_name, problem, named, how)
@@ -79,7 +80,8 @@ def step(
 
     if out is not None:
         arrays = problem.net.to_arrays(after, problem.given)
-        write_network(out, [entries(W) for W, _ in arrays], [entries(b) for _, b in arrays])
+        chained = architecture is None
+        write_network(out, [entries(W) for W, _ in arrays], [entries(b) for _, b in arrays], chained=chained)
     report = {
         "basis": basis_name,
         "rate": rate,
@@ -94,7 +96,7 @@ def step(
         "predicted_decrease": rate * float(dh(vector)),
         "length_in_metric": abs(rate) * math.sqrt(max(0.0, float(metric(vector, vector)))),
         "length_given": abs(rate) * _length(vector, problem.given),
-        "notes": degeneracies(metric, output),
+        "notes": degeneracies(metric, output, problem.net.output_layer),
         "out": out,
     }
     report["choice"] = _choice(report)

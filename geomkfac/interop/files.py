@@ -3,6 +3,10 @@
 A network is ``<layer>.weight`` of shape (m, n) and ``<layer>.bias`` of shape (m,) for every layer, in
 natural order of ``<layer>`` (layer10 comes after layer9).  Data are ``X`` of shape (N, n) and ``y``
 with N rows.  Dtypes are kept.
+
+Convolutions have weights (m, channels / groups, *kernel), and their data are ``X`` (N, channels, *grid), as
+PyTorch lays both out.  A recurrence has three layers, recurrent, input and output weights, and where its
+initial state is learned a fourth, of weight (h, 0); its data are ``X`` (N, T, n), and perhaps ``lengths`` (N,).
 """
 
 from __future__ import annotations
@@ -20,14 +24,27 @@ import numpy as np
 
 from geomkfac.errors import FileFormatError, ShapeError
 
-__all__ = ["read_arrays", "read_data", "read_network", "write_arrays", "write_data", "write_network"]
+__all__ = [
+    "read_arrays",
+    "read_data",
+    "read_network",
+    "read_sequences",
+    "write_arrays",
+    "write_data",
+    "write_network",
+]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 SUFFIXES = (".npz", ".safetensors")
 
 
-def read_network(path: PathLike) -> tuple[list[Any], list[Any]]:
+def read_network(path: PathLike, *, chained: bool = True) -> tuple[list[Any], list[Any]]:
     """The weights (m, n) and biases (m,) of a network, layer by layer.
+
+    Parameters
+    ----------
+    chained : whether every layer is fully connected and takes the outputs of the one before; not so for
+        convolutions and recurrences, whose weights an architecture puts together
 
     Raises
     ------
@@ -52,11 +69,11 @@ def read_network(path: PathLike) -> tuple[list[Any], list[Any]]:
                 _refuse_keys(path, f"{layer}.{part}, to go with the other array of layer {layer!r}", arrays)
     weights = [parts[layer]["weight"] for layer in layers]
     biases = [parts[layer]["bias"] for layer in layers]
-    _check_layers(layers, weights, biases)
+    _check_layers(layers, weights, biases, chained)
     return weights, biases
 
 
-def write_network(path: PathLike, weights: Sequence[Any], biases: Sequence[Any]) -> None:
+def write_network(path: PathLike, weights: Sequence[Any], biases: Sequence[Any], *, chained: bool = True) -> None:
     """Write a network with layers called layer1, layer2, ...
 
     Parameters
@@ -64,6 +81,7 @@ def write_network(path: PathLike, weights: Sequence[Any], biases: Sequence[Any])
     path : where to, ending in ``.npz`` or ``.safetensors``; an old file is replaced
     weights : arrays of shapes (m, n), NumPy's or what it can convert
     biases : arrays of shapes (m,)
+    chained : as for `read_network`
 
     Raises
     ------
@@ -81,36 +99,61 @@ def write_network(path: PathLike, weights: Sequence[Any], biases: Sequence[Any])
         )
     layers = [f"layer{k}" for k in range(1, len(weights) + 1)]
     weights, biases = [np.asarray(w) for w in weights], [np.asarray(b) for b in biases]
-    _check_layers(layers, weights, biases)
+    _check_layers(layers, weights, biases, chained)
     arrays: dict[str, Any] = {}
     for layer, weight, bias in zip(layers, weights, biases, strict=True):
         arrays |= {f"{layer}.weight": weight, f"{layer}.bias": bias}
     write_arrays(path, arrays)
 
 
-def read_data(path: PathLike) -> tuple[Any, Any]:
+def read_data(path: PathLike, *, ndim: int = 2) -> tuple[Any, Any]:
     """The inputs ``X`` (N, n) and targets ``y`` with N rows.
+
+    Parameters
+    ----------
+    ndim : number of axes of X; 3 or more for maps (N, channels, *grid)
 
     Raises
     ------
     FileFormatError
         If the file is missing, damaged, or holds other keys.
     ShapeError
-        If X is no matrix, or y has another number of rows.
+        If X has another number of axes, or y another number of rows.
     """
     arrays = read_arrays(path)
     if set(arrays) != {"X", "y"}:
         _refuse_keys(path, "X and y, nothing else", arrays)
     X, y = arrays["X"], arrays["y"]
-    _check_data(X, y)
+    _check_data(X, y, ndim)
     return X, y
 
 
-def write_data(path: PathLike, X: Any, y: Any) -> None:
-    """Write inputs (N, n) and targets with N rows; raises as `read_data` and `write_arrays` do."""
+def read_sequences(path: PathLike) -> tuple[Any, Any, Any]:
+    """Sequences ``X`` (N, T, n), targets ``y`` with N rows, and ``lengths`` (N,), None where the file has none.
+
+    Raises
+    ------
+    FileFormatError, ShapeError : as for `read_data`.
+    """
+    arrays = read_arrays(path)
+    if set(arrays) - {"lengths"} != {"X", "y"}:
+        _refuse_keys(path, "X and y, and perhaps lengths", arrays)
+    X, y = arrays["X"], arrays["y"]
+    _check_data(X, y, 3)
+    return X, y, arrays.get("lengths")
+
+
+def write_data(path: PathLike, X: Any, y: Any, *, lengths: Any = None) -> None:
+    """Write inputs, of two axes or more, and targets with N rows; raises as `read_data` and `write_arrays` do.
+
+    Parameters
+    ----------
+    X : array, shape (N, n); (N, channels, *grid) for maps, (N, T, n) for sequences
+    lengths : integers (N,), of sequences; None for none
+    """
     X, y = np.asarray(X), np.asarray(y)
-    _check_data(X, y)
-    write_arrays(path, {"X": X, "y": y})
+    _check_data(X, y, max(2, X.ndim))
+    write_arrays(path, {"X": X, "y": y} | ({} if lengths is None else {"lengths": np.asarray(lengths)}))
 
 
 def read_arrays(path: PathLike) -> dict[str, Any]:
@@ -238,9 +281,16 @@ def _refuse_keys(path: PathLike, required: str, arrays: Mapping[str, Any]) -> No
     )
 
 
-def _check_layers(layers: Sequence[str], weights: Sequence[Any], biases: Sequence[Any]) -> None:
+def _check_layers(layers: Sequence[str], weights: Sequence[Any], biases: Sequence[Any], chained: bool) -> None:
     width: int | None = None
     for layer, weight, bias in zip(layers, weights, biases, strict=True):
+        if not chained:
+            if weight.ndim < 2 or bias.shape != weight.shape[:1]:
+                raise ShapeError(
+                    f"layer {layer!r} does not fit.\n  required: weight (m, ...) of two axes or more, and bias (m,)\n"
+                    f"  came    : weight {weight.shape} and bias {bias.shape}"
+                )
+            continue
         fits_before = width is None or weight.shape[-1:] == (width,)
         if weight.ndim != 2 or bias.shape != weight.shape[:1] or not fits_before:
             inputs = "n" if width is None else f"{width} (the outputs of the layer before)"
@@ -253,10 +303,11 @@ def _check_layers(layers: Sequence[str], weights: Sequence[Any], biases: Sequenc
         width = weight.shape[0]
 
 
-def _check_data(X: Any, y: Any) -> None:
-    if X.ndim != 2 or y.ndim < 1 or y.shape[0] != X.shape[0]:
+def _check_data(X: Any, y: Any, ndim: int) -> None:
+    if X.ndim != ndim or y.ndim < 1 or y.shape[0] != X.shape[0]:
+        form = "(N, n)" if ndim == 2 else f"of {ndim} axes, N first"
         raise ShapeError(
             "X and y must have one row for each datum.\n"
-            f"  required: X (N, n), and y with N rows\n  came    : X {X.shape} and y {y.shape}\n"
+            f"  required: X {form}, and y with N rows\n  came    : X {X.shape} and y {y.shape}\n"
             "Reshape them; a single datum is X[None, :]."
         )

@@ -16,7 +16,7 @@ from geomkfac.errors import UnknownNameError, ValuesError
 from geomkfac.maps.activation import ACTIVATIONS, Activation
 from geomkfac.names import look_up
 
-__all__ = ["Architecture", "AveragePooling", "Convolution", "Dense", "MaxPooling", "architecture"]
+__all__ = ["Architecture", "AveragePooling", "Convolution", "Dense", "MaxPooling", "Recurrence", "architecture"]
 
 Numbers: TypeAlias = int | Sequence[int]
 
@@ -89,6 +89,23 @@ class MaxPooling:
     stride: Numbers | None = None
 
 
+@final
+@dataclass(frozen=True)
+class Recurrence:
+    """A whole recurrent network, in text alone: ``recurrence(at='last')``; see `RecurrentNetwork.from_arrays`.
+
+    Parameters
+    ----------
+    activation : its name
+    at : outputs at 'every' step or after the 'last'
+    initial : 'zeros', a list, the coordinates of another point, or 'learned'
+    """
+
+    activation: str = "tanh"
+    at: Any = "every"
+    initial: Any = "zeros"
+
+
 Stage: TypeAlias = Convolution | Dense | AveragePooling | MaxPooling | str | Activation | Any
 Architecture: TypeAlias = Sequence[Stage]
 
@@ -97,6 +114,7 @@ STAGES: dict[str, Any] = {
     "dense": Dense,
     "average": AveragePooling,
     "max": MaxPooling,
+    "recurrence": Recurrence,
 }
 
 
@@ -106,7 +124,7 @@ def architecture(text: str) -> list[Stage]:
     Parameters
     ----------
     text : stages apart by spaces: ``convolution``, ``dense``, ``average``, ``max``, each perhaps with
-        arguments in brackets as in Python, and names of activations
+        arguments in brackets as in Python, and names of activations; or ``recurrence`` alone
 
     Raises
     ------

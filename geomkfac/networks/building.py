@@ -12,7 +12,7 @@ from geomkfac.arrays.windows import Windows, per_axis
 from geomkfac.errors import ShapeError, ValuesError
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
 from geomkfac.maps.activation import Activation, identity
-from geomkfac.networks.architecture import Architecture, AveragePooling, Convolution, Dense, MaxPooling
+from geomkfac.networks.architecture import Architecture, AveragePooling, Convolution, Dense, MaxPooling, Recurrence
 from geomkfac.networks.stages import (
     ActivationStage,
     AverageStage,
@@ -120,6 +120,8 @@ class Builder:
         elif isinstance(spec, MaxPooling):
             windows = self._pooled(spec.window, spec.stride, "max pooling")
             self._push(MaxStage(self._space, self._frame, windows))
+        elif isinstance(spec, Recurrence):
+            raise ValuesError("a recurrence is a network of its own, and no stage: use RecurrentNetwork.")
         else:
             self._activation(index, spec)
 

@@ -69,7 +69,7 @@ class FeedForward(Network):
         return outputs.regrouped(value, (*batch, *value.batch_shape[1:]))
 
     @property
-    def _output_layer(self) -> int | None:
+    def output_layer(self) -> int | None:
         for stage in reversed(self.stages):
             if isinstance(stage, AffineStage):
                 return stage.first

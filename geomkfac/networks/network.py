@@ -71,7 +71,7 @@ class Network(ABC):
         return 1 << 62
 
     @property
-    def _output_layer(self) -> int | None:
+    def output_layer(self) -> int | None:
         """Index of the layer whose pre-activations are the outputs, up to affine combinations."""
         return len(self.layers) - 1
 
@@ -186,7 +186,7 @@ class Network(ABC):
             tensor_of,
             progress,
             sharing=sharing,
-            output=self._output_layer,
+            output=self.output_layer,
             at_once=self._at_once,
         )
 

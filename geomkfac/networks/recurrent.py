@@ -206,7 +206,7 @@ class RecurrentNetwork(Network):
         return (self.steps,) if self.at == "every" else ()
 
     @property
-    def _output_layer(self) -> int | None:
+    def output_layer(self) -> int | None:
         return 2
 
     @property

@@ -8,10 +8,22 @@ import pytest
 
 import geomkfac as gk
 
-from . import programs_of_maps, programs_of_metrics, programs_of_networks, programs_of_spaces
+from . import (
+    programs_of_maps,
+    programs_of_metrics,
+    programs_of_networks,
+    programs_of_shared_networks,
+    programs_of_spaces,
+)
 from .registry import PROGRAMS
 
-MODULES = (programs_of_spaces, programs_of_maps, programs_of_metrics, programs_of_networks)
+MODULES = (
+    programs_of_spaces,
+    programs_of_maps,
+    programs_of_metrics,
+    programs_of_networks,
+    programs_of_shared_networks,
+)
 ROOMS = ("", ".spaces", ".maps", ".metrics", ".networks", ".operators", ".interop", ".display", ".testing", ".cli")
 CLASSES = (gk.MLP, gk.Parameterization, gk.MetricTensor)
 
@@ -29,6 +41,15 @@ WITHOUT_GEOMETRY = {
     "StructuredMatrix": "a matrix: it lives in coordinates",
     "load_digits": "reads arrays",
     "load_digits_network": "reads arrays",
+    "channel_major": "reorders an array",
+    "offset_major": "reorders an array",
+    "read_sequences": "reads arrays, and returns them as they are",
+    "pad_sequences": "makes one array of several",
+    "architecture": "reads a description, before there are spaces",
+    "MLP.stages": "names spaces and maps",
+    "MLP.output_places": "a shape",
+    "MLP.output_layer": "a number of a layer",
+    "draw_correlations": "draws the arrays of assumptions in a named frame, and returns nothing",
     "draw_factors": "draws the arrays of MetricTensor.coordinates, and returns nothing",
     "ledger_page": "writes down reports",
     "latex": "writes down the arrays of coordinates in a named frame",
