@@ -1,4 +1,4 @@
-"""Time Kronecker factors, damped solves and frame changes, against curvlinops and against the floor.
+"""Time Kronecker factors of dense, convolutional and recurrent networks, damped solves and frame changes.
 
 Run: python benchmarks/factors.py [--quick] [--repeats R] [--json FILE] [--markdown FILE]; see README.md.
 One thread, float32 and float64, contestants interleaved, medians.  Nothing is timed before both libraries
@@ -24,6 +24,7 @@ from memory import peaks
 from ours import Ours
 from peer import Peer
 from problems import Problem, problems
+from shared import memory_of_maps, shared_records
 from table import markdown, text_row
 from timing import interleaved, medians
 
@@ -133,11 +134,13 @@ def main() -> None:
     one_thread.limit_torch()
     warnings.simplefilter("ignore")
     records = list(measured(options.quick, options.repeats))
+    shared = list(shared_records(options.quick, options.repeats))
     document = {
         "machine": machine(one_thread.THREADS),
         "repeats": options.repeats,
         "records": records,
-        "memory": peaks(options.quick),
+        "shared": shared,
+        "memory": peaks(options.quick) + memory_of_maps(options.quick),
     }
     if options.json:
         options.json.write_text(json.dumps(document, indent=2) + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prose import CHANGES, FACTORS, HEAD, MEMORY, SOLVES
+from prose import CHANGES, FACTORS, HEAD, MEMORY, SHARED, SOLVES
 
 __all__ = ["markdown", "text_row"]
 
@@ -65,6 +65,7 @@ def markdown(document: dict[str, Any]) -> str:
             f"{here['load']}, of which this\nprogram is 1; where it exceeds the cores, other work slowed all alike.",
             "",
             *_factors(records),
+            *_shared(document["shared"]),
             *_solves(timed),
             *_changes(timed),
             *_memory(document["memory"]),
@@ -93,6 +94,23 @@ def _factors(records: list[Record]) -> list[str]:
         lines.append(_cells(*what, *times, f"**{to_peer:.2f}**", f"**{to_floor:.2f}**", peer, f"{record['gap']:.0e}"))
     lines += ["", verdict("at most 0.5 of curvlinops", [ratio for ratio, _ in ratios], 0.5)]
     return [*lines, verdict("at most 1.3 of the floor", [ratio for _, ratio in ratios], 1.3), "", FACTORS]
+
+
+def _shared(records: list[Record]) -> list[str]:
+    lines = ["## Convolutions and recurrences", ""]
+    lines += _header("network", "Fisher", "batch", "dtype", "geomkfac, s", "curvlinops, s", "/ curvlinops", "gap")
+    ratios: dict[str, list[float]] = {"exact": [], "sampled": []}
+    for record in records:
+        seconds = record["factors"]
+        what = (record["problem"], record["fisher"], record["batch"], record["dtype"], f"{seconds['geomkfac']:.3f}")
+        if "curvlinops" not in seconds:
+            lines.append(_cells(*what, "none", "", ""))
+            continue
+        ratio = seconds["geomkfac"] / seconds["curvlinops"]
+        ratios[record["fisher"]].append(ratio)
+        lines.append(_cells(*what, f"{seconds['curvlinops']:.3f}", f"**{ratio:.2f}**", f"{record['gap']:.0e}"))
+    lines += ["", verdict("at most 0.7 of curvlinops for the exact Fisher", ratios["exact"], 0.7)]
+    return [*lines, verdict("at most 0.5 of it for the sampled one", ratios["sampled"], 0.5), "", SHARED]
 
 
 def _solves(records: list[Record]) -> list[str]:

@@ -12,7 +12,13 @@ from geomkfac.testing.conformance import check_smooth_map, check_space_laws
 from geomkfac.testing.gauge import check_gauge
 from geomkfac.testing.invariance import LayerToUpdate, NetworkToUpdate, Update, assert_invariant
 from geomkfac.testing.metrics import check_metric_tensor
-from geomkfac.testing.networks import covector_metrics, forms, networks
+from geomkfac.testing.networks import (
+    convolutional_networks,
+    covector_metrics,
+    forms,
+    networks,
+    recurrent_networks,
+)
 from geomkfac.testing.strategies import (
     activations,
     affine_maps,
@@ -58,6 +64,8 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "samples",
     "activations",
     "networks",
+    "convolutional_networks",
+    "recurrent_networks",
     "covector_metrics",
     "forms",
 ]

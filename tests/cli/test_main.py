@@ -42,7 +42,7 @@ def test_help_names_the_program_and_every_command(geomkfac: Run) -> None:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(("factors",), "NETWORK"), (("nope",), "nope"), (("factors", "digits", "digits"), "--activation"), ((), "Usage")],
+    [(("factors",), "NETWORK"), (("nope",), "nope"), (("factors", "digits", "digits"), "--output"), ((), "Usage")],
 )
 def test_a_command_line_that_makes_no_sense_ends_with_status_2(
     geomkfac: Run, words: tuple[str, ...], expected: str
@@ -54,11 +54,11 @@ def test_a_command_line_that_makes_no_sense_ends_with_status_2(
 
 
 def test_under_json_so_does_it_with_a_json_document(geomkfac: Run) -> None:
-    finished = geomkfac("factors", "digits", "digits", "--output", "categorical", "--json")
+    finished = geomkfac("factors", "digits", "digits", "--activation", "tanh", "--json")
     assert finished.status == 2
     error = json.loads(finished.error)["error"]
     assert error["type"] == "UsageError"
-    assert "--activation" in error["message"]
+    assert "--output" in error["message"]
 
 
 def test_an_interruption_while_a_file_is_written_leaves_none(

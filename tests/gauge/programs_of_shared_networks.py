@@ -23,7 +23,10 @@ def convolution(kind: Kind, activation: Any = square) -> tuple[Any, Any, Any]:
     scale = 1 if kind.is_exact else 0.5
     border = numbers(kind, 2, seed=3)
     stages = [
-        gk.Convolution(padding=1, groups=2, border=border), activation, gk.AveragePooling((1, 2)), gk.Dense(),
+        gk.Convolution(padding=1, groups=2, border=border),
+        activation,
+        gk.AveragePooling((1, 2)),
+        gk.Dense(),
     ]
     Ws = [numbers(kind, 4, 1, 2, 3, seed=1) * scale, numbers(kind, 2, 32, seed=2) * scale]
     bs = [numbers(kind, 4, seed=4) * scale, numbers(kind, 2, seed=5)]
@@ -49,15 +52,21 @@ def points_at_every_place(kind: Kind) -> Any:
     phi = grid.direction.dual.from_coordinates(numbers(kind, 2, 3, 2, seed=5), grid.frame(iota).linear.dual)
     again = grid.gather(grid.spread(p))
     return (
-        again.coordinates(grid.frame(kappa)), (p - q).coordinates(grid.frame(iota).linear), phi.coordinates(
-            grid.frame(kappa).linear.dual
-        ),
+        again.coordinates(grid.frame(kappa)),
+        (p - q).coordinates(grid.frame(iota).linear),
+        phi.coordinates(grid.frame(kappa).linear.dual),
         gk.Hull(grid).of_point(p).coordinates(grid.frame(kappa).hull),
     )
 
 
 @program(
-    "ConvolutionalNetwork", "Network", "Convolution", "AveragePooling", "Dense", rounds_nothing=False, slots=2,
+    "ConvolutionalNetwork",
+    "Network",
+    "Convolution",
+    "AveragePooling",
+    "Dense",
+    rounds_nothing=False,
+    slots=2,
     solves=1000.0,
 )
 def a_convolutional_network_and_its_metric(kind: Kind) -> Any:
@@ -80,9 +89,11 @@ def maxima_and_assumptions_in_a_named_frame(kind: Kind) -> Any:
     data = iota.sample(numbers(kind, 20, 5, 5, 1, seed=9), np.arange(20) % 2)
     (layer,) = net.assumptions(weights, data, gk.Categorical().on(iota), iota)
     numbers_of = np.asarray([layer.iad, layer.sh_activations, layer.sud, layer.sua, layer.kfac])
-    return numbers_of, layer.derivatives, net.kfac_metric(weights, data, gk.Categorical().on(iota)).coordinates(
-        iota
-    ).blocks[0].factors
+    return (
+        numbers_of,
+        layer.derivatives,
+        net.kfac_metric(weights, data, gk.Categorical().on(iota)).coordinates(iota).blocks[0].factors,
+    )
 
 
 @program("RecurrentNetwork", rounds_nothing=False, slots=2, solves=1000.0)

@@ -70,7 +70,7 @@ WITHOUT_GEOMETRY = {
 STRATEGIES = {
     "kinds", "namespaces", "integer_array", "small_arrays", "changes_of_basis", "vector_spaces", "affine_spaces",
     "spaces", "base_spaces_of", "frames", "parameterizations", "elements", "points", "vectors", "affine_maps",
-    "samples", "activations", "networks", "covector_metrics", "forms",
+    "samples", "activations", "networks", "convolutional_networks", "recurrent_networks", "covector_metrics", "forms",
 }  # fmt: skip
 """Names of geomkfac.testing that draw examples."""
 

@@ -95,8 +95,8 @@ def test_a_coordinatewise_map_that_makes_no_sense_is_refused() -> None:
     zeta, alpha, e = Z.frame("zeta"), A.frame("alpha"), V.frame("e")
     wrong: list[tuple[type[Exception], str, tuple[Any, ...]]] = [
         (ShapeError, r"one dimension(.|\n)*AffineSpace\('Z', dim=2\)(.|\n)*AffineMap between", (zeta, alpha, "tanh")),
-        (ShapeError, "frames of two AffineSpaces", (e, zeta, "tanh")),
-        (ShapeError, "frames of two AffineSpaces", ("zeta", zeta, "tanh")),
+        (ShapeError, "frames of two affine spaces", (e, zeta, "tanh")),
+        (ShapeError, "frames of two affine spaces", ("zeta", zeta, "tanh")),
         (UnknownNameError, "Did you mean 'tanh'", (zeta, zeta, "tahn")),
     ]
     for error, text, arguments in wrong:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import find, given
+from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
 from geomkfac.arrays import GF, floating, rational
 from geomkfac.errors import DegenerateMetricError
 from geomkfac.spaces import AffineSpace, VectorSpace
-from geomkfac.testing import covector_metrics, forms, kinds, networks
+from geomkfac.testing import convolutional_networks, covector_metrics, forms, kinds, networks, recurrent_networks
 
 FIELD = GF(2147483629)
 
@@ -69,3 +69,24 @@ def test_forms_shrink_to_the_identity_and_metrics_to_few_covectors():
     metric = find(covector_metrics(iota), lambda g: True)
     point = Z.from_coordinates([0, 0], iota)
     assert ns.is_zero(metric.at(point).coordinates(iota.linear))
+
+
+@pytest.mark.parametrize("kind", [FIELD, rational, floating], ids=str)
+@pytest.mark.parametrize("strategy", [convolutional_networks, recurrent_networks])
+def test_shared_networks_run_on_points_of_their_inputs(kind, strategy):
+    @settings(suppress_health_check=list(HealthCheck))
+    @given(strategy(kind))
+    def check(drawn):
+        net, weights, iota = drawn
+        ns = kind.default_namespace
+        x = net.inputs.from_coordinates(ns.ones((2, *net.inputs.slots)), iota)
+        assert net(weights, x).coordinates(iota).shape == (2, *net.output_places, net.outputs.dim)
+
+    check()
+
+
+def test_shared_networks_shrink_to_the_smallest():
+    net, _, _ = find(convolutional_networks(FIELD), lambda drawn: True)
+    assert repr(net).startswith("ConvolutionalNetwork(2x1 -> 2x1, 1 layers")
+    net, _, _ = find(recurrent_networks(FIELD), lambda drawn: True)
+    assert repr(net).startswith("RecurrentNetwork(1-1-1, 1 steps, outputs at every")
