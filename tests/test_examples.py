@@ -30,7 +30,14 @@ def test_the_example_runs_to_its_end(script: Path, tmp_path: Path) -> None:
     assert finished.stdout
 
 
-@pytest.mark.parametrize("name", ["02_kfac_of_a_digit_classifier.py", "06_the_proximal_objective.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "02_kfac_of_a_digit_classifier.py",
+        "04_convolution_on_digits.py",
+        "06_the_proximal_objective.py",
+    ],
+)
 def test_an_example_writes_its_figure(name: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     finished = run(ROOT / "examples" / name, tmp_path, "--figure", "figure.png")

@@ -298,8 +298,8 @@ def _check_layers(layers: Sequence[str], weights: Sequence[Any], biases: Sequenc
                 f"layer {layer!r} does not fit.\n"
                 f"  required: weight (m, n) and bias (m,), with n = {inputs}\n"
                 f"  came    : weight {weight.shape} and bias {bias.shape}\n"
-                "Transpose the weight if it is stored as (inputs, outputs); layers stand in natural order.  Convolutions "
-                "and recurrences need an architecture (--architecture, or chained=False)."
+                "Transpose the weight if it is stored as (inputs, outputs); layers stand in natural order.\n"
+                "Convolutions and recurrences need an architecture (--architecture, or chained=False)."
             )
         width = weight.shape[0]
 

@@ -66,7 +66,7 @@ class CoordinatewiseMap(SmoothMap):
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from geomkfac.spaces import AffineSpace
     >>> Z, A = AffineSpace("Z", 2), AffineSpace("A", 2)
     >>> rho = CoordinatewiseMap(Z.frame("iota"), A.frame("iota"), "relu")
     """
