@@ -30,7 +30,7 @@ and not to the chunk, and memory that is allocated afresh.
 """
 
 SHARED = """Three convolutions (5x5, 5x5, 3x3; 32, 32, 64 maps; 32x32 pixels of three channels) and a softmax layer;
-'pooled' takes means over 2x2 after each, 'plain' keeps all maps at 32x32. Patches are never all formed here. One axis alone is
+'pooled' takes means over 2x2 after each, 'plain' keeps all maps at 32x32. Patches are never all formed. One axis is
 expanded, five copies instead of 25; and a product of two patches depends, up to borders, on the difference of two
 offsets alone, so the activation factor is a sum over differences and not over pairs: about a third of the products,
 nothing subtracted. PyTorch's convolutions are faster than what NumPy makes of them; what remains of the time here is
