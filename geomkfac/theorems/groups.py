@@ -31,6 +31,24 @@ def _orthogonal(world: World, n: int) -> tuple[Array, Array]:
     return (ns.eye(n) - skew) @ ns.inverse(ns.eye(n) + skew), ns.zeros((n,))
 
 
+def _rigid(world: World, n: int) -> tuple[Array, Array]:
+    """Orthogonal, with a translation."""
+    return _orthogonal(world, n)[0], world.array(n)
+
+
+def _similarity(world: World, n: int) -> tuple[Array, Array]:
+    """Orthogonal times a positive number, with a translation."""
+    return _orthogonal(world, n)[0] * world.positive(1), world.array(n)
+
+
+def _shear(world: World, n: int) -> tuple[Array, Array]:
+    """Ones on the diagonal, and one free number next to it."""
+    ns = world.ns
+    beside = ns.take(ns.eye(n), [*range(1, n), 0], 0)
+    first = ns.eye(n)[:1, :]
+    return ns.eye(n) + (first.mT @ (first @ beside)) * (world.number() if n > 1 else ns.scalar(0)), ns.zeros((n,))
+
+
 def _diagonal(world: World, n: int) -> tuple[Array, Array]:
     entries = world.positive(n)
     return world.ns.eye(n) * entries, world.ns.zeros((n,))
@@ -55,6 +73,9 @@ GROUPS: dict[str, Callable[[World, int], tuple[Array, Array]]] = {
     "linear": _linear,
     "translation": _translation,
     "orthogonal": _orthogonal,
+    "rigid": _rigid,
+    "similarity": _similarity,
+    "shear": _shear,
     "diagonal": _diagonal,
     "scalar": _scalar,
     "permutation": _permutation,

@@ -16,7 +16,9 @@ from geomkfac.theorems.ledger import (
     errata_shared,
     gk_1,
     gk_2,
+    gk_3,
     gk_7,
+    gk_9,
     gm_damping,
     gm_factors,
     gm_invariance,
@@ -77,7 +79,9 @@ _MODULES: tuple[ModuleType, ...] = (
     gm_training,
     gk_1,
     gk_2,
+    gk_3,
     gk_7,
+    gk_9,
     errata_lg,
     errata_gm,
     errata_shared,
@@ -102,7 +106,7 @@ _ORDER = {
     "NN: second-order optimization": (
         "NN-3..5 NN-6 NN-8/9 NN-2.3 NN-10/11 NN-12..14 NN-15..21 NN-22/23 NN-24 NN-25 NN-5.5 NN-26/27 NN-Alg1 NN-PST"
     ),
-    "Beyond the sources": "GK-1 GK-2 GK-7 GK-8 GK-11 GK-12",
+    "Beyond the sources": "GK-1 GK-2 GK-3 GK-4 GK-5 GK-6 GK-7 GK-8 GK-9 GK-10 GK-11 GK-12",
     "Errata": (
         "E1 E2 E3 E4 E5 E6 E7 E8 E9 E10 E11 E12 E13 E14 E15 E16 E17 E18 E19 E20 E21 E22 E23 E24 E25 E26 E27 E28 "
         "E29 E30 E31 E32 E33 E34 E35 E36 E37 E38 E39"

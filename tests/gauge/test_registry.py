@@ -24,7 +24,9 @@ MODULES = (
     programs_of_networks,
     programs_of_shared_networks,
 )
-ROOMS = ("", ".spaces", ".maps", ".metrics", ".networks", ".operators", ".interop", ".display", ".testing", ".cli")
+ROOMS = (
+    "", ".spaces", ".maps", ".metrics", ".networks", ".operators", ".updates", ".interop", ".display", ".testing", ".cli",
+)  # fmt: skip
 CLASSES = (gk.MLP, gk.Parameterization, gk.MetricTensor)
 
 WITHOUT_GEOMETRY = {
@@ -54,6 +56,13 @@ WITHOUT_GEOMETRY = {
     "ledger_page": "writes down reports",
     "latex": "writes down the arrays of coordinates in a named frame",
     "assert_invariant": "itself runs a rule in two bases",
+    **dict.fromkeys(
+        [
+            "DiagonalFisher", "EigenvalueCorrectedKfac", "Foof", "GradientDescent", "Kfac", "NaturalGradient",
+            "UnitwiseNaturalGradient",
+        ],
+        "a rule on arrays of coordinates, which need not be invariant",
+    ),
     "LayerToUpdate": "arrays of a layer: they live in coordinates",
     "NetworkToUpdate": "arrays of a network: they live in coordinates",
     "Update": "a type of functions of arrays",

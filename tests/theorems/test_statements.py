@@ -42,7 +42,8 @@ LEDGER_GRADES = {
     "NN-15..21": "XN", "NN-22/23": "XN", "NN-24": "XNC", "NN-25": "N", "NN-5.5": "X", "NN-26/27": "XN",
     "NN-Alg1": "N", "NN-PST": "N",
     # ours
-    "GK-1": "XNC", "GK-2": "XN", "GK-7": "XNC", "GK-8": "NC", "GK-11": "XNC", "GK-12": "X",
+    "GK-1": "XNC", "GK-2": "XN", "GK-3": "XC", "GK-4": "XC", "GK-5": "XNC", "GK-6": "NC",
+    "GK-7": "XNC", "GK-8": "NC", "GK-9": "N", "GK-10": "N", "GK-11": "XNC", "GK-12": "X",
     # errata: as corrected something holds, as printed something fails, or is refused by the types
     **dict.fromkeys(["E1", "E6", "E8", "E10", "E14", "E17", "E19", "E22", "E23", "E24"], "XC"),
     **dict.fromkeys(["E25", "E26", "E27", "E32", "E33"], "XC"),
@@ -50,7 +51,7 @@ LEDGER_GRADES = {
     "E7": "X", "E34": "X", "E36": "X", "E11": "X", "E18": "X", "E38": "X",
     **dict.fromkeys(["E3", "E4", "E5", "E12", "E13", "E15", "E16", "E21", "E37", "E39"], "XC"),
 }  # fmt: skip
-"""Every row of the ledger, but those on other optimizers, with the grades that it must have."""
+"""Every row of the ledger, with the grades that it must have."""
 
 
 @pytest.mark.parametrize(

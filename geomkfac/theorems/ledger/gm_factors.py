@@ -273,8 +273,8 @@ ROW = (filters(1, 3, 2), filters(1, 3, 2))
 FORMULA = (grid(1, 1, (1, 1), 1), grid(2, 3, (2, 2, 3), 2, 2))
 PLUGGED, IGNORED = "empirical autocovariances in (26)", "the border ignored, unbiased estimates"
 FACTORS = (
-    r"\hat{\mathbf F}_\ell=\boldsymbol\Omega_{\ell-1}\otimes\boldsymbol\Gamma_\ell,\quad"
-    r"[\boldsymbol\Omega]_{j\delta,j'\delta'}=\beta(\delta,\delta')\,\Omega(j,j',\delta'-\delta)"
+    r"\hat{\mathbf F}_\ell=\Omega_{\ell-1}\otimes\Gamma_\ell,\quad"
+    r"[\Omega]_{j\delta,j'\delta'}=\beta(\delta,\delta')\,\Omega(j,j',\delta'-\delta)"
 )
 BETA = r"\beta(\delta,\delta')=\prod_k\max\bigl(0,\;T_k-\max(\delta_k,\delta'_k,0)+\min(\delta_k,\delta'_k,0)\bigr)"
 
@@ -315,8 +315,8 @@ STATEMENTS = (
             "and the derivative factor a mean over locations: what the package computes with sharing='kfc'."
         ),
         latex=(
-            r"\boldsymbol\Omega=\mathbb E\bigl[[\![\mathbf A]\!]_H^\top[\![\mathbf A]\!]_H\bigr],\qquad"
-            r"\boldsymbol\Gamma=\tfrac1{|\mathcal T|}\mathbb E\bigl[\mathcal D\mathbf S^\top\mathcal D\mathbf S\bigr]"
+            r"\Omega=\mathbb E\bigl[[\![\mathbf A]\!]_H^\top[\![\mathbf A]\!]_H\bigr],\qquad"
+            r"\Gamma=\tfrac1{|\mathcal T|}\mathbb E\bigl[\mathcal D\mathbf S^\top\mathcal D\mathbf S\bigr]"
         ),
         hypotheses=("SH; here maps that are the same at every location.",),
         checks=(
@@ -339,7 +339,7 @@ STATEMENTS = (
             "The estimate from expanded activations always is, as a sum of squares; empirical autocovariances put into "
             "(26) need not be."
         ),
-        latex=r"\hat{\boldsymbol\Omega}=[\![\mathbf A]\!]_H^\top[\![\mathbf A]\!]_H\succeq0",
+        latex=r"\hat{\Omega}=[\![\mathbf A]\!]_H^\top[\![\mathbf A]\!]_H\succeq0",
         hypotheses=("None.",),
         checks=(
             Check("X", "the estimate (30)", estimated_factor, ROW, "Q"),

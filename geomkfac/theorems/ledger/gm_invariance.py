@@ -231,8 +231,8 @@ STATEMENTS = (
             "correspond by Lemma 3; the factors of KFC transform so that its updates are the same."
         ),
         latex=(
-            r"\boldsymbol\Omega^\dagger=[\![\mathbf V]\!]_H^\top\boldsymbol\Omega[\![\mathbf V]\!]_H,\quad"
-            r"\boldsymbol\Gamma^\dagger=\mathbf U\boldsymbol\Gamma\mathbf U^\top"
+            r"\Omega^\dagger=[\![\mathbf V]\!]_H^\top\Omega[\![\mathbf V]\!]_H,\quad"
+            r"\Gamma^\dagger=\mathbf U\Gamma\mathbf U^\top"
         ),
         hypotheses=(
             "What stands outside the map is a point and is transformed too (erratum E3).",
@@ -263,8 +263,8 @@ STATEMENTS = (
             "step in the coordinates that whiten the activations at every location."
         ),
         latex=(
-            r"\bar{\mathbf W}-\alpha\,(\nabla_{\bar{\mathbf W}}h)\,\tilde{\boldsymbol\Omega}^{-1},\quad"
-            r"\tilde{\boldsymbol\Omega}=\mathbf L\mathbf L^\top,\quad"
+            r"\bar{\mathbf W}-\alpha\,(\nabla_{\bar{\mathbf W}}h)\,\tilde{\Omega}^{-1},\quad"
+            r"\tilde{\Omega}=\mathbf L\mathbf L^\top,\quad"
             r"\bar{\mathbf W}^\dagger=\bar{\mathbf W}\mathbf L"
         ),
         hypotheses=("IAD, SH, SUA, WD; B is any root of Sigma, not symmetric.",),
@@ -306,7 +306,7 @@ STATEMENTS = (
             Check("X", "as corrected", idealized_prong, LAYER, "GF(p)"),
             Check("C", "as printed", idealized_prong, LAYER[-1:], "GF(p)", drops="V = B^{-1}, as printed"),
         ),
-        latex=r"\mathbf A^\dagger=(\mathbf A-\mathbf 1\boldsymbol\mu^\top)\mathbf B^{-\top}",
+        latex=r"\mathbf A^\dagger=(\mathbf A-\mathbf 1\mu^\top)\mathbf B^{-\top}",
     ),
     erratum_statement(
         "E15",
@@ -317,7 +317,7 @@ STATEMENTS = (
             Check("C", "as printed", factors_and_update, FULL, "GF(p)", drops=PRINTED_E15),
         ),
         latex=(
-            r"\boldsymbol\Gamma^\dagger=\tfrac1{|\mathcal T|}\mathbf U\,"
+            r"\Gamma^\dagger=\tfrac1{|\mathcal T|}\mathbf U\,"
             r"\mathbb E[\mathcal D\mathbf S^\top\mathcal D\mathbf S]\,\mathbf U^\top"
         ),
     ),
