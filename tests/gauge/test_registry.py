@@ -25,7 +25,8 @@ MODULES = (
     programs_of_shared_networks,
 )
 ROOMS = (
-    "", ".spaces", ".maps", ".metrics", ".networks", ".operators", ".updates", ".interop", ".display", ".testing", ".cli",
+    "", ".spaces", ".maps", ".metrics", ".networks", ".operators", ".updates", ".interop", ".display", ".testing",
+    ".cli",
 )  # fmt: skip
 CLASSES = (gk.MLP, gk.Parameterization, gk.MetricTensor)
 
