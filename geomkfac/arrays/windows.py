@@ -331,12 +331,12 @@ def _spaced(ns: Namespace, u: Array, axis: int, step: int) -> Array:
 
 
 def _zero_border(ns: Namespace, u: Array, axis: int, before: int, after: int) -> Array:
-    """Zeros added before and after along `axis`; entries cut off where a number is negative."""
-    length = u.shape[axis]
-    u = u[(slice(None),) * axis + (slice(max(0, -before), length - max(0, -after)), ...)]
-    parts = []
-    for width in (before, after):
-        shape = (*tuple(u.shape)[:axis], max(0, width), *tuple(u.shape)[axis + 1 :])
-        parts.append(ns.zeros(shape) if width > 0 else None)
-    joined = [part for part in (parts[0], u, parts[1]) if part is not None]
-    return u if len(joined) == 1 else ns.concat(joined, axis=axis)
+    """Zeros added before and after along `axis`; entries cut off where a number is negative, zeros among them."""
+    parts = [u]
+    for width, place in ((before, 0), (after, 2)):
+        if width > 0:
+            shape = (*tuple(u.shape)[:axis], width, *tuple(u.shape)[axis + 1 :])
+            parts.insert(place, ns.zeros(shape))
+    wide = u if len(parts) == 1 else ns.concat(parts, axis=axis)
+    length = wide.shape[axis]
+    return wide[(slice(None),) * axis + (slice(max(0, -before), length - max(0, -after)), ...)]
