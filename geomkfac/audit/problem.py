@@ -28,32 +28,27 @@ class Transformation:
     activations, preactivations : how a member acts on hidden and input activations, and on pre-activations:
         'fixed', 'translation', 'sign', 'permutation', 'diagonal', 'scalar', 'orthogonal', 'affine'
     loss_scale : the loss is multiplied by this
-    hint : what repairs an update that does not keep it, where something is known
     """
 
     name: str
     activations: str = "fixed"
     preactivations: str = "fixed"
     loss_scale: float = 1.0
-    hint: str = ""
 
-
-_CENTRING = "put weight and bias in one block: the bias belongs to the homogeneous coordinate"
-_METRIC = "damp by a metric carried along, and not by a multiple of the identity"
 
 GROUPS: tuple[Transformation, ...] = (
     Transformation("permutation", "permutation", "permutation"),
     Transformation("sign", "sign", "sign"),
-    Transformation("activation translation", "translation", hint=_CENTRING),
+    Transformation("activation translation", "translation"),
     Transformation("pre-activation shift", preactivations="translation"),
-    Transformation("activation scalar", "scalar", hint=_METRIC),
-    Transformation("pre-activation scalar", preactivations="scalar", hint=_METRIC),
-    Transformation("activation diagonal", "diagonal", hint=_METRIC),
-    Transformation("pre-activation diagonal", preactivations="diagonal", hint=_METRIC),
+    Transformation("activation scalar", "scalar"),
+    Transformation("pre-activation scalar", preactivations="scalar"),
+    Transformation("activation diagonal", "diagonal"),
+    Transformation("pre-activation diagonal", preactivations="diagonal"),
     Transformation("activation orthogonal", "orthogonal"),
     Transformation("pre-activation orthogonal", preactivations="orthogonal"),
-    Transformation("activation affine", "affine", hint=_METRIC),
-    Transformation("pre-activation affine", preactivations="affine", hint=_METRIC),
+    Transformation("activation affine", "affine"),
+    Transformation("pre-activation affine", preactivations="affine"),
     Transformation("loss scale", loss_scale=3.0),
 )
 """The groups that are audited, from small ones to large ones."""
@@ -119,7 +114,7 @@ class Problem:
     Attributes
     ----------
     weights : arrays (m, n + 1), the bias last
-    inputs, targets : the data, (N, n_0) and (N, n_L) of zeros and ones
+    inputs, targets : the data, (N, n_0) and (N, n_L) of probabilities
     probes : inputs on which functions are compared
     """
 
@@ -135,7 +130,10 @@ class Problem:
         pairs = zip(widths[1:], widths[:-1], strict=True)
         weights = tuple(rng.standard_normal((m, n + 1)) / n**0.5 for m, n in pairs)
         inputs = rng.standard_normal((data, widths[0])) * rng.uniform(0.5, 1.5, widths[0]) + 0.3
-        targets = rng.integers(0, 2, (data, widths[-1])).astype(float)
+        bare = Problem(weights, inputs, None, inputs)
+        near = bare.probabilities(weights, identity_bases(widths))
+        # Near what it predicts already, so that steps of second order are not long.
+        targets = np.clip(near + 0.3 * (rng.random(near.shape) - 0.5), 0.0, 1.0)
         return Problem(weights, inputs, targets, rng.standard_normal((50, widths[0])))
 
     @property

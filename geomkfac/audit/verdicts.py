@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias, final
 
 import numpy as np
 
 from geomkfac.audit.problem import GROUPS, Bases, Problem, Transformation, draw_bases, identity_bases
 from geomkfac.audit.runs import Contestant, TorchContestant, UnauditableError, contestant
-from geomkfac.errors import ValuesError
+from geomkfac.errors import DegenerateMetricError, GeomkfacError, SingularMatrixError, ValuesError
 from geomkfac.names import look_up
 
 __all__ = ["AuditReport", "Finding", "audit"]
@@ -20,7 +20,10 @@ Verdict: TypeAlias = Literal["invariant", "first order", "broken", "inconclusive
 
 SAFETY = 30.0
 """Round-off may exceed the measured floor times the square of a basis' condition number by this."""
-RULE_RATE = 0.05
+JOINT = "linear changes are kept, translations are not: put weight and bias in one block (joint=True)"
+LATER = 1000.0
+"""A discrepancy this many times round-off, after steps that began within it, is real."""
+RULE_RATE = 0.01
 """The learning rate of rules, which have no default."""
 TINY = 2.0**-1000
 
@@ -86,8 +89,8 @@ def audit(
     groups: Sequence[str] | None = None,
     rate: float | None = None,
     steps: int = 10,
-    widths: Sequence[int] = (3, 4, 3, 3),
-    data: int = 40,
+    widths: Sequence[int] = (2, 3, 3, 2),
+    data: int = 60,
     seed: int = 0,
 ) -> AuditReport:
     """What an optimizer is invariant to: it trains a network, and its double in other bases, and they are compared.
@@ -122,8 +125,19 @@ def audit(
     session = _Session(runner, Problem.random(tuple(widths), data, seed), own, steps)
     session.check_repeatable()
     rng = np.random.default_rng([seed, 1])
-    findings = tuple(session.finding(group, draw_bases(tuple(widths), group, rng)) for group in chosen)
-    return AuditReport(runner.name, own, steps, runner.how, findings)
+    findings = [session.finding(group, draw_bases(tuple(widths), group, rng)) for group in chosen]
+    return AuditReport(runner.name, own, steps, runner.how, _with_hints(findings))
+
+
+def _with_hints(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """What repairs an update, where the pattern of what it keeps tells."""
+    kept = {finding.group for finding in findings if finding.verdict == "invariant"}
+    linear = {"activation scalar", "activation diagonal", "activation orthogonal"}
+    split = linear <= kept and "activation translation" not in kept
+    return tuple(
+        replace(one, hint=JOINT) if split and one.group == "activation translation" and one.verdict == "broken" else one
+        for one in findings
+    )
 
 
 class _Session:
@@ -150,14 +164,20 @@ class _Session:
         key = (dtype, rate, steps)
         if key not in self._plain:
             problem = self.problem
-            self._plain[key] = self.predictions(problem.weights, problem.inputs, self.here, dtype, rate, steps, 1.0)
+            try:
+                self._plain[key] = self.predictions(problem.weights, problem.inputs, self.here, dtype, rate, steps, 1.0)
+            except (SingularMatrixError, DegenerateMetricError) as error:
+                reason = str(error).splitlines()[0]
+                raise UnauditableError(
+                    f"{self.runner.name} cannot take {steps} steps at rate {rate:g} here: {reason}\n"
+                    "Its metric degenerates on the way.  Use a smaller rate, fewer steps or another seed."
+                ) from error
         return self._plain[key]
 
     def check_repeatable(self) -> None:
         """Raise unless the same run gives the same numbers."""
-        problem = self.problem
+        problem, once = self.problem, self.plain("float64", self.rate, self.steps)
         again = self.predictions(problem.weights, problem.inputs, self.here, "float64", self.rate, self.steps, 1.0)
-        once = self.plain("float64", self.rate, self.steps)
         if not all(np.array_equal(x, y, equal_nan=True) for x, y in zip(again, once, strict=True)):
             raise UnauditableError(f"{self.runner.name} is not deterministic: the same run gave other numbers.")
 
@@ -191,11 +211,14 @@ class _Session:
 
     def finding(self, group: Transformation, bases: Bases) -> Finding:
         """The verdict on one group, and why."""
-        found = self.gaps(group, bases, "float64", self.rate, self.steps)
+        try:
+            found = self.gaps(group, bases, "float64", self.rate, self.steps)
+        except (SingularMatrixError, DegenerateMetricError):
+            # The double's metric degenerates where the network's does not: no discrepancy to speak of.
+            found = [math.inf]
         first, last = found[0], found[-1]
         allowed = tuple(SAFETY * part * bases.condition**2 for part in self.floor())
-        single = self.gaps(group, bases, "float32", self.rate, 1)[0]
-        growth = single / max(first, TINY)
+        growth = self.growth(group, bases, first)
         slope = None
         verdict: Verdict
         if not all(map(math.isfinite, (first, last, *allowed))) or max(allowed) > 0.1:
@@ -204,10 +227,16 @@ class _Session:
             verdict = "invariant"
         else:
             slope = self.slope(group, bases, allowed[0])
-            verdict = _by_slope(slope, first, allowed[0])
-        return Finding(
-            group.name, verdict, first, last, allowed[1], growth, slope, "" if verdict == "invariant" else group.hint
-        )
+            # Where the first step is within round-off, and a later one is far beyond it, no slope is needed.
+            verdict = "broken" if slope is None and last > LATER * allowed[1] else _by_slope(slope, first, allowed[0])
+        return Finding(group.name, verdict, first, last, allowed[1], growth, slope, "")
+
+    def growth(self, group: Transformation, bases: Bases, first: float) -> float:
+        """Of the discrepancy after one step from float64 to float32; infinite where float32 cannot take the step."""
+        try:
+            return self.gaps(group, bases, "float32", self.rate, 1)[0] / max(first, TINY)
+        except GeomkfacError:
+            return math.inf
 
     def slope(self, group: Transformation, bases: Bases, floor: float) -> float | None:
         """The exponent of the discrepancy after one step in the learning rate; None where round-off is near."""

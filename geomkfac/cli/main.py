@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from geomkfac import __version__
+from geomkfac.cli.audit import audit
 from geomkfac.cli.factors import factors
 from geomkfac.cli.step import step
 from geomkfac.cli.verify import verify
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command(short_help="Run the theorems, with evidence for each.")(verify)
 app.command(short_help="The K-FAC matrices of a network, in any basis.")(factors)
 app.command(short_help="One natural gradient step, in any basis.")(step)
+app.command(short_help="What an optimizer is invariant to.")(audit)
 
 
 def _print_version(wanted: bool) -> None:

@@ -87,6 +87,15 @@ def test_a_cropped_transpose_is_the_transpose_cropped(w, seed, data):
     assert np.array_equal(w.transpose(ns, u, weight, crop), whole[(slice(None), *inner)])
 
 
+def test_a_crop_may_reach_into_what_no_window_sees():
+    ns = floating.default_namespace
+    u, weight = np.asarray([[[5.0]]]), np.asarray([[1.0]])
+    w = Windows((3,), (1,), (3,), (1,))
+    assert w.transpose(ns, u, weight).ravel().tolist() == [5.0, 0.0, 0.0]
+    assert w.transpose(ns, u, weight, [(2, 0)]).ravel().tolist() == [0.0]
+    assert w.transpose(ns, u, weight, [(0, 2)]).ravel().tolist() == [5.0]
+
+
 @given(w=geometries(), seed=st.integers(0, 99))
 def test_the_field_and_floats_agree_on_integers(w, seed):
     rng = np.random.default_rng(seed)

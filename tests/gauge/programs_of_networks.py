@@ -12,7 +12,9 @@ import numpy as np
 import geomkfac as gk
 from geomkfac import interop, maps
 from geomkfac.arrays.namespace import Kind
+from geomkfac.audit import audit
 from geomkfac.theorems import STATEMENTS, run
+from geomkfac.updates import Foof
 
 from .registry import FIELD, numbers, program
 
@@ -156,6 +158,13 @@ def the_command_factors(kind: Kind) -> Any:
 @program("geomkfac step", exact=False, rounds_nothing=False, slots=2, solves=1000.0)
 def the_command_step(kind: Kind) -> Any:
     return command("step", "--basis", "random", "--norm", "given", "--rate", "0.5")
+
+
+@program("geomkfac audit", "audit", "Finding", "AuditReport", exact=False)
+def the_command_audit(kind: Kind) -> Any:
+    """Its numbers are of arrays in coordinates; the verdicts are what a user takes away."""
+    report = audit(Foof(), steps=2)
+    return np.asarray([float(finding.verdict == "invariant") for finding in report.findings])
 
 
 @program("geomkfac verify", "run", floats=False)

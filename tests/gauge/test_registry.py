@@ -26,7 +26,7 @@ MODULES = (
 )
 ROOMS = (
     "", ".spaces", ".maps", ".metrics", ".networks", ".operators", ".updates", ".interop", ".display", ".testing",
-    ".cli",
+    ".audit", ".cli",
 )  # fmt: skip
 CLASSES = (gk.MLP, gk.Parameterization, gk.MetricTensor)
 
@@ -64,6 +64,9 @@ WITHOUT_GEOMETRY = {
         ],
         "a rule on arrays of coordinates, which need not be invariant",
     ),
+    "GROUPS": "a table of names",
+    "Transformation": "names a group",
+    "UnauditableError": "an exception",
     "LayerToUpdate": "arrays of a layer: they live in coordinates",
     "NetworkToUpdate": "arrays of a network: they live in coordinates",
     "Update": "a type of functions of arrays",
@@ -93,7 +96,7 @@ def public_names() -> set[str]:
         if not (room == ".testing" and name in STRATEGIES)
     }
     methods = {f"{cls.__name__}.{name}" for cls in CLASSES for name in dir(cls) if not name.startswith("_")}
-    return names | methods | {f"geomkfac {command}" for command in ("verify", "factors", "step")}
+    return names | methods | {f"geomkfac {command}" for command in ("verify", "factors", "step", "audit")}
 
 
 def registered() -> set[str]:
