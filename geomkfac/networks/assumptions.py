@@ -15,8 +15,10 @@ from typing import Any, final
 
 from geomkfac.arrays.draws import generator
 from geomkfac.arrays.namespace import Array, OrderedNamespace
+from geomkfac.networks.layers import Layer
 from geomkfac.networks.passes import ChainPass
 from geomkfac.networks.stages import ConvolutionStage
+from geomkfac.spaces import Parameterization
 
 __all__ = ["LayerAssumptions", "Observed", "joined", "measured", "observed"]
 
@@ -75,8 +77,10 @@ class Observed:
     out: tuple[int, ...]
 
 
-def observed(ns: OrderedNamespace, run: ChainPass, covectors: Any) -> Iterator[Observed]:
-    """Every convolution of one pass, in the frames of its weights."""
+def observed(
+    ns: OrderedNamespace, run: ChainPass, covectors: Any, layers: Sequence[Layer], frames: Parameterization
+) -> Iterator[Observed]:
+    """Every convolution of one pass, in named frames: those of the weights, in which it ran, are nobody's business."""
     rows = dict(run.backward(covectors))
     for stage, kept in zip(run.stages, run.kept, strict=True):
         if not isinstance(stage, ConvolutionStage):
@@ -86,13 +90,28 @@ def observed(ns: OrderedNamespace, run: ChainPass, covectors: Any) -> Iterator[O
             inner = tuple(
                 slice(a, a + length) for (a, _), length in zip(stage.borders.widths, stage.borders.grid, strict=True)
             )
-            count, J = padded.shape[0], padded.shape[-1]
-            maps = ns.reshape(padded[(slice(None), *inner, ...)], (count, -1, J))
-            patches = stage.windows.patches(ns, padded)
+            points, told = _in_frames(ns, padded, rows[number], layers[number], frames)
+            count, J = points.shape[0], points.shape[-1]
+            maps = ns.reshape(points[(slice(None), *inner, ...)], (count, -1, J))
+            patches = stage.windows.patches(ns, points)
             flat = ns.reshape(patches, (count, -1, patches.shape[-1]))
-            told = rows[number]
             derivatives = ns.reshape(told, (told.shape[0], count, -1, told.shape[-1]))
             yield Observed(number + 1, flat, maps, stage.borders.grid, derivatives, stage.grid)
+
+
+def _in_frames(
+    ns: OrderedNamespace, points: Array, told: Array, layer: Layer, frames: Parameterization
+) -> tuple[Array, Array]:
+    """Activations (..., J) and derivatives (..., m) of a layer, from the frames of its weights in those of `frames`."""
+    before: Any = layer.frame.parts[0].parts[0]
+    after: Any = layer.frame.parts[1]
+    named: Any = frames[before.space], frames[after.space]
+    if before is not named[0]:
+        matrix, shift = (ns.cast(part) for part in named[0].change_from(before))
+        points = points @ matrix.mT + shift
+    if after is not named[1]:
+        told = told @ ns.cast(after.change_from(named[1])[0])
+    return points, told
 
 
 def joined(ns: OrderedNamespace, parts: Sequence[Observed]) -> Observed:

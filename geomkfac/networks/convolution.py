@@ -23,7 +23,7 @@ from geomkfac.networks.building import Builder, filled_in
 from geomkfac.networks.feed_forward import FeedForward
 from geomkfac.networks.network import Output
 from geomkfac.networks.stages import AffineStage
-from geomkfac.spaces import Parameterization, Point, Sample
+from geomkfac.spaces import Parameterization, Point, Sample, Vector
 
 __all__ = ["ConvolutionalNetwork"]
 
@@ -134,9 +134,12 @@ class ConvolutionalNetwork(FeedForward):
         weights: Point = self.weight_space.from_coordinates(parts, parameterization)
         return weights
 
-    def to_arrays(self, weights: Point, parameterization: Parameterization) -> list[tuple[Array, Array]]:
-        """``[(W_1, b_1), ...]`` in a parameterization, shaped as for `from_arrays`: copies."""
-        components, ns = self._own(weights).coordinates(parameterization), weights._ns
+    def to_arrays(self, element: Point | Vector, parameterization: Parameterization) -> list[tuple[Array, Array]]:
+        """``[(W_1, b_1), ...]`` in a parameterization, shaped as for `from_arrays`: copies.
+
+        Of weights; and, laid out as these, of a step (a vector) or of a differential (a covector).
+        """
+        components, ns = self._components(element, parameterization), element._ns
         arrays = []
         for stage in self.stages:
             if not isinstance(stage, AffineStage):
@@ -180,16 +183,18 @@ class ConvolutionalNetwork(FeedForward):
         Source: GM 3, 5.1.
         """
         ns = weights._ns.ordered("measuring correlations")
-        stored = weights.expressed_in(frames)
+        stored = self._own(weights)
         tensor_of, _ = self._tensors(output, fisher, samples, seed)
         metric = self.kfac_metric(stored, sample, output, fisher=fisher, samples=samples, seed=seed)
         whole: list[list[Observed]] = []
-        for chunk, run in self._steps(self._layers(stored), sample, None, 1):
+        layers = self._layers(stored)
+        for chunk, run in self._steps(layers, sample, None, 1):
             if chunk.weights is not None:
                 raise KindError("the assumptions are measured on data without weights.")
             family = tensor_of(run, chunk).lifted()
             roots = ns.reshape(ns.sqrt(family.weights), (*family.weights.shape, *(1,) * len(run.places)))
-            whole.append(list(observed(ns, run, family.covectors.scaled(roots))))  # type: ignore[arg-type]
+            covectors = family.covectors.scaled(roots)
+            whole.append(list(observed(ns, run, covectors, layers, frames)))  # type: ignore[arg-type]
         blocks = metric.coordinates(frames).blocks
         parts = [joined(ns, layer) for layer in zip(*whole, strict=True)]
         return tuple(measured(ns, part, blocks[part.layer - 1].dense(), seed) for part in parts)

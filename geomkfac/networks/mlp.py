@@ -17,7 +17,7 @@ from geomkfac.maps.activation import Activation
 from geomkfac.networks.arrays_in import checked_layers, random_parts, stacked_arrays
 from geomkfac.networks.feed_forward import FeedForward
 from geomkfac.networks.stages import ActivationStage, DenseStage, Stage
-from geomkfac.spaces import AffineSpace, Parameterization, Point
+from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
 
 __all__ = ["MLP"]
 
@@ -109,10 +109,12 @@ class MLP(FeedForward):
         weights: Point = self.weight_space.from_coordinates(parts, parameterization)
         return weights
 
-    def to_arrays(self, weights: Point, parameterization: Parameterization) -> list[tuple[Array, Array]]:
-        """``[(W_1, b_1), ..., (W_L, b_L)]`` in a parameterization: copies, shapes (m, n) and (m,)."""
-        components = self._own(weights).coordinates(parameterization)
-        ns = weights._ns
+    def to_arrays(self, element: Point | Vector, parameterization: Parameterization) -> list[tuple[Array, Array]]:
+        """``[(W_1, b_1), ..., (W_L, b_L)]`` in a parameterization: copies, shapes (m, n) and (m,).
+
+        Of weights; and, laid out as these, of a step (a vector) or of a differential (a covector).
+        """
+        components, ns = self._components(element, parameterization), element._ns
         return [(ns.copy(part[:, :-1]), ns.copy(part[:, -1])) for part in components]
 
     def random_weights(self, rng: Any, parameterization: Parameterization, like: Array | None = None) -> Point:

@@ -115,9 +115,25 @@ class Network(ABC):
         model = self._model(output)
         layers = self._layers(weights)
         steps = self._steps(layers, sample, chunk_size, 1)
-        return statistics.mean_differential(
+        dh, _ = statistics.mean_differential(
             layers, self.weight_space.direction, steps, lambda run, chunk: at_outputs.differentials(model, run, chunk)
         )
+        return dh
+
+    def loss_and_differential(
+        self, weights: Point, sample: Sample, output: OutputModel, *, chunk_size: int | None = None
+    ) -> tuple[Array, Vector]:
+        """The mean loss and its differential, from one pass; see `loss` and `differential`."""
+        model = self._model(output)
+        layers = self._layers(weights)
+        dh, loss = statistics.mean_differential(
+            layers,
+            self.weight_space.direction,
+            self._steps(layers, sample, chunk_size, 1),
+            lambda run, chunk: at_outputs.differentials(model, run, chunk),
+            lambda run, chunk: at_outputs.losses(model, run, chunk),
+        )
+        return loss, dh
 
     # -- metrics ---------------------------------------------------------------------------------------
     def kfac_metric(
@@ -251,6 +267,19 @@ class Network(ABC):
         if weights.batch_shape:
             raise ShapeError(f"weights must be one point, not a batch of shape {weights.batch_shape}.")
         return weights
+
+    def _components(self, element: Any, parameterization: Any) -> tuple[Array, ...]:
+        """(m, n + 1) for every layer: of weights, of a step, or of a differential."""
+        spaces = (self.weight_space, self.weight_space.direction, self.weight_space.direction.dual)
+        if getattr(element, "space", None) not in spaces:
+            raise SpaceMismatchError(
+                f"required: weights, a point of {self.weight_space!r}; a step, a vector of its direction; or a "
+                f"differential, a covector on it.\n  came    : {element!r}"
+            )
+        if element.batch_shape:
+            raise ShapeError(f"weights must be one point, not a batch of shape {element.batch_shape}.")
+        components: tuple[Array, ...] = element.coordinates(parameterization)
+        return components
 
     def _layers(self, weights: Point) -> tuple[Layer, ...]:
         parts = self.weight_space.split(self._own(weights))

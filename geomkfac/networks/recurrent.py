@@ -185,9 +185,12 @@ class RecurrentNetwork(Network):
         weights: Point = self.weight_space.from_coordinates(parts, parameterization)
         return weights
 
-    def to_arrays(self, weights: Point, parameterization: Parameterization) -> list[tuple[Array, Array]]:
-        """``[(W, b), (V, c), (U, d)]`` in a parameterization, and ((h, 0), alpha_0) where it is learned: copies."""
-        components, ns = self._own(weights).coordinates(parameterization), weights._ns
+    def to_arrays(self, element: Point | Vector, parameterization: Parameterization) -> list[tuple[Array, Array]]:
+        """``[(W, b), (V, c), (U, d)]`` in a parameterization, and ((h, 0), alpha_0) where it is learned: copies.
+
+        Of weights; and, laid out as these, of a step (a vector) or of a differential (a covector).
+        """
+        components, ns = self._components(element, parameterization), element._ns
         return [(ns.copy(part[:, :-1]), ns.copy(part[:, -1])) for part in components]
 
     def random_weights(self, rng: Any, parameterization: Parameterization, like: Array | None = None) -> Point:

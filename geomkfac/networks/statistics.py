@@ -43,16 +43,27 @@ def _nonzero(weight: Array) -> Array:
 
 
 def mean_differential(
-    layers: Layers, space: ProductVectorSpace, steps: Steps, differentials: Callable[[Pass, Chunk], Vector]
-) -> Vector:
-    """``dh = sum_n w_n dL_n / sum_n w_n``, a covector on the weight space.  Source: LG (2.1), 2.2.4."""
+    layers: Layers,
+    space: ProductVectorSpace,
+    steps: Steps,
+    differentials: Callable[[Pass, Chunk], Vector],
+    losses: Callable[[Pass, Chunk], Array] | None = None,
+) -> tuple[Vector, Array]:
+    """``dh = sum_n w_n dL_n / sum_n w_n``, a covector on the weight space; and the mean loss, where it is asked for.
+
+    Source: LG (2.1), 2.2.4.
+    """
     frames = [layer.frame for layer in layers]
     totals: list[Array] = [None] * len(layers)
     weight: Array = None
+    loss: Array = None
     for chunk, run in steps:
         ns = run.outputs._ns
         weights = chunk_weights(chunk, ns)
         weight = ns.sum(weights) if weight is None else weight + ns.sum(weights)
+        if losses is not None:
+            part = ns.sum(weights * losses(run, chunk))
+            loss = part if loss is None else loss + part
         share = ns.reshape(weights, (chunk.count, *(1,) * len(run.places)))
         covectors = differentials(run, chunk).scaled(share)
         uses = run.uses()
@@ -63,7 +74,7 @@ def mean_differential(
     means = tuple(total / weight for total in totals)
     frame = derived_frame(space, tuple(frame.linear for frame in frames)).dual
     made: Vector = space.dual._make(frame, means, layers[0].omega._ns)
-    return made
+    return made, None if loss is None else loss / weight
 
 
 def kfac_moments(

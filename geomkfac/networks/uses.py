@@ -47,6 +47,10 @@ class Use(ABC):
     def each(self, ns: Namespace, rows: Array) -> Array:
         """``sum_p u [a; 1]^T`` for every covector and datum: (K, N, *places, m) to (K, N, m, n + 1)."""
 
+    @abstractmethod
+    def rows(self, ns: Namespace) -> Array:
+        """The inputs at every place, (N, P, n); zeros where a place does not count.  For small networks."""
+
     def weight(self, ns: Namespace, weights: Array) -> Array:
         """The total weight of places, ``sum_{n, p} w_n``, an array of shape ()."""
         return ns.sum(weights) * ns.scalar(self.places)
@@ -97,6 +101,10 @@ class PointUse(Use):
         column = ns.reshape(ns.sum(flat, axis=0), (-1, 1))
         return ns.concat([ns.matmul(flat.mT, self._flat(ns)), column], axis=1)
 
+    def rows(self, ns: Namespace) -> Array:
+        rows = ns.reshape(self._rows, (self.count, self.places, -1))
+        return rows if self._valid is None else rows * ns.reshape(self._valid, (self.count, self.places, 1))
+
     def each(self, ns: Namespace, rows: Array) -> Array:
         inputs = ns.reshape(self._rows, (self.count, self.places, -1))
         return _each(ns, ns.reshape(rows, (rows.shape[0], self.count, self.places, rows.shape[-1])), inputs)
@@ -132,10 +140,13 @@ class PatchUse(Use):
         column = ns.reshape(ns.sum(ns.reshape(rows, (-1, rows.shape[-1])), axis=0), (-1, 1))
         return ns.concat([self._windows.contract(ns, self._padded, rows), column], axis=1)
 
-    def each(self, ns: Namespace, rows: Array) -> Array:
+    def rows(self, ns: Namespace) -> Array:
         patches = self._windows.patches(ns, self._padded)
-        flat = ns.reshape(patches, (self.count, self.places, patches.shape[-1]))
-        return _each(ns, ns.reshape(rows, (rows.shape[0], self.count, self.places, rows.shape[-1])), flat)
+        return ns.reshape(patches, (self.count, self.places, patches.shape[-1]))
+
+    def each(self, ns: Namespace, rows: Array) -> Array:
+        grouped = ns.reshape(rows, (rows.shape[0], self.count, self.places, rows.shape[-1]))
+        return _each(ns, grouped, self.rows(ns))
 
 
 def _each(ns: Namespace, rows: Array, inputs: Array) -> Array:

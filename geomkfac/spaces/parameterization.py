@@ -267,7 +267,14 @@ def _refuse_ragged(X: Any, inputs: Space) -> None:
 
 
 def _base_of_hull(form: Form) -> AffineSpace:
-    space = form.space.of.of
+    hull = form.space.of
+    if not hasattr(hull, "of"):
+        raise FrameError(
+            "means and covariances are read from factors on hulls, those of layers with a bias.\n"
+            f"  came: a factor on {hull!r}, of a layer without one\n"
+            "Leave that layer out of the metric, or change its frames with `change`."
+        )
+    space = hull.of
     if isinstance(space, PowerSpace):
         space = space.base
     if not isinstance(space, AffineSpace):

@@ -13,6 +13,7 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.errors import ShapeError
 from geomkfac.theorems.basis import Bases, transformed
 from geomkfac.theorems.groups import random_change
+from geomkfac.theorems.second_derivatives import hessian_of_pass, with_curvature, with_output_curvature
 from geomkfac.theorems.smooth import activation, loss
 from geomkfac.theorems.statement import Comparisons, given, same
 from geomkfac.theorems.textbook import Network, backward, forward, homogeneous
@@ -43,8 +44,8 @@ class InvarianceClaim:
         pairs = list(zip(widths[1:], widths[:-1], strict=True))
         network = Network(
             weights=tuple(world.array(m, n + 1) for m, n in pairs),
-            activations=tuple(activation(world) for _ in pairs),
-            loss=loss(world, widths[-1]),
+            activations=tuple(with_curvature(world, activation(world)) for _ in pairs),
+            loss=with_output_curvature(world, loss(world, widths[-1])),
         )
         bases = self._bases(world, widths)
         double = transformed(world, network, bases)
@@ -86,13 +87,19 @@ def updated(
     ns = world.ns
     batch = forward(ns, network, x)
     coefficients, outputs = network.loss.metric(batch.activations[-1])
-    derivatives = backward(network, batch, network.loss.differential(batch.activations[-1]))
+    slopes = network.loss.differential(batch.activations[-1])
+    derivatives = backward(network, batch, slopes)
     covectors = backward(network, batch, outputs)
     layers = tuple(
         LayerToUpdate(W, homogeneous(ns, a), Dz, coefficients, phi, ns)
         for W, a, Dz, phi in zip(network.weights, batch.activations[:-1], derivatives, covectors, strict=True)
     )
-    new = tuple(update(NetworkToUpdate(layers, rate, step, state, ns)))
+
+    def hessian() -> Array:
+        # Second derivatives are drawn when they are asked for: other rules draw none.
+        return hessian_of_pass(ns, network, batch, derivatives, slopes)
+
+    new = tuple(update(NetworkToUpdate(layers, rate, step, state, ns, hessian)))
     shapes, required = [tuple(W.shape) for W in new], [tuple(W.shape) for W in network.weights]
     if shapes != required:
         raise ShapeError(

@@ -20,7 +20,7 @@ from geomkfac.theorems.textbook import Network
 from geomkfac.theorems.world import World
 from geomkfac.updates import Update
 
-__all__ = ["Generator", "Symmetries", "symmetries"]
+__all__ = ["STEP", "Generator", "Symmetries", "solved", "symmetries"]
 
 STEP = 1e-4
 CUT = 1e-4
@@ -101,7 +101,7 @@ def symmetries(world: World, update: Update, widths: Sequence[int], *, data: int
             for generator in generators
         ]  # fmt: skip
         blocks.append(ns.stack(columns, axis=1) / _length(world, update, network, x, rate))
-    return _solved(ns, generators, ns.concat(blocks, axis=0))
+    return solved(ns, generators, ns.concat(blocks, axis=0))
 
 
 def _length(world: World, update: Update, network: Network, x: Array, rate: Array) -> float:
@@ -112,7 +112,11 @@ def _length(world: World, update: Update, network: Network, x: Array, rate: Arra
     return float(sum(parts) ** 0.5)
 
 
-def _solved(ns: OrderedNamespace, generators: tuple[Generator, ...], condition: Array) -> Symmetries:
+def solved(ns: OrderedNamespace, generators: tuple[Generator, ...], condition: Array) -> Symmetries:
+    """The algebra: what the condition, an array (entries, generators), sends to zero.
+
+    Its entries are in units of the update's length.
+    """
     values, vectors = ns.eigh(condition.mT @ condition)
     null = sum(1 for value in ns.to_numpy(values) if value <= CUT**2)
     singular = ns.sqrt(ns.maximum(ns.take(values, list(range(len(generators) - 1, -1, -1)), 0), 0.0))

@@ -13,11 +13,22 @@ from dataclasses import dataclass
 from typing import Protocol, final
 
 from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.maps.activation import Activation as ScalarFunction
 from geomkfac.maps.activation import tanh
 from geomkfac.metrics import Bernoulli
 from geomkfac.theorems.world import World
 
-__all__ = ["Activation", "Loss", "Table", "Transformed", "TransformedLoss", "activation", "loss"]
+__all__ = [
+    "Activation",
+    "BernoulliLoss",
+    "Elementwise",
+    "Loss",
+    "Table",
+    "Transformed",
+    "TransformedLoss",
+    "activation",
+    "loss",
+]
 
 
 class Activation(Protocol):
@@ -79,16 +90,17 @@ class GenericActivation:
 
 @final
 @dataclass(frozen=True, slots=True)
-class TanhActivation:
-    """The hyperbolic tangent."""
+class Elementwise:
+    """A function of one scalar, at every entry."""
 
     ns: Namespace
+    function: ScalarFunction
 
     def __call__(self, z: Array) -> Array:
-        return tanh.value(self.ns, z)
+        return self.function.value(self.ns, z)
 
     def pullback(self, z: Array, covectors: Array) -> Array:
-        return covectors * tanh.derivative(self.ns, z)
+        return covectors * self.function.derivative(self.ns, z)
 
 
 @final
@@ -126,7 +138,7 @@ class BernoulliLoss:
 
 def activation(world: World) -> Activation:
     """An arbitrary smooth activation over exact kinds; tanh in floating point."""
-    return GenericActivation(world) if world.is_exact else TanhActivation(world.ns)
+    return GenericActivation(world) if world.is_exact else Elementwise(world.ns, tanh)
 
 
 def loss(world: World, outputs: int) -> Loss:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from geomkfac.arrays.namespace import Array
+from geomkfac.updates.exact_fisher import weight_covectors, weighted_products
 from geomkfac.updates.rule import NetworkToUpdate
 
 __all__ = ["EigenvalueCorrectedKfac"]
@@ -18,7 +19,8 @@ class EigenvalueCorrectedKfac:
 
     Floating point only.  Undamped, and with simple spectra, invariant to orthogonal changes of activations, to
     orthogonal changes times a scalar and shifts of pre-activations; the eigenbasis is not carried along by an
-    affine map (GK-6).
+    affine map (GK-6).  Where G is diagonal whatever the data, as a Bernoulli family makes it in the last layer, that
+    layer's eigenbasis is the given one, and diagonal changes of its pre-activations are kept besides.
     """
 
     def __call__(self, network: NetworkToUpdate) -> list[Array]:
@@ -27,9 +29,9 @@ class EigenvalueCorrectedKfac:
         for layer in network.layers:
             _, U = ns.eigh(layer.A)
             _, V = ns.eigh(layer.G)
-            inputs, covectors = layer.inputs @ U, layer.covectors @ V
-            squares = ns.sum(covectors * covectors * layer.coefficients[..., None], axis=0)
-            second = squares.mT @ (inputs * inputs) / inputs.shape[0]
+            c, D = weight_covectors(layer)
+            rotated = V.mT @ D @ U
+            second = weighted_products(layer, c, rotated, rotated)
             step = V @ ((V.mT @ layer.gradient @ U) / second) @ U.mT
             new.append(layer.weights - network.rate * step)
         return new

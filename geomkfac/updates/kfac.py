@@ -1,12 +1,13 @@
-"""K-FAC steps: joint or with weight and bias apart, undamped or damped; and with G = I (FOOF, PRONG)."""
+"""K-FAC steps: joint or with weight and bias apart, averaged, damped a little; and with G = I (FOOF, PRONG)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import final
+from typing import Literal, final
 
 from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.names import look_up
 from geomkfac.updates.rule import LayerToUpdate, NetworkToUpdate
 
 __all__ = ["Foof", "Kfac"]
@@ -20,16 +21,27 @@ class Kfac:
     Parameters
     ----------
     joint : whether weight and bias are in one block; apart, translations of activations are lost (GK-3)
-    damping : gamma, added to A and to G as a multiple of the identity of the coordinates at hand; 0 for none
-    keep : of the factors of the update before, in an exponential average; 0 for none.  Averages start from the
-        data of the first update
+    damping : gamma, added to A and to G as a multiple of the identity of the coordinates at hand; 0 for none.
+        `DampedKfac` has other dampings
+    keep : of the factors of the update before, in an exponential average; 0 for none
+    start : what averages start from: ``"data"``, the factors of the first update; or ``"identity"``, that of the
+        coordinates at hand
 
-    Undamped and joint it is invariant to every affine change of basis (LG-T2.1).
+    Notes
+    -----
+    Undamped, joint and not started from the identity, it is invariant to every affine change of basis (LG-T2.1).
+    With weight and bias apart: to linear changes of activations and affine ones of pre-activations (GK-3).  Damped, or
+    averaged from the identity: to orthogonal changes of activations, and to orthogonal ones and shifts of
+    pre-activations.
     """
 
     joint: bool = True
     damping: int | Fraction = 0
     keep: int | Fraction = 0
+    start: Literal["data", "identity"] = "data"
+
+    def __post_init__(self) -> None:
+        look_up("start of averages", self.start, dict.fromkeys(("data", "identity")))
 
     def __call__(self, network: NetworkToUpdate) -> list[Array]:
         ns, new = network.ns, []
@@ -37,6 +49,8 @@ class Kfac:
             A, G = layer.A, layer.G
             if self.keep:
                 before = network.state.get(index)
+                if before is None and self.start == "identity":
+                    before = ns.eye(A.shape[0]), ns.eye(G.shape[0])
                 if before is not None:
                     old, fresh = ns.scalar(self.keep), ns.scalar(1 - self.keep)
                     A, G = before[0] * old + A * fresh, before[1] * old + G * fresh
@@ -65,11 +79,11 @@ def _apart(ns: Namespace, A: Array, G: Array, layer: LayerToUpdate) -> Array:
 class Foof:
     """``(W b) <- (W b) - epsilon grad A^{-1}``: K-FAC with G = I, as PRONG and FOOF take it.
 
+    PRONG descends where activations are whitened: where A is the identity, and so all of A that there is.
+
     Invariant to affine changes of activations, and to orthogonal ones and shifts of pre-activations (GK-5).
     """
 
     def __call__(self, network: NetworkToUpdate) -> list[Array]:
         ns = network.ns
-        return [
-            layer.weights - network.rate * ns.solve(layer.A, layer.gradient.mT).mT for layer in network.layers
-        ]
+        return [layer.weights - network.rate * ns.solve(layer.A, layer.gradient.mT).mT for layer in network.layers]

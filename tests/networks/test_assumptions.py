@@ -94,3 +94,21 @@ def test_the_figure_has_a_row_for_every_convolution(tmp_path):
     with pytest.raises(ShapeError, match="at least one convolution"):
         draw_correlations([], tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
+
+
+def test_they_are_of_the_frames_that_are_named_and_not_of_those_of_the_weights():
+    stages = [gk.Convolution(2, kernel=2, padding=1), "tanh", gk.Convolution(2, kernel=2), gk.Dense(2)]
+    net, iota = gk.ConvolutionalNetwork.from_shape((4, 4), 2, stages)
+    weights = net.random_weights(np.random.default_rng(0), iota)
+    data = iota.sample(np.random.default_rng(1).standard_normal((30, 4, 4, 2)), np.arange(30) % 2)
+    kappa, loss = iota.random(np.random.default_rng(2)), gk.Categorical().on(iota)
+    plain = net.assumptions(weights, data, loss, iota)
+    elsewhere = net.assumptions(weights.expressed_in(kappa), data.expressed_in(kappa), loss, iota)
+    other = net.assumptions(weights, data, loss, kappa)
+    for one, two, three in zip(plain, elsewhere, other, strict=True):
+        # Correlations, of sums over 30 data and 25 places, through changes of basis of condition below 100.
+        allowed = 30 * 25 * 100**2 * np.finfo(float).eps
+        assert abs(one.sh_activations - two.sh_activations) <= allowed
+        assert np.abs(one.derivatives - two.derivatives).max() <= allowed
+        assert np.abs(one.activations - two.activations).max() <= allowed
+        assert np.abs(one.activations - three.activations).max() > 1e6 * allowed
