@@ -4,15 +4,19 @@ In README.md, docs/*.md and CONTRIBUTING.md, the blocks of a document run in ord
 empty folder.  ```python blocks are executed, as doctests where they hold a prompt; ```bash and ```console
 blocks run where the marker ``<!-- run -->`` stands directly above them.  ```text blocks that begin with
 ``$ geomkfac`` are what that command prints, to the letter but for seconds.  Other blocks are left alone.
+Where ``<!-- needs: torch -->`` stands above a block, or in the first line for the whole document, it runs where these
+modules are installed; the test of a document of which a block did not run is reported as skipped.
 """
 
 from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import os
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -27,28 +31,37 @@ import geomkfac
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(
-    r"^(?P<marker><!-- run -->\n\s*)?^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```\s*$",
+    r"^(?:<!-- needs: (?P<needs>[\w ]+) -->\n\s*)?(?P<marker><!-- run -->\n\s*)?^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```\s*$",
     re.MULTILINE | re.DOTALL,
 )
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, code, line number, and whether the marker stands above it."""
+    """A fenced block: its language, code, line number, whether the marker stands above it, and modules it needs."""
 
     language: str
     code: str
     line: int
     marked: bool
+    needs: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> str:
+        """A module that is needed and not installed."""
+        return next((name for name in self.needs if importlib.util.find_spec(name) is None), "")
 
 
 def blocks_of(text: str) -> list[Block]:
+    whole = re.match(r"<!-- needs: ([\w ]+) -->\n", text)
+    everywhere = tuple(whole[1].split()) if whole else ()
     return [
         Block(
             match["language"],
             match["code"],
             text.count("\n", 0, match.start("code")) + 1,
             match["marker"] is not None,
+            (*everywhere, *(match["needs"] or "").split()),
         )
         for match in FENCE.finditer(text)
     ]
@@ -117,11 +130,16 @@ def test_the_code_blocks_of_a_document_run(
     folder.mkdir()
     monkeypatch.chdir(folder)
     namespace: dict[str, Any] = {"__name__": "__main__"}
+    left_out = []
     for block in blocks_of(path.read_text(encoding="utf-8")):
-        if block.language == "python":
+        if block.missing:
+            left_out.append(f"line {block.line} needs {block.missing}")
+        elif block.language == "python":
             run_python(block, path.name, namespace, flags)
         elif block.marked:
             run_shell(block, path.name, folder, bin_folder)
+    if left_out:
+        pytest.skip("; ".join(left_out))
 
 
 def modules() -> list[str]:
@@ -177,9 +195,11 @@ def test_the_readme_shows_a_screen() -> None:
 
 @pytest.mark.parametrize(("path", "block"), SCREENS, ids=[f"{path.name}-{block.line}" for path, block in SCREENS])
 def test_a_screen_that_is_shown_is_what_the_command_prints(path: Path, block: Block, tmp_path: Path) -> None:
+    if block.missing:
+        pytest.skip(f"it needs {block.missing}")
     command, _, shown = block.code.partition("\n")
     result = subprocess.run(
-        [sys.executable, "-c", "from geomkfac.cli import main; main()", *command.removeprefix("$ geomkfac ").split()],
+        [sys.executable, "-c", "from geomkfac.cli import main; main()", *shlex.split(command.removeprefix("$ geomkfac "))],
         cwd=tmp_path,
         env={**os.environ, "COLUMNS": "80", "PYTHONPATH": str(Path(geomkfac.__file__).parents[1])},
         capture_output=True,
@@ -187,3 +207,19 @@ def test_a_screen_that_is_shown_is_what_the_command_prints(path: Path, block: Bl
         check=True,
     )
     assert SECONDS.sub("# s", result.stdout).strip() == SECONDS.sub("# s", shown).strip()
+
+
+def test_a_block_that_needs_what_is_missing_is_left_out_visibly(
+    tmp_path: Path, bin_folder: Path, flags: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "<!-- needs: no_such_module -->\n```python\nassert 1 == 2\n```\n"
+    for document in (text, "<!-- needs: no_such_module -->\n\n# Title\n\n```python\nassert 1 == 2\n```\n"):
+        path = tmp_path / "needs.md"
+        path.write_text(document)
+        with pytest.raises(pytest.skip.Exception, match="needs no_such_module"):
+            test_the_code_blocks_of_a_document_run(path, tmp_path, bin_folder, flags, monkeypatch)
+        (tmp_path / "folder").rmdir()
+    # What is installed runs, and fails.
+    path.write_text(text.replace("no_such_module", "numpy"))
+    with pytest.raises(AssertionError):
+        test_the_code_blocks_of_a_document_run(path, tmp_path, bin_folder, flags, monkeypatch)

@@ -1,4 +1,4 @@
-"""Files and data sets: arrays in and out."""
+"""Files, data sets, PyTorch modules, and the factors of other libraries."""
 
 from __future__ import annotations
 
@@ -13,9 +13,50 @@ from geomkfac.interop.files import (
     write_data,
     write_network,
 )
+from geomkfac.interop.libraries import (
+    BACKPACK,
+    CURVLINOPS,
+    CURVLINOPS_SEPARATE,
+    KFAC_JAX,
+    NNGEOMETRY,
+    FactorConvention,
+    FactorSetting,
+    LayerFactors,
+    LayerScaling,
+)
+from geomkfac.interop.libraries_forms import from_convention, layer_scalings, to_convention
+from geomkfac.interop.libraries_report import LayerTransformation, TransformationReport, transforms_as_metric
+from geomkfac.interop.torch_modules import (
+    ImportedModule,
+    LayerPart,
+    ModuleMetric,
+    UnplaceableModuleError,
+    from_module,
+    kfac_of_module,
+    to_module,
+)
 
 __all__ = [
+    "BACKPACK",
+    "CURVLINOPS",
+    "CURVLINOPS_SEPARATE",
+    "KFAC_JAX",
+    "NNGEOMETRY",
+    "FactorConvention",
+    "FactorSetting",
+    "ImportedModule",
+    "LayerFactors",
+    "LayerPart",
+    "LayerScaling",
+    "LayerTransformation",
+    "ModuleMetric",
+    "TransformationReport",
+    "UnplaceableModuleError",
     "channel_major",
+    "from_convention",
+    "from_module",
+    "kfac_of_module",
+    "layer_scalings",
     "load_digits",
     "load_digits_network",
     "offset_major",
@@ -23,6 +64,9 @@ __all__ = [
     "read_data",
     "read_network",
     "read_sequences",
+    "to_convention",
+    "to_module",
+    "transforms_as_metric",
     "write_arrays",
     "write_data",
     "write_network",
