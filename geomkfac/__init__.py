@@ -6,6 +6,9 @@ they know their space and hide their numbers.  Arrays come out, and go in, where
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from geomkfac import errors
 from geomkfac.arrays import GF, floating, namespace_of
 from geomkfac.maps import (
@@ -121,3 +124,12 @@ __all__ = [  # noqa: RUF022 (in the order in which the docs teach them)
     "namespace_of",
     "errors",
 ]
+
+
+if not TYPE_CHECKING:  # An attribute that anything may have would hide mistakes from type checkers.
+
+    def __getattr__(name: str) -> object:
+        """``geomkfac.audit``, which takes long to import, when it is asked for."""
+        if name == "audit":
+            return import_module("geomkfac.audit")
+        raise AttributeError(f"module 'geomkfac' has no attribute {name!r}")

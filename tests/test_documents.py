@@ -31,7 +31,8 @@ import geomkfac
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(
-    r"^(?:<!-- needs: (?P<needs>[\w ]+) -->\n\s*)?(?P<marker><!-- run -->\n\s*)?^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```\s*$",
+    r"^(?:<!-- needs: (?P<needs>[\w ]+) -->\n\s*)?(?P<marker><!-- run -->\n\s*)?"
+    r"^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```\s*$",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -198,8 +199,9 @@ def test_a_screen_that_is_shown_is_what_the_command_prints(path: Path, block: Bl
     if block.missing:
         pytest.skip(f"it needs {block.missing}")
     command, _, shown = block.code.partition("\n")
+    words = shlex.split(command.removeprefix("$ geomkfac "))
     result = subprocess.run(
-        [sys.executable, "-c", "from geomkfac.cli import main; main()", *shlex.split(command.removeprefix("$ geomkfac "))],
+        [sys.executable, "-c", "from geomkfac.cli import main; main()", *words],
         cwd=tmp_path,
         env={**os.environ, "COLUMNS": "80", "PYTHONPATH": str(Path(geomkfac.__file__).parents[1])},
         capture_output=True,

@@ -43,3 +43,13 @@ def test_an_example_writes_its_figure(name: str, tmp_path: Path) -> None:
     finished = run(ROOT / "examples" / name, tmp_path, "--figure", "figure.png")
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_project_that_tests_its_optimizer_passes_its_tests(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    project = ROOT / "examples" / "testing_an_optimizer"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(project)]
+    finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "6 passed, 1 xfailed" in finished.stdout

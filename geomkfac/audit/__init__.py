@@ -1,9 +1,63 @@
-"""The invariance audit: what an optimizer is invariant to."""
+"""The invariance audit: what an optimizer is invariant to.
+
+The module may be called: ``geomkfac.audit(optimizer)`` is ``geomkfac.audit.audit(optimizer)``.
+"""
 
 from __future__ import annotations
 
-from geomkfac.audit.problem import GROUPS, Transformation
-from geomkfac.audit.runs import UnauditableError
-from geomkfac.audit.verdicts import AuditReport, Finding, audit
+import sys
+from types import ModuleType
+from typing import Any
 
-__all__ = ["GROUPS", "AuditReport", "Finding", "Transformation", "UnauditableError", "audit"]
+from geomkfac.audit.auditing import audit
+from geomkfac.audit.catalogue_data import Catalogue
+from geomkfac.audit.catalogue_making import catalogue
+from geomkfac.audit.counterexample import Counterexample, counterexample
+from geomkfac.audit.groups import GROUPS, ChangeOfBasis, Group, LossScale, OfUnits, Stored, subgroups
+from geomkfac.audit.modules import ModuleToUpdate, ModuleUpdate, on_module
+from geomkfac.audit.problem import ARCHITECTURES, Problem, Twin, problem_of, random_problem
+from geomkfac.audit.runs import UnauditableError, on_rule
+from geomkfac.audit.symmetries import symmetries
+from geomkfac.audit.variation import Variation, vary
+from geomkfac.audit.verdicts import AuditReport, Finding
+
+__all__ = [  # noqa: RUF022 - in the order in which the docs teach them
+    "audit",
+    "AuditReport",
+    "Finding",
+    "UnauditableError",
+    "on_rule",
+    "on_module",
+    "ModuleToUpdate",
+    "ModuleUpdate",
+    "vary",
+    "Variation",
+    "counterexample",
+    "Counterexample",
+    "symmetries",
+    "catalogue",
+    "Catalogue",
+    "GROUPS",
+    "Group",
+    "ChangeOfBasis",
+    "OfUnits",
+    "LossScale",
+    "Stored",
+    "subgroups",
+    "ARCHITECTURES",
+    "Problem",
+    "Twin",
+    "problem_of",
+    "random_problem",
+]
+
+
+class _Callable(ModuleType):
+    """A module that is also the function after which it is named."""
+
+    def __call__(self, *arguments: Any, **settings: Any) -> AuditReport:
+        return audit(*arguments, **settings)
+
+
+_Callable.__call__.__doc__ = audit.__doc__
+sys.modules[__name__].__class__ = _Callable

@@ -1,166 +1,264 @@
-"""A small problem, and its double in other affine bases: the same function, other parameters."""
+"""A small problem, and its double: the same function, other parameters.
+
+The network is one of geomkfac's own, of any architecture; its double is the same network read in another
+parameterization, by the same code, which runs natively in those frames.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, final
 
 import numpy as np
 
-from geomkfac.arrays import floating
-from geomkfac.theorems.basis import transformed_weights
+from geomkfac.arrays import namespace_of
+from geomkfac.audit.storage import Arrays
+from geomkfac.errors import ValuesError
+from geomkfac.metrics import Bernoulli
+from geomkfac.metrics.output_family import OutputFamily
+from geomkfac.networks import MLP, ConvolutionalNetwork, RecurrentNetwork
+from geomkfac.networks.feed_forward import FeedForward
+from geomkfac.networks.network import Network
+from geomkfac.networks.stages import ActivationStage
+from geomkfac.spaces import Parameterization, Point, Sample
+from geomkfac.updates import LayerToUpdate
+from geomkfac.updates.on_networks import layers_to_update
 
-__all__ = ["GROUPS", "Bases", "Problem", "Transformation", "draw_bases"]
-
-SPREAD = 4.0
-"""The largest stretch of a random basis; its condition number is at most this."""
+__all__ = ["ARCHITECTURES", "Problem", "Twin", "Unit", "problem_of", "random_problem"]
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Transformation:
-    """A group of changes of basis.
+@dataclass(frozen=True, slots=True, eq=False)
+class Unit:
+    """Hidden units: the space of their pre-activations, that of their activations, and what is between."""
+
+    before: Any
+    after: Any
+    activation: str
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A network, its first weights, data, and held-out inputs.
 
     Attributes
     ----------
-    name : as shown
-    activations, preactivations : how a member acts on hidden and input activations, and on pre-activations:
-        'fixed', 'translation', 'sign', 'permutation', 'diagonal', 'scalar', 'orthogonal', 'affine'
-    loss_scale : the loss is multiplied by this
+    name : of the architecture
+    network, weights, iota : float64; `iota` the frames of the arrays
+    inputs, targets : coordinates of the data in iota, and targets of `family`
+    probes : coordinates of inputs on which functions are compared
+    family : of the outputs, placed on iota
     """
 
     name: str
-    activations: str = "fixed"
-    preactivations: str = "fixed"
-    loss_scale: float = 1.0
-
-
-GROUPS: tuple[Transformation, ...] = (
-    Transformation("permutation", "permutation", "permutation"),
-    Transformation("sign", "sign", "sign"),
-    Transformation("activation translation", "translation"),
-    Transformation("pre-activation shift", preactivations="translation"),
-    Transformation("activation scalar", "scalar"),
-    Transformation("pre-activation scalar", preactivations="scalar"),
-    Transformation("activation diagonal", "diagonal"),
-    Transformation("pre-activation diagonal", preactivations="diagonal"),
-    Transformation("activation orthogonal", "orthogonal"),
-    Transformation("pre-activation orthogonal", preactivations="orthogonal"),
-    Transformation("activation affine", "affine"),
-    Transformation("pre-activation affine", preactivations="affine"),
-    Transformation("loss scale", loss_scale=3.0),
-)
-"""The groups that are audited, from small ones to large ones."""
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Bases:
-    """``a' = Omega a + gamma`` of A_0, ..., A_{L-1}, and ``z = Phi z' + tau`` of Z_1, ..., Z_L: float64 arrays."""
-
-    Omega: tuple[Any, ...]
-    gamma: tuple[Any, ...]
-    Phi: tuple[Any, ...]
-    tau: tuple[Any, ...]
-
-    @property
-    def condition(self) -> float:
-        """The largest condition number of a matrix, homogeneous coordinate included."""
-        found = 1.0
-        for matrix, shift in (*zip(self.Omega, self.gamma, strict=True), *zip(self.Phi, self.tau, strict=True)):
-            n = len(shift)
-            whole = np.block([[matrix, shift[:, None]], [np.zeros((1, n)), np.ones((1, 1))]])
-            found = max(found, float(np.linalg.cond(whole)))
-        return found
-
-
-def draw_bases(widths: Sequence[int], group: Transformation, rng: Any) -> Bases:
-    """Random members of a group for every space."""
-    activations = [_member(group.activations, n, rng) for n in widths[:-1]]
-    preactivations = [_member(group.preactivations, m, rng) for m in widths[1:]]
-    return Bases(*zip(*activations, strict=True), *zip(*preactivations, strict=True))
-
-
-def _member(group: str, n: int, rng: Any) -> tuple[Any, Any]:
-    zero = np.zeros(n)
-    if group == "fixed":
-        return np.eye(n), zero
-    if group == "translation":
-        return np.eye(n), rng.uniform(0.5, 1.0, n) * rng.choice([-1.0, 1.0], n)
-    if group == "sign":
-        return np.diag(np.where(np.arange(n) % 2 == 0, -1.0, 1.0)), zero
-    if group == "permutation":
-        return np.roll(np.eye(n), 1, axis=0), zero
-    if group == "scalar":
-        return np.eye(n) * rng.uniform(1.5, 2.5), zero
-    stretch = np.exp(rng.uniform(-0.5, 0.5, n) * np.log(SPREAD))
-    if group == "diagonal":
-        return np.diag(stretch), zero
-    left, right = (np.linalg.qr(rng.standard_normal((n, n)))[0] for _ in range(2))
-    if group == "orthogonal":
-        return left, zero
-    return left @ np.diag(stretch) @ right, rng.uniform(-0.5, 0.5, n)
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Problem:
-    """A tanh network with independent logits, data, and held-out probes; in float64.
-
-    Logits of independent binary targets, and not of classes, so that no direction of the outputs is null and
-    undamped natural gradient steps exist.
-
-    Attributes
-    ----------
-    weights : arrays (m, n + 1), the bias last
-    inputs, targets : the data, (N, n_0) and (N, n_L) of probabilities
-    probes : inputs on which functions are compared
-    """
-
-    weights: tuple[Any, ...]
+    network: Any
+    weights: Point
+    iota: Parameterization
     inputs: Any
     targets: Any
     probes: Any
-
-    @staticmethod
-    def random(widths: Sequence[int], data: int, seed: int) -> Problem:
-        """A random instance: inputs that are neither centred nor of one scale."""
-        rng = np.random.default_rng(seed)
-        pairs = zip(widths[1:], widths[:-1], strict=True)
-        weights = tuple(rng.standard_normal((m, n + 1)) / n**0.5 for m, n in pairs)
-        inputs = rng.standard_normal((data, widths[0])) * rng.uniform(0.5, 1.5, widths[0]) + 0.3
-        bare = Problem(weights, inputs, None, inputs)
-        near = bare.probabilities(weights, identity_bases(widths))
-        # Near what it predicts already, so that steps of second order are not long.
-        targets = np.clip(near + 0.3 * (rng.random(near.shape) - 0.5), 0.0, 1.0)
-        return Problem(weights, inputs, targets, rng.standard_normal((50, widths[0])))
+    family: OutputFamily
 
     @property
-    def widths(self) -> tuple[int, ...]:
-        """(n_0, ..., n_L)."""
-        return (self.weights[0].shape[1] - 1, *(W.shape[0] for W in self.weights))
+    def output(self) -> Any:
+        """The family on its frame."""
+        return self.family.on(self.iota)
 
-    def double(self, bases: Bases) -> tuple[tuple[Any, ...], Any]:
-        """Weights (LG (3.3)) and inputs of the double in other bases."""
-        ns = floating.default_namespace
-        parts = zip(self.weights, bases.Omega, bases.gamma, bases.Phi, bases.tau, strict=True)
-        return tuple(transformed_weights(ns, *part) for part in parts), self.moved(self.inputs, bases)
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """The hidden units, layer after layer."""
+        return _units(self.network)
 
-    def moved(self, inputs: Any, bases: Bases) -> Any:
-        """Inputs in the double's coordinates."""
-        return inputs @ bases.Omega[0].T + bases.gamma[0]
+    def spaces_at(self, place: str) -> list[Any]:
+        """The base spaces at a kind of place: 'input', 'activation', 'pre-activation' (hidden ones), 'output'."""
+        inputs: Any = getattr(self.network.inputs, "base", self.network.inputs)
+        if place == "input":
+            return [inputs]
+        if place == "output":
+            return [self.network.outputs]
+        before = [unit.before for unit in self.units]
+        if place == "pre-activation":
+            return before
+        return [unit.after for unit in self.units]
 
-    def probabilities(self, weights: Sequence[Any], bases: Bases) -> Any:
-        """What the network with these weights, in these bases, predicts for the probes; computed in float64."""
-        a = self.moved(self.probes, bases)
-        last = len(weights) - 1
-        for i, W in enumerate(weights):
-            z = (a @ np.asarray(W, dtype=float)[:, :-1].T + W[:, -1]) @ bases.Phi[i].T + bases.tau[i]
-            a = np.tanh(z) @ bases.Omega[i + 1].T + bases.gamma[i + 1] if i < last else z
-        return 0.5 * (1.0 + np.tanh(0.5 * a))
+    def whitened(self) -> Parameterization:
+        """The parameterization that whitens everything, at the first weights."""
+        network: Network = self.network
+        sample = self.iota.sample(self.inputs, self.targets)
+        g = network.kfac_metric(self.weights, sample, self.output)
+        return self.iota.whitened(g, norm=self.iota.euclidean)
+
+    def expected(self, weights: Point) -> Any:
+        """What the network with these weights predicts for the probes, float64."""
+        points = self.network.inputs.from_coordinates(self.probes, self.iota)
+        return np.asarray(self.network.predictions(weights, points, self.output))
+
+    def in_coordinates(self, inputs: Any, kappa: Parameterization) -> Any:
+        """Inputs in other frames."""
+        return self.network.inputs.from_coordinates(inputs, self.iota).coordinates(kappa)
 
 
-def identity_bases(widths: Sequence[int]) -> Bases:
-    """No change."""
-    return draw_bases(widths, Transformation("none"), None)
+@cache
+def _units(network: Any) -> tuple[Unit, ...]:
+    if isinstance(network, RecurrentNetwork):
+        maps = [network.activation]
+    else:
+        stages: Any = network.stages if isinstance(network, FeedForward) else ()
+        maps = [stage.map for stage in stages if isinstance(stage, ActivationStage)]
+    return tuple(Unit(one.domain, one.codomain, getattr(getattr(one, "function", None), "name", "")) for one in maps)
+
+
+@final
+class Twin:
+    """A problem in some parameterization and dtype.
+
+    Parameters
+    ----------
+    problem : the problem
+    kappa : the frames of weights, inputs and outputs
+    dtype : ``"float64"`` or ``"float32"``
+    """
+
+    def __init__(self, problem: Problem, kappa: Parameterization, dtype: str = "float64") -> None:
+        self.problem, self.kappa, self.dtype = problem, kappa, dtype
+        self.inputs = problem.in_coordinates(problem.inputs, kappa).astype(dtype)
+        targets = np.asarray(problem.targets)
+        self.targets = targets.astype(dtype) if targets.dtype.kind == "f" else targets
+        self.sample: Sample = kappa.sample(self.inputs, self.targets)
+        self._frame = kappa[problem.network.weight_space]
+        self.start = self.cast(problem.network.to_arrays(problem.weights, kappa))
+
+    def cast(self, arrays: Arrays) -> list[tuple[Any, Any]]:
+        """Copies in this dtype."""
+        return [(np.array(W, dtype=self.dtype), np.array(b, dtype=self.dtype)) for W, b in arrays]
+
+    def point(self, arrays: Arrays) -> Point:
+        """The weights with these coordinates."""
+        network: Any = self.problem.network
+        weights: Point
+        if isinstance(network, MLP):
+            # As there, without a copy and a check for each array: an audit spends a tenth of its time at that door.
+            parts = tuple(np.column_stack(pair) for pair in arrays)
+            if not all(np.isfinite(part).all() for part in parts):
+                raise ValuesError("the weights must hold finite numbers.")
+            weights = network.weight_space._make(self._frame, parts, namespace_of(parts[0]))
+        else:
+            weights = network.weights_from_arrays([W for W, _ in arrays], [b for _, b in arrays], self.kappa)
+        return weights
+
+    def loss_and_derivatives(self, arrays: Arrays) -> tuple[float, list[tuple[Any, Any]]]:
+        """The mean loss of the data, and its derivatives by weights and biases, laid out as these."""
+        network: Any = self.problem.network
+        loss, dh = network.loss_and_differential(self.point(arrays), self.sample, self.problem.output)
+        return float(loss), network.to_arrays(dh, self.kappa)
+
+    def layers(self, arrays: Arrays) -> tuple[LayerToUpdate, ...]:
+        """What an update rule may know of every layer."""
+        return layers_to_update(self.problem.network, self.point(arrays), self.sample, self.problem.output)
+
+    def of_components(self, components: Sequence[Any]) -> list[tuple[Any, Any]]:
+        """Arrays from (W b) of every layer, (m, n + 1), as update rules return them."""
+        network: Any = self.problem.network
+        found: list[tuple[Any, Any]] = network.to_arrays(
+            network.weight_space.from_coordinates(list(components), self.kappa), self.kappa
+        )
+        return found
+
+    def predictions(self, arrays: Arrays) -> Any:
+        """What the network with these weights predicts for the probes; computed in float64."""
+        doubled = [(np.asarray(W, dtype=float), np.asarray(b, dtype=float)) for W, b in arrays]
+        return self.problem.expected(self.point(doubled))
+
+
+BINARY = Bernoulli()
+
+
+# -- random problems ---------------------------------------------------------------------------------------
+def random_problem(
+    architecture: str = "fully connected",
+    *,
+    activation: str = "tanh",
+    widths: Sequence[int] = (2, 3, 3, 2),
+    data: int = 60,
+    seed: int = 0,
+    family: OutputFamily = BINARY,
+) -> Problem:
+    """A random instance, with inputs that are neither centred nor of one scale, and targets near what it predicts.
+
+    Outputs are logits of independent binary targets, and not of classes, so that no direction of theirs is null and
+    undamped natural gradient steps exist; or means of normal ones.
+
+    Parameters
+    ----------
+    architecture : a name of `ARCHITECTURES`
+    activation : of the hidden units
+    widths : of the fully connected network, inputs first
+    data : N
+    family : ``Bernoulli()`` or ``Gaussian()``
+    """
+    rng = np.random.default_rng(seed)
+    if architecture not in ARCHITECTURES:
+        raise ValuesError(f"an architecture is one of {', '.join(ARCHITECTURES)}; came {architecture!r}.")
+    net, iota = _network(architecture, activation, tuple(widths))
+    channels = net.inputs.base.dim if hasattr(net.inputs, "base") else net.inputs.dim
+    shape: tuple[int, ...] = net.inputs.slots
+    weights = _weights(net, iota, rng, activation == "relu")
+    scales = rng.uniform(0.5, 1.5, channels)
+    inputs = rng.standard_normal((data, *shape)) * scales + 0.3
+    bare = Problem(architecture, net, weights, iota, inputs, None, inputs, family)
+    near = bare.expected(weights)
+    # Near what it predicts already, so that steps of second order are not long.
+    targets = near + 0.3 * (rng.random(near.shape) - 0.5)
+    if isinstance(family, Bernoulli):
+        targets = np.clip(targets, 0.0, 1.0)
+    probes = rng.standard_normal((50, *shape))
+    return Problem(architecture, net, weights, iota, inputs, targets, probes, family)
+
+
+def _network(architecture: str, activation: str, widths: tuple[int, ...]) -> tuple[Any, Parameterization]:
+    if architecture == "convolutional":
+        text = f"convolution(3, 2, padding=1) {activation} average(2) convolution(2, 2) {activation} dense(2)"
+        return ConvolutionalNetwork.from_shape((4, 4), 2, text)
+    if architecture == "recurrent":
+        return RecurrentNetwork.from_widths(2, 3, 2, 4, activation, at="last")
+    return MLP.from_widths(widths, activation)
+
+
+def _weights(net: Any, iota: Parameterization, rng: Any, alive: bool) -> Point:
+    """Weights and biases of variance 1 / n; where units can die, biases are positive, so that none does."""
+    parts = []
+    for layer in net.layers:
+        m, n = layer.codomain.dim, layer.domain.dim
+        parts.append(rng.standard_normal((m, n + 1)) / max(n, 1) ** 0.5)
+        if alive:
+            parts[-1][:, -1] = 0.5 + np.abs(parts[-1][:, -1])
+    weights: Point = net.weight_space.from_coordinates(parts, iota)
+    return weights
+
+
+ARCHITECTURES = ("fully connected", "convolutional", "recurrent")
+"""Of the networks that an audit trains."""
+
+
+def problem_of(
+    network: Any, weights: Point, iota: Parameterization, X: Any, y: Any, family: OutputFamily, probes: Any = None
+) -> Problem:
+    """One's own network and data as a problem of an audit.
+
+    Parameters
+    ----------
+    network, weights, iota : as `MLP.from_arrays` and its kin give them; NumPy arrays of float64
+    X, y : data; the first half trains, the second is held out where no `probes` came
+    family : such as ``Categorical()``
+    """
+    X = np.asarray(X)
+    if X.dtype != np.float64:
+        raise ValuesError(f"an audit compares in float64; X came as {X.dtype}. Convert it with X.astype(float).")
+    if len(X) < 2:
+        raise ValuesError("an audit needs two data at least: one half trains, the other is held out.")
+    half = len(X) if probes is not None else len(X) // 2
+    held = X[half:] if probes is None else np.asarray(probes)
+    return Problem("given", network, weights, iota, X[:half], np.asarray(y)[:half], held, family)

@@ -15,6 +15,7 @@ import typer
 
 from geomkfac import __version__
 from geomkfac.cli.audit import audit
+from geomkfac.cli.catalogue import catalogue
 from geomkfac.cli.factors import factors
 from geomkfac.cli.step import step
 from geomkfac.cli.verify import verify
@@ -39,6 +40,7 @@ app.command(short_help="Run the theorems, with evidence for each.")(verify)
 app.command(short_help="The K-FAC matrices of a network, in any basis.")(factors)
 app.command(short_help="One natural gradient step, in any basis.")(step)
 app.command(short_help="What an optimizer is invariant to.")(audit)
+app.command(short_help="What the optimizers of whole packages are invariant to.")(catalogue)
 
 
 def _print_version(wanted: bool) -> None:
@@ -57,7 +59,8 @@ def options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program on `arguments` (by default the process's own) and exit."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in words
+    # The catalogue's --json names a file.
+    as_json = "--json" in words and words[:1] != ["catalogue"]
     try:
         status = app(words, prog_name="geomkfac", standalone_mode=False)
     except (GeomkfacError, OSError) as error:

@@ -80,7 +80,8 @@ class AffineMaps(PointSpace):
 
     @property
     def direction(self) -> Hom:
-        return Hom(Hull(self.domain), self.codomain.direction)
+        made: Hom = self._keep("direction", lambda: Hom(Hull(self.domain), self.codomain.direction))
+        return made
 
     def frame(self, domain: Frame, codomain: Frame) -> Frame:
         """The frame that frames of domain and codomain determine."""

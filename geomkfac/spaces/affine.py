@@ -92,7 +92,10 @@ class AffineSpace(BaseSpace, PointSpace):
 
     @property
     def direction(self) -> LinearSpace:
-        return intern_space(Direction, (self,), lambda direction: direction._build(self))
+        made: LinearSpace = self._keep(
+            "direction", lambda: intern_space(Direction, (self,), lambda direction: direction._build(self))
+        )
+        return made
 
     def _change(self, source: Frame, target: Frame) -> Change:
         change = between(source, target)

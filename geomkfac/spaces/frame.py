@@ -178,19 +178,27 @@ def _parted(frame: BaseFrame, space: Space) -> Frame:
 class DerivedFrame(Frame):
     """The frame of a derived space that frames of its parts determine.  Interned by its parts."""
 
-    __slots__ = ()
+    __slots__ = ("_dual", "_linear")
 
     def __init__(self, space: Space, parts: tuple[Frame, ...]) -> None:
+        self._dual: Frame | None = None
+        self._linear: Frame | None = None
         names = list(dict.fromkeys(part.name for part in parts))
         super().__init__(space, names[0] if len(names) == 1 else "(" + ", ".join(names) + ")", parts)
 
     @property
     def linear(self) -> Frame:
-        return self.space._linear_frame(self.parts) if self.space.is_affine else self
+        if not self.space.is_affine:
+            return self
+        if self._linear is None:
+            self._linear = self.space._linear_frame(self.parts)
+        return self._linear
 
     @property
     def dual(self) -> Frame:
-        return self.linear.dual if self.space.is_affine else self.space._dual_frame(self)
+        if self._dual is None:
+            self._dual = self.linear.dual if self.space.is_affine else self.space._dual_frame(self)
+        return self._dual
 
     def __reduce__(self) -> tuple[Any, ...]:
         return derived_frame, (self.space, self.parts)

@@ -125,7 +125,8 @@ class PowerVectorSpace(_Power, LinearSpace):
 
     @property
     def dual(self) -> PowerVectorSpace:
-        return PowerVectorSpace(self.base.dual, self.grid)
+        made: PowerVectorSpace = self._keep("dual", lambda: PowerVectorSpace(self.base.dual, self.grid))
+        return made
 
     def _dual_frame(self, frame: Frame) -> Frame:
         return derived_frame(self.dual, (frame.parts[0].dual,))
@@ -178,7 +179,8 @@ class PowerSpace(_Power, PointSpace):
 
     @property
     def direction(self) -> PowerVectorSpace:
-        return PowerVectorSpace(self.base.direction, self.grid)
+        made: PowerVectorSpace = self._keep("direction", lambda: PowerVectorSpace(self.base.direction, self.grid))
+        return made
 
     def _linear_frame(self, parts: tuple[Frame, ...]) -> Frame:
         return derived_frame(self.direction, (parts[0].linear,))

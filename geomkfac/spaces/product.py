@@ -147,7 +147,10 @@ class ProductVectorSpace(_Product, LinearSpace):
 
     @property
     def dual(self) -> ProductVectorSpace:
-        return ProductVectorSpace(*(factor.dual for factor in self.factors))
+        made: ProductVectorSpace = self._keep(
+            "dual", lambda: ProductVectorSpace(*(factor.dual for factor in self.factors))
+        )
+        return made
 
     def _dual_frame(self, frame: Frame) -> Frame:
         return derived_frame(self.dual, tuple(part.dual for part in frame.parts))
@@ -192,7 +195,10 @@ class ProductSpace(_Product, PointSpace):
 
     @property
     def direction(self) -> ProductVectorSpace:
-        return ProductVectorSpace(*(factor.direction for factor in self.factors))
+        made: ProductVectorSpace = self._keep(
+            "direction", lambda: ProductVectorSpace(*(factor.direction for factor in self.factors))
+        )
+        return made
 
     def _linear_frame(self, parts: tuple[Frame, ...]) -> Frame:
         return derived_frame(self.direction, tuple(part.linear for part in parts))

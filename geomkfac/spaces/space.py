@@ -53,6 +53,12 @@ class Space(ABC):
         self.name, self.kind, self.dim, self.slots = name, kind, dim, slots
         self._kept: dict[str, Any] = {}
 
+    def _keep(self, key: str, make: Callable[[], Any]) -> Any:
+        """What is derived from this space, made when it is asked for first and alive as long as the space."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
     @property
     @abstractmethod
     def direction(self) -> Space:

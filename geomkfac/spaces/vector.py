@@ -33,7 +33,8 @@ class LinearSpace(Space):
     @property
     def dual(self) -> LinearSpace:
         """The space of linear functionals."""
-        return intern_space(Dual, (self,), lambda dual: dual._build(self))
+        made: LinearSpace = self._keep("dual", lambda: intern_space(Dual, (self,), lambda dual: dual._build(self)))
+        return made
 
     def zero(self, like: Vector | None = None) -> Vector:
         """The zero vector, in the array namespace of `like` or the default one of the kind."""

@@ -12,9 +12,7 @@ import numpy as np
 import geomkfac as gk
 from geomkfac import interop, maps
 from geomkfac.arrays.namespace import Kind
-from geomkfac.audit import audit
 from geomkfac.theorems import STATEMENTS, run
-from geomkfac.updates import Foof
 
 from .registry import FIELD, numbers, program
 
@@ -73,7 +71,7 @@ def exact_metrics_of_a_network(kind: Kind) -> Any:
     )
 
 
-@program("MLP.loss", "MLP.predictions", exact=False, rounds_nothing=False, slots=2)
+@program("MLP.loss", "MLP.loss_and_differential", "MLP.predictions", exact=False, rounds_nothing=False, slots=2)
 def losses_predictions_and_sampled_metrics(kind: Kind) -> Any:
     net, weights, iota = network(kind, "tanh")
     X = numbers(kind, 12, 2, seed=9)
@@ -82,7 +80,11 @@ def losses_predictions_and_sampled_metrics(kind: Kind) -> Any:
     sampled = net.kfac_metric(weights, data, loss, fisher="sampled", samples=3, seed=1)
     empirical = net.kfac_metric(weights, data, loss, fisher="empirical")
     factors = [factor for g in (sampled, empirical) for block in g.coordinates(iota).blocks for factor in block.factors]
-    return net.loss(weights, data, loss), net.predictions(weights, points, loss), factors
+    both = net.loss_and_differential(weights, iota.sample(X, np.arange(12) % 2), loss)
+    return (
+        net.loss(weights, data, loss), net.predictions(weights, points, loss), factors,
+        both[0], both[1].coordinates(iota),
+    )
 
 
 @program(
@@ -158,13 +160,6 @@ def the_command_factors(kind: Kind) -> Any:
 @program("geomkfac step", exact=False, rounds_nothing=False, slots=2, solves=1000.0)
 def the_command_step(kind: Kind) -> Any:
     return command("step", "--basis", "random", "--norm", "given", "--rate", "0.5")
-
-
-@program("geomkfac audit", "audit", "Finding", "AuditReport", exact=False)
-def the_command_audit(kind: Kind) -> Any:
-    """Its numbers are of arrays in coordinates; the verdicts are what a user takes away."""
-    report = audit(Foof(), steps=2)
-    return np.asarray([float(finding.verdict == "invariant") for finding in report.findings])
 
 
 @program("geomkfac verify", "run", floats=False)

@@ -1,0 +1,37 @@
+"""Rational rules, decided over GF(p): with activations and losses of which nothing is assumed."""
+
+from __future__ import annotations
+
+from geomkfac.audit.groups import ChangeOfBasis, Group
+from geomkfac.audit.runs import RuleContestant
+from geomkfac.errors import GeomkfacError
+from geomkfac.theorems import Check, Sizes
+from geomkfac.theorems.exact import exact
+from geomkfac.theorems.invariance import InvarianceClaim
+
+__all__ = ["exactly"]
+
+SAME = ("translation", "permutation", "scalar", "diagonal", "orthogonal", "affine")
+"""Actions of the audit that are groups of the exact checks too, by the same names."""
+
+
+def exactly(runner: RuleContestant, group: Group, seed: int) -> str:
+    """'invariant' or 'broken' over GF(p); empty where the rule takes roots or order, or the group is none of theirs.
+
+    Exact checks act on all activations, inputs among them, or on all pre-activations: 'activation' and
+    'pre-activation' groups alone are decided.
+    """
+    if not isinstance(group, ChangeOfBasis) or group.action not in SAME:
+        return ""
+    sides = {"activation": (group.action, "fixed"), "pre-activation": ("fixed", group.action)}
+    if group.place not in sides:
+        return ""
+    # Data and covectors enough for every metric to be invertible: 8 parameters more than one product of two.
+    sizes = Sizes((2, 3, 2), 12, 2, 2)
+    claim = InvarianceClaim(runner.rule, *sides[group.place])
+    try:
+        evidence = exact(Check("X", runner.name, claim, (sizes,), "GF(p)"), (seed, "audit", group.name), 1)
+    except (GeomkfacError, AttributeError, TypeError):
+        # It takes roots or order, or is written for arrays of NumPy and not over the array contract.
+        return ""
+    return "invariant" if evidence.holds else "broken"

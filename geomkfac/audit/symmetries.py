@@ -1,0 +1,151 @@
+"""The infinitesimal symmetries of any optimizer's update: the Lie algebra of changes of basis that it does not see.
+
+The first update of a random network is compared with that of its double in bases moved a little along one
+generator, mapped back.  What of this is zero on several random networks at once is the algebra (GK-10); the rules
+of `geomkfac.updates` are measured so, with generic activations, by `geomkfac.theorems.lie_algebra`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from geomkfac.arrays import floating
+from geomkfac.audit.auditing import rate_of
+from geomkfac.audit.groups import ChangeOfBasis
+from geomkfac.audit.problem import Problem, Twin, random_problem
+from geomkfac.audit.runs import Contestant, UnauditableError, contestant
+from geomkfac.audit.session import quiet
+from geomkfac.errors import ValuesError
+from geomkfac.theorems.lie_algebra import STEP, Generator, Symmetries, solved
+
+__all__ = ["contains", "symmetries"]
+
+
+def symmetries(
+    optimizer: Any,
+    *,
+    rate: float | None = None,
+    network: str = "fully connected",
+    widths: Sequence[int] = (2, 3, 2),
+    data: int = 60,
+    instances: int = 4,
+    seed: int = 0,
+) -> Symmetries:
+    """The Lie algebra of the infinitesimal symmetries of an optimizer's first update.
+
+    Parameters
+    ----------
+    optimizer, rate, network, widths, data, seed : as for `audit`
+    instances : how many random networks must have a symmetry together; few of them have accidental ones, and
+        fewer equations than unknowns
+
+    Returns
+    -------
+    Symmetries: `dimension`, `generators` of the whole affine group (named by spaces), and a `basis`
+
+    Raises
+    ------
+    UnauditableError : the update cannot be taken, or does not move.
+    """
+    if instances < 1:
+        raise ValuesError(f"symmetries take one random network or more, not {instances}.")
+    runner = contestant(optimizer, rate)
+    own = rate_of(runner, rate)
+    blocks: list[Any] = []
+    generators: tuple[Generator, ...] = ()
+    for instance in range(instances):
+        # Seeds of instances do not meet those of neighbouring calls.
+        problem = random_problem(network, widths=widths, data=data, seed=seed + 1000 * instance)
+        generators = tuple(
+            Generator(str(space.name), row, column)
+            for space in problem.iota for row in range(space.dim) for column in range(space.dim + 1)
+        )  # fmt: skip
+        blocks.append(_condition(runner, problem, own))
+    return solved(floating.default_namespace.ordered("symmetries"), generators, np.concatenate(blocks))
+
+
+def _condition(runner: Contestant, problem: Problem, rate: float) -> Any:
+    """How the update changes with the basis, mapped back: a column for every generator, relative to its length."""
+    here = Twin(problem, problem.iota)
+    before = _entries(problem, problem.weights)
+    length = float(np.linalg.norm(_updated(runner, here, rate) - before))
+    if not 0 < length < np.inf:
+        raise UnauditableError(f"{runner.name} does not move at rate {rate:g}: its first update is {length}.")
+    columns = []
+    for space in problem.iota:
+        n = space.dim
+        for row in range(n):
+            for column in range(n + 1):
+                moved = [
+                    _updated(runner, Twin(problem, problem.iota.change({space: _near(n, row, column, size)})), rate)
+                    for size in (STEP, -STEP)
+                ]
+                columns.append((moved[0] - moved[1]) / (2 * STEP) / length)
+    return np.stack(columns, axis=1)
+
+
+def _near(n: int, row: int, column: int, size: float) -> tuple[Any, Any]:
+    matrix, shift = np.eye(n), np.zeros(n)
+    if column == n:
+        shift[row] = size
+    else:
+        matrix[row, column] += size
+    return matrix, shift
+
+
+def _updated(runner: Contestant, twin: Twin, rate: float) -> Any:
+    with quiet():
+        (after,) = runner.run(twin, twin.start, rate=rate, steps=1)
+    return _entries(twin.problem, twin.point(after))
+
+
+def _entries(problem: Problem, weights: Any) -> Any:
+    parts = weights.coordinates(problem.iota)
+    return np.concatenate([np.asarray(part).ravel() for part in parts])
+
+
+def contains(found: Symmetries, problem: Problem, group: ChangeOfBasis) -> bool | None:
+    """Whether the Lie algebra of a group lies in an update's; None for groups that have none.
+
+    Parameters
+    ----------
+    problem : of the architecture on which `found` was found, of the same widths
+    """
+    rows = [
+        vector
+        for space in problem.spaces_at(group.place)
+        for vector in _algebra(found.generators, str(space.name), space.dim, group.action)
+    ]
+    if not rows:
+        return None
+    wanted = np.array(rows, dtype=float)
+    basis = np.asarray(found.basis).reshape(-1, len(found.generators))
+    outside = wanted - wanted @ basis.T @ basis
+    # Singular vectors of a gap between 1e-4 and 1 are off by about that ratio.
+    return bool(np.abs(outside).max() < 1e-3)
+
+
+def _algebra(generators: Sequence[Generator], space: str, n: int, action: str) -> list[Any]:
+    """Vectors over the generators that span the algebra of an action on one space."""
+
+    def entry(row: int, column: int) -> Any:
+        return np.array([1.0 if one == Generator(space, row, column) else 0.0 for one in generators])
+
+    shifts = [entry(row, n) for row in range(n)]
+    stretches = [entry(row, row) for row in range(n)]
+    if action == "translation":
+        return shifts
+    if action == "scalar":
+        return [np.sum(stretches, axis=0)]
+    if action == "diagonal":
+        return stretches
+    if action == "unit-wise affine":
+        return stretches + shifts
+    if action == "orthogonal":
+        return [entry(i, j) - entry(j, i) for i in range(n) for j in range(i)]
+    if action == "affine":
+        return [entry(i, j) for i in range(n) for j in range(n + 1)]
+    return []

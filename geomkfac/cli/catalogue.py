@@ -1,0 +1,112 @@
+"""``geomkfac catalogue``: what the optimizers of whole packages are invariant to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from geomkfac.cli.output import print_json, progress_bar, write_line
+from geomkfac.errors import ValuesError
+
+__all__ = ["catalogue"]
+
+PACKAGE: Any = typer.Option(
+    None, "--package", metavar="MODULE", show_default=False,
+    help="A module that holds optimizer classes; several may be named. By default torch.optim and pytorch_optimizer.",
+)  # fmt: skip
+JOBS: Any = typer.Option(
+    None, "--jobs", metavar="N", min=1, show_default=False, help="Processes; by default one for each processor."
+)
+FILE: Any = typer.Option(
+    None, "--json", metavar="FILE", help="Where results are kept, written after each; what is there is not run again."
+)
+HTML: Any = typer.Option(None, "--html", metavar="FILE", help="Write one page that needs no network.")
+MARKDOWN: Any = typer.Option(None, "--markdown", metavar="FILE", help="Write it as a Markdown document.")
+NOTES: Any = typer.Option(None, "--notes", metavar="FILE", help="Markdown to put into that document.")
+FIGURE: Any = typer.Option(
+    None, "--figure", metavar="FILE", help="Write the lattice of groups as SVG; the Markdown document shows it."
+)
+
+
+def catalogue(
+    package: list[str] = PACKAGE,
+    rules: bool = typer.Option(True, "--rules/--no-rules", help="The reference rules of geomkfac.updates."),
+    libraries: bool = typer.Option(True, "--libraries/--no-libraries", help="Updates of K-FAC libraries at hand."),
+    steps: int = typer.Option(10, "--steps", metavar="N", min=2, help="Updates of each run."),
+    seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="Of weights, data and bases."),
+    jobs: int | None = JOBS,
+    limit: float = typer.Option(600.0, "--limit", metavar="SECONDS", min=1, help="For one optimizer."),
+    file: Path | None = FILE,
+    again: bool = typer.Option(False, "--again", help="Run what the file holds again."),
+    html: Path | None = HTML,
+    markdown: Path | None = MARKDOWN,
+    notes: Path | None = NOTES,
+    figure: Path | None = FIGURE,
+) -> None:
+    """Audit every optimizer of whole packages, each in a process of its own, and write what was found.
+
+    An interrupted catalogue goes on where it was with the same command, if it has a file (--json).
+    """
+    from geomkfac.audit.catalogue_entries import PACKAGES
+    from geomkfac.audit.catalogue_making import catalogue as run
+    from geomkfac.audit.catalogue_page import figure as drawn
+    from geomkfac.audit.catalogue_page import markdown as written
+    from geomkfac.audit.catalogue_page import page
+    from geomkfac.theorems import processors
+
+    for path in (file, html, markdown, figure):
+        _check(path)
+    told = "" if notes is None else notes.read_text(encoding="utf-8")
+    with _progress() as progress:
+        made = run(
+            tuple(package or PACKAGES), with_rules=rules, with_libraries=libraries, steps=steps, seed=seed,
+            jobs=jobs or processors(), limit=limit, file=file, again=again, progress=progress,
+        )  # fmt: skip
+    if html is not None:
+        html.write_text(page(made), encoding="utf-8")
+    if figure is not None:
+        figure.write_text(drawn(made), encoding="utf-8")
+    if markdown is not None:
+        address = "" if figure is None else _address(figure, markdown)
+        markdown.write_text(written(made, notes=told, figure=address), encoding="utf-8")
+    if not any((file, html, markdown, figure)):
+        print_json(made.to_json())
+        return
+    count = sum(map(len, made.reports.values()))
+    write_line(f"{count} audited, {sum(map(len, made.unaudited.values()))} could not be.")
+    for path in (file, html, markdown, figure):
+        if path is not None:
+            write_line(f"Written: {path}")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int], None]]:
+    """A bar that is as long as what is left, which is known with the first result."""
+    with ExitStack() as stack:
+        bars: list[Callable[[int], None]] = []
+
+        def advance(name: str, total: int) -> None:
+            if not bars:
+                bars.append(stack.enter_context(progress_bar("auditing", total)))
+            bars[0](1)
+
+        yield advance
+
+
+def _check(path: Path | None) -> None:
+    """Refuse, before anything is run, what cannot be written afterwards."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise ValuesError(
+            f"the catalogue cannot be written.\n  required: a file in a directory that exists\n  came    : {path}\n"
+            "Make the directory first."
+        )
+
+
+def _address(figure: Path, document: Path) -> str:
+    """Of the figure, as seen from the document."""
+    return Path(os.path.relpath(figure.absolute(), document.absolute().parent)).as_posix()
