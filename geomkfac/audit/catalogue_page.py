@@ -26,11 +26,12 @@ Every optimizer below trained a small network and its double: the same function,
 invariant to a group of changes where the two networks stay one function, up to the round-off that was measured for
 this very optimizer. What is compared, and how a verdict comes about, is in [audit.md](audit.md).
 
-The page is made by `geomkfac catalogue` of the numbers in [invariance.json](invariance.json); make it again with
+All numbers, to search, sort and look into, are on [one page](invariance.html) that needs no network. Both are made by
+`geomkfac catalogue` of [invariance.json](invariance.json); make them again with
 
 ```bash
 geomkfac catalogue --json docs/invariance.json --markdown docs/invariance.md \\
-  --figure docs/figures/invariance-lattice.svg --notes docs/invariance-surprises.md
+  --html docs/invariance.html --figure docs/figures/invariance-lattice.svg --notes docs/invariance-surprises.md
 ```
 """
 SHAPES = ", ".join("-".join(map(str, widths)) for widths in WIDTHS)

@@ -345,7 +345,8 @@ def _legend(
     y += 6
     for one in classes:
         parts.append(label(8, y, one.letter, INK, weight=700, anchor="start"))
-        for line in wrapped(f"{len(one.optimizers)}: {', '.join(one.optimizers)}", width - 48):
+        # Names have more capitals than words, which are wider.
+        for line in wrapped(f"{len(one.optimizers)}: {', '.join(one.optimizers)}", width - 48, size=13.5):
             parts.append(label(36, y, line, INK, anchor="start"))
             y += 15
         for line in wrapped(standing(order, one), width - 48):

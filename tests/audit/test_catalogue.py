@@ -278,6 +278,7 @@ def test_the_published_page_is_what_its_numbers_make(published):
     text = markdown(published, notes=notes, figure="figures/invariance-lattice.svg")
     assert (DOCS / "invariance.md").read_text(encoding="utf-8") == text
     assert (DOCS / "figures" / "invariance-lattice.svg").read_text(encoding="utf-8") == figure(published)
+    assert (DOCS / "invariance.html").read_text(encoding="utf-8") == page(published)
     # One number more or less shows.
     other = Catalogue.from_json(published.to_json())
     other.unaudited.setdefault("torch.optim", {})["Another"] = "planted"

@@ -72,7 +72,7 @@ WITHOUT_GEOMETRY = {
     **dict.fromkeys(
         [
             "geomkfac audit", "geomkfac catalogue", "audit", "AuditReport", "Finding", "vary", "Variation",
-            "symmetries", "counterexample", "Counterexample",
+            "symmetries", "counterexample", "Counterexample", "catalogue", "Catalogue",
         ],
         "runs an optimizer in two parameterizations itself, and refuses one whose second run differs in a bit",
     ),

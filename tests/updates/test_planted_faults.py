@@ -108,7 +108,7 @@ def test_a_planted_fault_is_refuted(name):
 @pytest.mark.parametrize("left_out", ["Phi", "Omega"])
 def test_a_curvature_that_is_not_carried_along_is_refuted(monkeypatch, left_out):
     """Second derivatives of an activation in other bases need both of its changes."""
-    from geomkfac.theorems import invariance
+    from geomkfac.theorems import second_derivatives
     from geomkfac.theorems.smooth import Transformed
 
     def faulty(ns, phi, z, covectors):
@@ -118,7 +118,7 @@ def test_a_curvature_that_is_not_carried_along_is_refuted(monkeypatch, left_out)
             return inner if left_out == "Phi" else phi.Phi.mT @ inner @ phi.Phi
         return sound(ns, phi, z, covectors)
 
-    sound = invariance._curvature
-    monkeypatch.setattr(invariance, "_curvature", faulty)
+    sound = second_derivatives._curvature
+    monkeypatch.setattr(second_derivatives, "_curvature", faulty)
     with pytest.raises(AssertionError, match="not invariant"):
         assert_invariant(Newton())
