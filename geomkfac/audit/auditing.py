@@ -34,6 +34,8 @@ LOWER = (1.0, 0.1, 0.01, 0.001)
 
 def chosen_groups(names: Sequence[str] | None) -> tuple[Group, ...]:
     """Groups by their names; all of them for None."""
+    if isinstance(names, str):
+        raise ValuesError(f"groups are a list of names; came the text {names!r}.  Write groups=[{names!r}].")
     known = {group.name: group for group in GROUPS}
     return GROUPS if names is None else tuple(look_up("group", name, known) for name in names)
 
@@ -92,6 +94,7 @@ def audit(
         raise ValuesError(f"an audit takes 2 steps or more, not {steps}: one step may look invariant by accident.")
     if isinstance(networks, bool) or not isinstance(networks, int) or not 1 <= networks <= MOST:
         raise ValuesError(f"an audit takes 1 to {MOST} networks, not {networks!r}.")
+    _check_numbers(rate, seed, network, widths)
     chosen, runner = chosen_groups(groups), contestant(optimizer, rate)
     count = 1 if isinstance(network, Problem) else networks
     shapes = WIDTHS if widths is None else (tuple(widths),) * count
@@ -119,12 +122,28 @@ def audit(
         told.append(reason)
     if exact and isinstance(runner, RuleContestant):
         by_name = {group.name: group for group in chosen}
-        findings = [replace(one, exact=exactly(runner, by_name[one.group], seed)) for one in findings]
+        # Exact runs are of two steps: they have no say in what shows later.
+        findings = [
+            one if one.first <= one.floor < one.last else replace(one, exact=exactly(runner, by_name[one.group], seed))
+            for one in findings
+        ]
     label = network if isinstance(network, str) else network.name
     return AuditReport(
         runner.name, label, first.sessions.rate, steps, seed, count, "; ".join(filter(None, told)),
         first.sessions.rounding, hinted(findings), left_out,
     )  # fmt: skip
+
+
+def _check_numbers(rate: Any, seed: Any, network: str | Problem, widths: Sequence[int] | None) -> None:
+    if rate is not None and not (isinstance(rate, int | float) and 0 < rate < float("inf")):
+        raise ValuesError(f"a learning rate is a positive number, not {rate!r}.")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValuesError(f"a seed is a nonnegative integer, not {seed!r}.")
+    if widths is not None:
+        if network != "fully connected":
+            raise ValuesError("widths are those of fully connected networks; other architectures have their own.")
+        if len(widths) < 2 or not all(isinstance(n, int) and n > 0 for n in widths):
+            raise ValuesError(f"widths are two positive integers or more, inputs first; came {tuple(widths)}.")
 
 
 def _verdicts(findings: Sequence[Finding]) -> dict[str, str]:

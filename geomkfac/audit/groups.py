@@ -78,11 +78,21 @@ def _translation(n: int, rng: Any) -> Pair:
 
 
 def _sign(n: int, rng: Any) -> Pair:
-    return np.diag(np.where(np.arange(n) % 2 == 0, -1.0, 1.0)), None
+    signs = rng.choice([-1.0, 1.0], n)
+    # Neither all nor none, where there are two.
+    signs[0] = -1.0
+    if n > 1 and (signs < 0).all():
+        signs[-1] = 1.0
+    return np.diag(rng.permutation(signs)), None
 
 
 def _permutation(n: int, rng: Any) -> Pair:
-    return np.roll(np.eye(n), 1, axis=0), None
+    # Not a cyclic one, where there are others: an update may go round.
+    cyclic = {tuple(np.roll(np.arange(n), k)) for k in range(n if n > 2 else 1)}
+    order = rng.permutation(n)
+    while n > 1 and tuple(order) in cyclic:
+        order = rng.permutation(n)
+    return np.eye(n)[order], None
 
 
 def _scalar(n: int, rng: Any) -> Pair:

@@ -17,7 +17,10 @@ DAMPING = (
     "instead of by a multiple of the identity"
 )
 EPSILON = "a small gap under a change of scale: an epsilon, added to something that scales"
-DECAY = "weight decay pulls to the zero of these coordinates: pull to a point, such as the first weights, by a metric"
+DECAY = (
+    "the step depends on the weights' own values, as with a weight decay, which pulls to the zero of these "
+    "coordinates, or with a norm of weights: pull to a point, such as the first weights, by a metric"
+)
 
 PLACES = ("input", "activation", "pre-activation", "output")
 MOVING = ("translation", "unit-wise affine", "affine", "whitening")

@@ -13,7 +13,7 @@ from geomkfac.arrays import namespace_of
 from geomkfac.audit.problem import Twin
 from geomkfac.audit.second_order import has_hessian, hessian_of
 from geomkfac.audit.storage import PLAIN, Arrays, Storage
-from geomkfac.errors import GeomkfacError, KindError, MissingExtraError
+from geomkfac.errors import GeomkfacError, KindError, MissingExtraError, ShapeError, SingularMatrixError
 from geomkfac.updates import NetworkToUpdate, Update
 
 __all__ = ["Contestant", "RuleContestant", "UnauditableError", "contestant", "flat", "import_torch", "on_rule"]
@@ -89,9 +89,41 @@ class RuleContestant(Contestant):
                 layers = tuple(_scaled(layer, loss_scale) for layer in layers)
             hessian = _hessian(twin, current, loss_scale) if has_hessian(twin) else None
             network = NetworkToUpdate(layers, np.asarray(rate, dtype=twin.dtype), step, state, layers[0].ns, hessian)
-            current = twin.of_components(list(self.rule(network)))
+            current = self._checked(twin, self._taken(network))
             found.append(current)
         return found
+
+    def _taken(self, network: NetworkToUpdate) -> Any:
+        """A step of the rule, with its errors named."""
+        try:
+            return self.rule(network)
+        except GeomkfacError:
+            raise
+        except np.linalg.LinAlgError as error:
+            raise SingularMatrixError(f"{self.name} cannot solve: {error}.") from error
+        except Exception as error:  # A rule may raise anything.
+            raise UnauditableError(f"{self.name} cannot take a step: {type(error).__name__}: {error}") from error
+
+    def _checked(self, twin: Twin, new: Any) -> list[tuple[Any, Any]]:
+        """What the rule returned, as weights and biases."""
+        try:
+            if any(str(part.dtype) != twin.dtype for part in new):
+                raise KindError("another dtype")
+            return twin.of_components(list(new))
+        except (AttributeError, ShapeError, KindError, TypeError) as error:
+            shapes = [(len(b), W.size // len(b) + 1) for W, b in twin.start]
+            raise UnauditableError(
+                f"{self.name} does not return new weights.\n"
+                f"  required: (W b) of every layer, arrays of {twin.dtype} of shapes {shapes}\n"
+                f"  came    : {_described(new)}"
+            ) from error
+
+
+def _described(new: Any) -> str:
+    if not isinstance(new, list | tuple):
+        return type(new).__name__
+    parts = [f"{getattr(one, 'dtype', type(one).__name__)} {tuple(getattr(one, 'shape', ()))}" for one in new]
+    return ", ".join(parts) or "nothing"
 
 
 def _hessian(twin: Twin, arrays: Arrays, scale: float) -> Callable[[], Any]:
@@ -118,7 +150,15 @@ def contestant(optimizer: Any, rate: float | None) -> Contestant:
     if isinstance(optimizer, Contestant):
         return optimizer
     if not callable(optimizer):
-        raise KindError(f"an audit takes an optimizer class, a function of parameters, or a rule, not {optimizer!r}.")
+        advice = "Pass its class, or a function that makes one of parameters."
+        if isinstance(optimizer, str):
+            advice = "Import it first: the name is for the command line, geomkfac audit torch.optim:Adam."
+        raise KindError(
+            "an audit takes an optimizer class, a function of parameters, or a rule.\n"
+            f"  came: {optimizer if isinstance(optimizer, str) else type(optimizer).__name__}\n{advice}"
+        )
+    if str(getattr(optimizer, "__module__", "")).startswith("geomkfac.audit.libraries"):
+        return contestant(optimizer(), rate)
     if type(optimizer).__module__.startswith("geomkfac.updates"):
         return RuleContestant(optimizer)
     if isinstance(optimizer, type) and optimizer.__module__.startswith("geomkfac.updates"):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
 
 from geomkfac.audit.groups import Double
-from geomkfac.audit.problem import Problem, Twin
+from geomkfac.audit.problem import Problem, Twin, random_problem
 from geomkfac.audit.runs import Contestant, UnauditableError
+from geomkfac.audit.runs import flat as flat_entries
 from geomkfac.audit.storage import PLAIN, Arrays
 from geomkfac.errors import DegenerateMetricError, GeomkfacError, SingularMatrixError, ValuesError
+from geomkfac.metrics import Bernoulli, Gaussian
 
 __all__ = ["DivergedError", "Session"]
 
@@ -22,11 +25,11 @@ RATES = 10
 """How many learning rates are tried for a slope."""
 DIVERGED = 10.0
 """A loss that grows by this factor is a run that diverges."""
-SHORTER = ((2.0**-11, 2.0**-13, 2.0**-15), (2.0**-22, 2.0**-24, 2.0**-26))
-"""Changes of the weights near the precision of arithmetic with 8 or 11 binary digits, and with 24; four times smaller
-each, so that what is smooth falls by 16."""
-SMOOTH = 13.0
-"""A second difference that falls by this when the change is four times smaller is no rounding."""
+LADDER = tuple(2.0**-k for k in range(7, 28, 2))
+"""Changes of the weights, from the precision of arithmetic with 8 binary digits to that with 24; each is a quarter of
+the one before."""
+SMOOTH = 6.0
+"""What is smooth falls by 16 from one to the next; what falls by less than this, twice, is rounding."""
 SETTLED = 0.05
 """Two slopes that differ by less are one."""
 LOST = (SingularMatrixError, DegenerateMetricError, ValuesError, FloatingPointError)
@@ -137,43 +140,77 @@ class Session:
 
     def _jittered(self, repeat: int, size: float, steps: int) -> list[Any]:
         """Predictions where every weight is changed by its share `size`, up or down."""
-        twin, rng = self._here["float64"], np.random.default_rng([7, repeat])
-        start = [
+        return self._predictions(self._here["float64"], self._moved(repeat, size), self.rate, steps)
+
+    def _moved(self, repeat: int, size: float) -> Arrays:
+        """The first weights, each changed by its share `size`, up or down."""
+        rng = np.random.default_rng([7, repeat])
+        return [
             (W * (1 + size * rng.choice([-1.0, 1.0], W.shape)), b * (1 + size * rng.choice([-1.0, 1.0], b.shape)))
-            for W, b in twin.start
+            for W, b in self._here["float64"].start
         ]
-        return self._predictions(twin, start, self.rate, steps)
 
     def own_rounding(self) -> tuple[float, float]:
         """What an optimizer loses in arithmetic shorter than its parameters', after one and all steps; 0 for none.
 
         A step that is computed in double precision is smooth in the weights: its second difference for a change of
         size h falls as h^2.  One that is rounded to fewer digits has second differences of the size of its rounding
-        for every h near that, down to where nothing is rounded otherwise.
+        for every h near that, down to where nothing is rounded otherwise; in most of its entries, and not in those
+        few that jump, such as signs.
         """
+        if self._own is None and any(unit.activation == "relu" for unit in self.problem.units):
+            # Gradients jump where units of the network do; the optimizer's arithmetic is the same elsewhere.
+            self._own = self._smooth().own_rounding()
         if self._own is None:
-            self._own = 0.0, 0.0
-            for coarse, middle, fine in SHORTER:
-                smallest = self._second_difference(fine)
-                if smallest <= 100 * self.floor()[0]:
-                    continue
-                between = self._second_difference(middle)
-                if smallest <= between / SMOOTH or between <= self._second_difference(coarse) / SMOOTH:
-                    continue
-                level = max(smallest, between)
-                last = self.plain("float64", self.rate, self.steps)[-1]
-                later = (self.gap(last, self._jittered(repeat, fine, self.steps)[-1]) for repeat in range(3))
-                self._own = max(level, self._own[0]), max(level, *later, self._own[1])
+            own: Iterable[float] = (0.0, 0.0)
+            grain = self._grain()
+            seconds = [self._entries_second_difference(size) for size in LADDER]
+            flat = [fine > max(coarse / SMOOTH, grain) for coarse, fine in pairwise(seconds)]
+            for rung in (k for k, both in enumerate(pairwise(flat), start=1) if all(both)):
+                found = [self._second_difference(LADDER[rung], repeat) for repeat in range(3)]
+                level = (float(np.max([one[part] for one in found])) for part in (0, 1))
+                own = (max(pair) for pair in zip(own, level, strict=True))
+            first, last = own
+            self._own = first, last
         return self._own
 
-    def _second_difference(self, size: float) -> float:
-        """The median over directions, relative to how far the function moved."""
-        base, found = self.plain("float64", self.rate, self.steps)[0], []
-        moved = max(float(np.linalg.norm(base - self.start)), TINY)
+    def _smooth(self) -> Session:
+        """The same optimizer on a network of smooth units."""
+        family = Gaussian() if self.runner.squares else Bernoulli()
+        return Session(self.runner, random_problem(family=family), self.rate, self.steps)
+
+    def _grain(self) -> float:
+        """What rounding in double precision makes of second differences, relative to the step."""
+        twin = self._here["float64"]
+        (after,) = self._run(twin, twin.start, self.rate, 1)
+        before = flat_entries(twin.start)
+        step = float(np.sqrt(np.mean((flat_entries(after) - before) ** 2)))
+        return 100 * float(np.finfo(float).eps) * float(np.abs(before).max()) / max(step, TINY)
+
+    def _entries_second_difference(self, size: float) -> float:
+        """The upper quartile over the entries of one step, relative to its root mean square; the median of three."""
+        twin, found = self._here["float64"], []
+        (after,) = self._run(twin, twin.start, self.rate, 1)
+        base = flat_entries(after)
+        step = float(np.sqrt(np.mean((base - flat_entries(twin.start)) ** 2)))
         for repeat in range(3):
-            ahead, behind = (self._jittered(repeat, sign * size, 1)[0] for sign in (1, -1))
-            found.append(float(np.linalg.norm(ahead + behind - 2 * base)) / moved)
+            ahead, behind = (
+                flat_entries(self._run(twin, self._moved(repeat, sign * size), self.rate, 1)[0]) for sign in (1, -1)
+            )
+            found.append(float(np.quantile(np.abs(ahead + behind - 2 * base), 0.75)) / max(step, TINY))
         return float(np.median(found))
+
+    def _second_difference(self, size: float, repeat: int) -> tuple[float, float]:
+        """Of the function after one and after all steps, relative to how far it moved."""
+        twin, base = self._here["float64"], self.plain("float64", self.rate, self.steps)
+        ahead, behind = (
+            self._predictions(twin, self._moved(repeat, sign * size), self.rate, self.steps) for sign in (1, -1)
+        )
+        first, last = (
+            float(np.linalg.norm(x + y - 2 * z)) / max(float(np.linalg.norm(z - self.start)), TINY)
+            for x, y, z in zip(ahead, behind, base, strict=True)
+        )
+        return first, last
 
     def gaps(self, double: Double, dtype: str, rate: float, steps: int) -> list[float]:
         """Discrepancies after the first and the last step; infinite where the double alone cannot take them."""

@@ -172,7 +172,11 @@ class TorchContestant(Contestant):
                 first = first or error
                 groups = groups or "process group" in str(error).lower()
         verb = "cannot take a step" if self._made else "cannot be made"
-        raise UnauditableError(f"{self.name} {verb}: {_first_line(first or NotMadeError())}") from first
+        advice = "" if self._made else (
+            "\nAn optimizer is made of parameters, with lr= or a default of its own; an update rule goes in by "
+            "on_rule(rule)."
+        )  # fmt: skip
+        raise UnauditableError(f"{self.name} {verb}: {_first_line(first or NotMadeError())}{advice}") from first
 
     _made = False
 

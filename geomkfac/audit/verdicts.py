@@ -18,7 +18,7 @@ SAFETY = 30.0
 """Round-off may exceed the measured floor times the square of a basis' condition number by this."""
 OWN = 5.0
 """As `SAFETY`, for an optimizer's own arithmetic where that is shorter than its parameters'."""
-LATER = 1000.0
+LATER = 100.0
 """A discrepancy this many times round-off, after steps that began within it, is real."""
 DROWNED = 0.1
 """Round-off of this size, relative to how far the function moved, decides nothing."""
@@ -112,11 +112,8 @@ def judged(session: Session, group: Group, double: Double) -> Finding:
     found = session.gaps(double, "float64", session.rate, session.steps)
     first, last = found[0], found[-1]
     power = double.condition**2
-    allowed_first, allowed_last = (
-        (SAFETY * floor + OWN * own) * power
-        for floor, own in zip(session.floor(), session.own_rounding(), strict=True)
-    )
-    allowed = allowed_first, allowed_last
+    plain = [SAFETY * floor * power for floor in session.floor()]
+    allowed = [x + OWN * own * power for x, own in zip(plain, session.own_rounding(), strict=True)]
     growth = session.growth(double, first)
     slope = None
     verdict: Verdict
@@ -124,6 +121,9 @@ def judged(session: Session, group: Group, double: Double) -> Finding:
         # No round-off of a change of basis to compare with, and no verdict but whether the gap vanishes.
         slope = session.slope(double, allowed[0], first)
         verdict = _by_slope(slope, first, allowed[0])
+    elif first <= plain[0] and last <= plain[1] and max(plain) <= DROWNED:
+        # Whatever its own rounding, none of it shows.
+        verdict = "invariant"
     elif not all(map(math.isfinite, allowed)) or max(allowed) > DROWNED or math.isnan(first + last):
         verdict = "inconclusive"
     elif first <= allowed[0] and last <= allowed[1]:

@@ -136,18 +136,17 @@ def test_what_does_not_move_or_does_not_repeat_is_refused_by_name():
 
 # -- numbers -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("optimizer", [planted.InBfloat16, planted.StateInFloat32])
-def test_narrow_arithmetic_is_no_broken_invariance(optimizer, monkeypatch):
+def test_narrow_arithmetic_is_no_broken_invariance(optimizer):
     report = audit(optimizer, groups=[*ISOMETRIES, SEEN])
     assert {report.verdict(group) for group in ISOMETRIES} == {"invariant"}
     assert report.verdict(SEEN) == "broken"
     # Left as it is, its round-off is far beyond that of double precision.
     problem = random_problem()
-    here, there = Twin(problem, problem.iota), Twin(problem, problem.iota.random(np.random.default_rng(0)))
+    here = Twin(problem, problem.iota)
     contestant = TorchContestant(optimizer, 0.1)
     wide = contestant.run(here, here.start, rate=0.1, steps=2)[-1]
     contestant._setting = contestant._setting.__class__()
     narrow = contestant.run(here, here.start, rate=0.1, steps=2)[-1]
-    assert there.start
     assert np.abs(flat(wide) - flat(narrow)).max() > 1e4 * EPSILON
 
 
