@@ -14,6 +14,7 @@ __all__ = [
     "GeomkfacError",
     "InexactEqualityError",
     "KindError",
+    "MemoryLimitError",
     "MissingExtraError",
     "NotInRangeError",
     "NotPositiveError",
@@ -23,6 +24,8 @@ __all__ = [
     "UnknownNameError",
     "VacuousCheckError",
     "ValuesError",
+    "WorkerError",
+    "WorkerLostWarning",
 ]
 
 
@@ -95,3 +98,15 @@ class VacuousCheckError(GeomkfacError, ValueError):
 
 class MissingExtraError(GeomkfacError, ImportError):
     """An optional dependency is not installed."""
+
+
+class MemoryLimitError(GeomkfacError, ValueError):
+    """A limit on memory leaves no room for what must stand in it."""
+
+
+class WorkerError(GeomkfacError, RuntimeError):
+    """Workers died, again and again, with the same data in hand."""
+
+
+class WorkerLostWarning(RuntimeWarning):
+    """Workers died; their work was done again elsewhere, more slowly."""

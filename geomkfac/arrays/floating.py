@@ -283,9 +283,9 @@ _INTERNED: dict[tuple[Any, Any, Any], FloatingNamespace] = {}
 def _restored(library: str, dtype: Any, device: Any) -> FloatingNamespace:
     """The interned namespace of an array library's module, a dtype and a device."""
     key = library, dtype, device
-    if key not in _INTERNED:
-        _INTERNED[key] = FloatingNamespace(import_module(library), dtype, device)
-    return _INTERNED[key]
+    known = _INTERNED.get(key)
+    # Of two threads, both get what came first.
+    return known or _INTERNED.setdefault(key, FloatingNamespace(import_module(library), dtype, device))
 
 
 def _namespace_of(array: Array) -> FloatingNamespace:

@@ -72,7 +72,8 @@ def GF(p: int) -> PrimeField:
                 f"GF(p) needs a prime.\n  required: an odd prime below 2**31\n  came    : {p}\n"
                 "Use random_prime(rng) for a random one."
             )
-        _INTERNED[int(p)] = PrimeField(int(p))
+        # Of two threads, both get what came first.
+        return _INTERNED.setdefault(int(p), PrimeField(int(p)))
     return _INTERNED[p]
 
 

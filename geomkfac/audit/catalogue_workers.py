@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 import importlib
 import multiprocessing
-import os
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, final
 
+from geomkfac.arrays.threads import one_thread_each
 from geomkfac.audit.catalogue_entries import Entry
 from geomkfac.audit.runs import UnauditableError
 from geomkfac.errors import GeomkfacError
 
 __all__ = ["audited_in_processes", "result_of"]
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def result_of(entry: Entry, steps: int, seed: int) -> dict[str, Any]:
@@ -113,7 +111,7 @@ def audited_in_processes(
     left = list(entries)[::-1]
     workers: list[_Worker] = []
     idle_deaths = 0
-    with _one_thread_each():
+    with one_thread_each():
         try:
             while left or any(worker.entry for worker in workers):
                 while left and len(workers) < min(jobs, len(entries)):
@@ -138,18 +136,3 @@ def audited_in_processes(
         finally:
             for worker in workers:
                 worker.end()
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Workers of one thread: small products gain nothing from more, and the workers fill the machine."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -52,12 +52,12 @@ def catalogue(
 
     An interrupted catalogue goes on where it was with the same command, if it has a file (--json).
     """
+    from geomkfac.arrays.threads import processors
     from geomkfac.audit.catalogue_entries import PACKAGES
     from geomkfac.audit.catalogue_making import catalogue as run
     from geomkfac.audit.catalogue_page import figure as drawn
     from geomkfac.audit.catalogue_page import markdown as written
     from geomkfac.audit.catalogue_page import page
-    from geomkfac.theorems import processors
 
     for path in (file, html, markdown, figure):
         _check(path)

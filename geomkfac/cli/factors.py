@@ -12,6 +12,7 @@ from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
 from geomkfac.cli.loading import Problem, Wanted, basis, checked_output, entries, load, measurement, named_norm
 from geomkfac.cli.output import number, print_json, table, write_line
+from geomkfac.cli.running import HowToRun
 from geomkfac.interop import write_arrays
 from geomkfac.metrics import DirectSumTensor
 from geomkfac.spaces import BaseFrame, Parameterization
@@ -31,6 +32,10 @@ def factors(
     norm: str = options.NORM,
     seed: int = options.SEED,
     chunk: int = options.CHUNK,
+    memory: str = options.MEMORY,
+    workers: int = options.WORKERS,
+    scheduler: str = options.SCHEDULER,
+    state: str = options.STATE,
     out: str = typer.Option(
         None, "--out", metavar="FILE", help="Write the factors and the basis to this .npz or .safetensors file."
     ),
@@ -43,11 +48,11 @@ def factors(
     y_chosen = B y_given + c.  The layers are called layer1, layer2, ...
     """
     checked_output(out)
-    how = measurement(fisher, samples, seed, chunk)
+    how = measurement(fisher, samples, seed, HowToRun(chunk, memory, workers, scheduler))
     problem = load(network, data, Wanted(activation, architecture), output)
     named = named_norm(norm, problem.given)
-    loss = problem.mean_loss(problem.weights, chunk)
-    metric = how.metric(problem)
+    moments = how.moments(problem, state)
+    metric, loss = moments.metric(), float(moments.mean_loss())
     chosen = basis(basis_name, problem, named, how, metric)
     notes = degeneracies(metric, output, problem.net.output_layer)
     report: dict[str, Any] = {

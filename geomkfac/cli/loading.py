@@ -10,15 +10,23 @@ from pathlib import Path
 from typing import Any, final
 
 from geomkfac.arrays import generator, namespace_of
-from geomkfac.cli.output import progress_bar
+from geomkfac.cli.running import HowToRun
 from geomkfac.errors import DegenerateMetricError, FileFormatError, ValuesError
-from geomkfac.interop import load_digits, load_digits_network, read_data, read_network, read_sequences
+from geomkfac.interop import (
+    Checkpoint,
+    load_digits,
+    load_digits_network,
+    open_data,
+    read_data,
+    read_network,
+    read_sequences,
+)
 from geomkfac.metrics import DirectSumTensor, PlacedFamily, family
 from geomkfac.metrics.output import Fisher
 from geomkfac.names import look_up
-from geomkfac.networks import MLP, ConvolutionalNetwork, RecurrentNetwork, architecture
+from geomkfac.networks import MLP, ConvolutionalNetwork, KfacMoments, RecurrentNetwork, architecture
 from geomkfac.networks.architecture import Recurrence
-from geomkfac.spaces import Euclidean, Parameterization, Point, Sample
+from geomkfac.spaces import Euclidean, Parameterization, Point, Sample, Vector
 
 __all__ = [
     "Measurement",
@@ -54,10 +62,16 @@ class Problem:
         weights, data = self.weights.expressed_in(chosen), self.data.expressed_in(chosen)
         return Problem(self.net, weights, self.given, data, self.loss)
 
-    def mean_loss(self, weights: Point, chunk: int | None) -> float:
+    def mean_loss(self, weights: Point, how: HowToRun) -> float:
         """The mean loss over the data, which also checks every target."""
-        with progress_bar("loss"):
-            return float(self.net.loss(weights, self.data, self.loss, chunk_size=chunk))
+        with how.running("loss", self.data.count) as running:
+            return float(self.net.loss(weights, self.data, self.loss, **running))
+
+    def loss_and_differential(self, how: HowToRun) -> tuple[float, Vector]:
+        """The mean loss at the weights, and its differential, from one pass."""
+        with how.running("differential", self.data.count) as running:
+            loss, dh = self.net.loss_and_differential(self.weights, self.data, self.loss, **running)
+        return float(loss), dh
 
 
 @final
@@ -68,11 +82,12 @@ class Measurement:
     fisher: Fisher
     samples: int
     seed: int
-    chunk: int | None
+    how: HowToRun
 
-    def metric(self, problem: Problem) -> DirectSumTensor:
-        """The K-FAC metric of the problem, with a progress bar."""
-        with progress_bar("metric", problem.data.count) as advance:
+    def moments(self, problem: Problem, state: str | None = None) -> KfacMoments:
+        """The moments and the loss of the problem, with a progress bar; saved on the way in the file `state`."""
+        checkpoint = None if state is None else Checkpoint(state, problem.given)
+        with self.how.running("metric", problem.data.count) as running:
             return problem.net.moments(
                 problem.weights,
                 problem.data,
@@ -80,12 +95,17 @@ class Measurement:
                 fisher=self.fisher,
                 samples=self.samples,
                 seed=self.seed,
-                chunk_size=self.chunk,
-                progress=advance,
-            ).metric()
+                with_loss=True,
+                checkpoint=checkpoint,
+                **running,
+            )
+
+    def metric(self, problem: Problem) -> DirectSumTensor:
+        """The K-FAC metric of the problem."""
+        return self.moments(problem).metric()
 
 
-def measurement(fisher: str, samples: int | None, seed: int, chunk: int | None) -> Measurement:
+def measurement(fisher: str, samples: int | None, seed: int, how: HowToRun) -> Measurement:
     """The options, refused where they cannot be meant."""
     kind = look_up("--fisher", fisher, FISHERS)
     if samples is not None and kind != "sampled":
@@ -93,13 +113,13 @@ def measurement(fisher: str, samples: int | None, seed: int, chunk: int | None) 
             f"--samples goes with --fisher sampled alone.\n  required: --fisher sampled, or no --samples\n"
             f"  came    : --fisher {fisher} --samples {samples}\nLeave one of them out."
         )
-    for name, value, least in (("--samples", samples, 1), ("--chunk", chunk, 1), ("--seed", seed, 0)):
+    for name, value, least in (("--samples", samples, 1), ("--seed", seed, 0)):
         if value is not None and value < least:
             raise ValuesError(
                 f"{name} must be {'positive' if least else 'nonnegative'}.\n"
                 f"  required: an integer, {least} or more\n  came    : {value}\nThe default is a good choice."
             )
-    return Measurement(kind, 1 if samples is None else samples, seed, chunk)
+    return Measurement(kind, 1 if samples is None else samples, seed, how)
 
 
 @final
@@ -131,8 +151,16 @@ def load(network: str, data: str, wanted: Wanted, output: str) -> Problem:
     Ws, bs = load_digits_network() if network == "digits" else read_network(network)
     net, weights, given = MLP.from_arrays(Ws, bs, wanted.activation or "identity")
     loss = family(output).on(given)
-    X, y = load_digits(Ws[0].dtype) if data == "digits" else read_data(data)
+    X, y = load_digits(Ws[0].dtype) if data == "digits" else _data(data, 2)
     return Problem(net, weights, given, given.sample(X, y), loss)
+
+
+def _data(path: str, ndim: int) -> tuple[Any, Any]:
+    """Inputs and targets: of a folder mapped, of a file read."""
+    if Path(path).is_dir():
+        X, y, _ = open_data(path, ndim=ndim)
+        return X, y
+    return read_data(path, ndim=ndim)
 
 
 def _load_shared(network: str, data: str, stages: list[Any], output: str) -> Problem:
@@ -150,7 +178,7 @@ def _load_shared(network: str, data: str, stages: list[Any], output: str) -> Pro
         X, y = load_digits(Ws[0].dtype)
         X = X.reshape(-1, 1, 8, 8)
     else:
-        X, y = read_data(data, ndim=axes)
+        X, y = _data(data, axes)
     maps = namespace_of(X).permute(X, [0, *range(2, X.ndim), 1])
     net, weights, given = ConvolutionalNetwork.from_arrays(Ws, bs, maps.shape[1:-1], stages)
     return Problem(net, weights, given, given.sample(maps, y), family(output).on(given))
@@ -159,7 +187,7 @@ def _load_shared(network: str, data: str, stages: list[Any], output: str) -> Pro
 def _load_recurrence(Ws: list[Any], bs: list[Any], spec: Recurrence, data: str, output: str) -> Problem:
     if data == "digits":
         raise ValuesError("the digits are no sequences; name a file with X (N, T, n).")
-    X, y, lengths = read_sequences(data)
+    X, y, lengths = open_data(data, ndim=3) if Path(data).is_dir() else read_sequences(data)
     ns = namespace_of(bs[0])
     initial = spec.initial if isinstance(spec.initial, str) else ns.stack([ns.scalar(entry) for entry in spec.initial])
     if (spec.initial == "learned") != (len(bs) == 4):

@@ -14,11 +14,15 @@ __all__ = [
     "DATA",
     "FISHER",
     "JSON",
+    "MEMORY",
     "NETWORK",
     "NORM",
     "OUTPUT",
     "SAMPLES",
+    "SCHEDULER",
     "SEED",
+    "STATE",
+    "WORKERS",
 ]
 
 NETWORK: Any = typer.Argument(
@@ -28,7 +32,10 @@ NETWORK: Any = typer.Argument(
     help="A .npz or .safetensors file with <layer>.weight (m, n) and <layer>.bias (m,), or 'digits' (built in).",
 )
 DATA: Any = typer.Argument(
-    ..., metavar="DATA", help="A .npz or .safetensors file with X (N, n) and y, or 'digits' (built in)."
+    ...,
+    metavar="DATA",
+    help="A .npz or .safetensors file with X (N, n) and y; a folder with X.npy and y.npy, which are mapped and not "
+    "read; or 'digits' (built in).",
 )
 ACTIVATION: Any = typer.Option(
     None,
@@ -66,5 +73,33 @@ NORM: Any = typer.Option(
 SEED: Any = typer.Option(0, "--seed", metavar="N", help="What every random draw depends on.")
 CHUNK: Any = typer.Option(
     None, "--chunk", metavar="N", show_default=False, help="Data per chunk; by default what bounds memory."
+)
+MEMORY: Any = typer.Option(
+    None,
+    "--memory",
+    metavar="SIZE",
+    show_default=False,
+    help="How much may be allocated beyond data and weights, such as 2GiB: chunks are as large as it allows.",
+)
+WORKERS: Any = typer.Option(
+    None,
+    "--workers",
+    metavar="N",
+    show_default=False,
+    help="Processes of one thread each, which share the chunks; the result is the same for any number of them.",
+)
+SCHEDULER: Any = typer.Option(
+    None,
+    "--scheduler",
+    metavar="ADDRESS",
+    show_default=False,
+    help="Of a Dask cluster whose workers share the chunks, such as tcp://host:8786.",
+)
+STATE: Any = typer.Option(
+    None,
+    "--state",
+    metavar="FILE",
+    show_default=False,
+    help="A .npz file in which the sums are saved after every chunk; an interrupted run goes on from there.",
 )
 JSON: Any = typer.Option(False, "--json", help="Print one JSON document.")

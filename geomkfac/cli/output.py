@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from shutil import get_terminal_size
@@ -15,11 +16,15 @@ from typing import Any
 
 import typer
 
-__all__ = ["number", "print_json", "progress_bar", "table", "write_line"]
+from geomkfac.networks import Progress
+
+__all__ = ["data_progress", "number", "print_json", "progress_bar", "table", "write_line"]
 
 READER_GONE = 141
 PATIENCE = 1.0
 WIDEST = 100
+BETWEEN_LINES = 30.0
+"""Seconds between two lines about progress, where there is no terminal for a bar."""
 
 
 def write_line(text: str = "") -> None:
@@ -111,3 +116,24 @@ def progress_bar(description: str, total: int | None = None) -> Iterator[Callabl
         timer.cancel()
         timer.join()
         progress.stop()
+
+
+@contextmanager
+def data_progress(description: str, total: int | None = None) -> Iterator[Callable[[Progress], None]]:
+    """A function to be told of progress: it moves a bar on a terminal, and writes a line now and then elsewhere.
+
+    Both go to standard error, and both say when the end is to be expected.
+    """
+    done = 0
+    told = time.monotonic()
+    with progress_bar(description, total) as advance:
+
+        def tell(progress: Progress) -> None:
+            nonlocal done, told
+            advance(progress.done - done)
+            done = progress.done
+            if not sys.stderr.isatty() and time.monotonic() - told >= BETWEEN_LINES:
+                told = time.monotonic()
+                print(f"geomkfac: {description}: {progress}", file=sys.stderr, flush=True)
+
+        yield tell

@@ -12,6 +12,7 @@ from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
 from geomkfac.cli.loading import Problem, Wanted, advice, basis, checked_output, entries, load, measurement, named_norm
 from geomkfac.cli.output import print_json, progress_bar, write_line
+from geomkfac.cli.running import HowToRun
 from geomkfac.errors import ValuesError
 from geomkfac.interop import write_network
 from geomkfac.metrics import MetricTensor
@@ -53,6 +54,9 @@ def step(
     norm: str = options.NORM,
     seed: int = options.SEED,
     chunk: int = options.CHUNK,
+    memory: str = options.MEMORY,
+    workers: int = options.WORKERS,
+    scheduler: str = options.SCHEDULER,
     out: str = typer.Option(
         None, "--out", metavar="FILE", help="Write the network after the step, in the given basis."
     ),
@@ -64,19 +68,19 @@ def step(
     """
     checked_output(out)
     kind = _checked_kind(rate, damping, damping_kind)
-    how = measurement(fisher, samples, seed, chunk)
+    run = HowToRun(chunk, memory, workers, scheduler)
+    how = measurement(fisher, samples, seed, run)
     problem = load(network, data, Wanted(activation, architecture), output)
     named = named_norm(norm, problem.given)
-    before = problem.mean_loss(problem.weights, chunk)
     chosen = basis(basis_name, problem, named, how)
 
     there = problem.stored_in(chosen)
     metric = how.metric(there)
+    before, dh = there.loss_and_differential(run)
     with progress_bar("step"):
-        dh = there.net.differential(there.weights, there.data, there.loss, chunk_size=chunk)
         vector = _solved(metric, dh, there, chosen, damping, kind, named)
     after = there.weights - rate * vector
-    loss = _finite(problem.mean_loss(after, chunk))
+    loss = _finite(problem.mean_loss(after, run))
 
     if out is not None:
         arrays = problem.net.to_arrays(after, problem.given)

@@ -8,11 +8,12 @@ from pathlib import Path
 import typer
 
 from geomkfac.arrays import floating_namespace
+from geomkfac.arrays.threads import processors
 from geomkfac.cli.evidence import conclude, list_statements, show_explanation, show_mutants, show_report
 from geomkfac.cli.output import print_json, progress_bar, write_line
 from geomkfac.display import ledger_page
 from geomkfac.errors import ValuesError
-from geomkfac.theorems import CertificateDirectory, Evidence, Report, Statement, find, processors, run_all
+from geomkfac.theorems import CertificateDirectory, Evidence, Report, Statement, find, run_all
 
 __all__ = ["verification"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from geomkfac.interop.checkpoint import Checkpoint
 from geomkfac.interop.conventions import channel_major, offset_major
 from geomkfac.interop.datasets import load_digits, load_digits_network
 from geomkfac.interop.files import (
@@ -26,6 +27,7 @@ from geomkfac.interop.libraries import (
 )
 from geomkfac.interop.libraries_forms import from_convention, layer_scalings, to_convention
 from geomkfac.interop.libraries_report import LayerTransformation, TransformationReport, transforms_as_metric
+from geomkfac.interop.mapped_files import open_data
 from geomkfac.interop.torch_modules import (
     ImportedModule,
     LayerPart,
@@ -42,6 +44,7 @@ __all__ = [
     "CURVLINOPS_SEPARATE",
     "KFAC_JAX",
     "NNGEOMETRY",
+    "Checkpoint",
     "FactorConvention",
     "FactorSetting",
     "ImportedModule",
@@ -60,6 +63,7 @@ __all__ = [
     "load_digits",
     "load_digits_network",
     "offset_major",
+    "open_data",
     "read_arrays",
     "read_data",
     "read_network",

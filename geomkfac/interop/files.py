@@ -124,7 +124,7 @@ def read_data(path: PathLike, *, ndim: int = 2) -> tuple[Any, Any]:
     if set(arrays) != {"X", "y"}:
         _refuse_keys(path, "X and y, nothing else", arrays)
     X, y = arrays["X"], arrays["y"]
-    _check_data(X, y, ndim)
+    check_data(X, y, ndim)
     return X, y
 
 
@@ -139,7 +139,7 @@ def read_sequences(path: PathLike) -> tuple[Any, Any, Any]:
     if set(arrays) - {"lengths"} != {"X", "y"}:
         _refuse_keys(path, "X and y, and perhaps lengths", arrays)
     X, y = arrays["X"], arrays["y"]
-    _check_data(X, y, 3)
+    check_data(X, y, 3)
     return X, y, arrays.get("lengths")
 
 
@@ -152,7 +152,7 @@ def write_data(path: PathLike, X: Any, y: Any, *, lengths: Any = None) -> None:
     lengths : integers (N,), of sequences; None for none
     """
     X, y = np.asarray(X), np.asarray(y)
-    _check_data(X, y, max(2, X.ndim))
+    check_data(X, y, max(2, X.ndim))
     write_arrays(path, {"X": X, "y": y} | ({} if lengths is None else {"lengths": np.asarray(lengths)}))
 
 
@@ -304,7 +304,8 @@ def _check_layers(layers: Sequence[str], weights: Sequence[Any], biases: Sequenc
         width = weight.shape[0]
 
 
-def _check_data(X: Any, y: Any, ndim: int) -> None:
+def check_data(X: Any, y: Any, ndim: int) -> None:
+    """Raise `ShapeError` unless X has `ndim` axes, and y as many rows."""
     if X.ndim != ndim or y.ndim < 1 or y.shape[0] != X.shape[0]:
         form = "(N, n)" if ndim == 2 else f"of {ndim} axes, N first"
         raise ShapeError(

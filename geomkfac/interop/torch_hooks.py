@@ -31,9 +31,18 @@ from geomkfac.networks.moments import Sharing
 from geomkfac.networks.network import ENTRIES_PER_CHUNK
 from geomkfac.networks.passes import Pass
 from geomkfac.networks.uses import PatchUse, PointUse, Use
-from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Parameterization, Point, PowerSpace, Vector, VectorSpace
+from geomkfac.spaces import (
+    AffineSpace,
+    BaseFrame,
+    Chunk,
+    Frame,
+    Parameterization,
+    Point,
+    PowerSpace,
+    Vector,
+    VectorSpace,
+)
 from geomkfac.spaces.power import PowerVectorSpace
-from geomkfac.spaces.sample import Chunk
 
 __all__ = ["kfac_of_module"]
 
@@ -113,7 +122,7 @@ def kfac_of_module(
             yield Chunk(first, own.outputs, _targets(targets, own.outputs, class_axis), None), own
 
     moments = statistics.kfac_moments(
-        bound.layers, steps(), tensor_of, None, sharing=sharing, output=bound.output_layer, at_once=bound.at_once
+        bound.layers, steps(), tensor_of, sharing=sharing, output=bound.output_layer, at_once=bound.at_once
     )
     metric, iota = bound.without_origins(moments.metric())
     covered = {name for part in bound.parts for name in part.entries}

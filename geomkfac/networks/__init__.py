@@ -8,7 +8,9 @@ from geomkfac.networks.convolution import ConvolutionalNetwork
 from geomkfac.networks.mlp import MLP
 from geomkfac.networks.moments import KfacMoments, LayerMoments
 from geomkfac.networks.network import Network
+from geomkfac.networks.progress import Progress
 from geomkfac.networks.recurrent import RecurrentNetwork
+from geomkfac.networks.running import Running
 from geomkfac.networks.sequences import pad_sequences
 
 __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
@@ -25,4 +27,6 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "LayerAssumptions",
     "KfacMoments",
     "LayerMoments",
+    "Running",
+    "Progress",
 ]

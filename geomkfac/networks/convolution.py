@@ -23,6 +23,7 @@ from geomkfac.networks.building import Builder, filled_in
 from geomkfac.networks.feed_forward import FeedForward
 from geomkfac.networks.network import Output
 from geomkfac.networks.stages import AffineStage
+from geomkfac.networks.tasks import MomentsTask
 from geomkfac.spaces import Parameterization, Point, Sample, Vector
 
 __all__ = ["ConvolutionalNetwork"]
@@ -184,11 +185,13 @@ class ConvolutionalNetwork(FeedForward):
         """
         ns = weights._ns.ordered("measuring correlations")
         stored = self._own(weights)
-        tensor_of, _ = self._tensors(output, fisher, samples, seed)
+        output, _ = self._output(output, fisher, samples)
         metric = self.kfac_metric(stored, sample, output, fisher=fisher, samples=samples, seed=seed)
         whole: list[list[Observed]] = []
         layers = self._layers(stored)
-        for chunk, run in self._steps(layers, sample, None, 1):
+        task = MomentsTask(self, layers, output, fisher, samples, seed, "expand", 1)
+        tensor_of = task.tensor_of()
+        for chunk, run in self._passes(task, sample, self._chunk_size(1)):
             if chunk.weights is not None:
                 raise KindError("the assumptions are measured on data without weights.")
             family = tensor_of(run, chunk).lifted()

@@ -6,15 +6,20 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from geomkfac.arrays.windows import ENTRIES_AT_ONCE
 from geomkfac.maps import AffineMaps
 from geomkfac.networks import outputs
 from geomkfac.networks.layers import Layer
+from geomkfac.networks.memory_limit import Demand
 from geomkfac.networks.network import ENTRIES_PER_CHUNK, Network
 from geomkfac.networks.passes import ChainPass, run_chain
-from geomkfac.networks.stages import ActivationStage, AffineStage, AverageStage, Stage
+from geomkfac.networks.stages import ActivationStage, AffineStage, AverageStage, ConvolutionStage, MaxStage, Stage
 from geomkfac.spaces import AffineSpace, Point, PointSpace, PowerSpace, ProductSpace
 
 __all__ = ["FeedForward"]
+
+WINDOWS_AT_ONCE = 2 * ENTRIES_AT_ONCE
+"""Numbers that stand aside while windows of maps are multiplied, a part at a time."""
 
 
 class FeedForward(Network):
@@ -99,3 +104,15 @@ class FeedForward(Network):
         if not self._on_maps:
             return 1 << 62
         return max(1, ENTRIES_PER_CHUNK // max(1, count * self._widest))
+
+    def _demand(self, covectors: int, lifted: bool, itemsize: int) -> Demand:
+        kept, before, widest = 0, self.inputs.dim, 0
+        for stage in self.stages:
+            after = math.prod(stage.grid) * int(stage.space.dim)
+            # Values, slopes, and both in the frames of the activation where these are others.
+            kept += 3 * after + (math.prod(stage.windows.kernel) * after if isinstance(stage, MaxStage) else 0)
+            kept += before if isinstance(stage, ConvolutionStage) else 0
+            before, widest = after, max(widest, after)
+        outputs = covectors * self.outputs.dim * math.prod(self.output_places)
+        aside = WINDOWS_AT_ONCE if self._on_maps else 0
+        return Demand(self._entries_of_sums, aside, kept + 4 * self._widest + 4 * outputs, 4 * widest, itemsize)

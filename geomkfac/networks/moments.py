@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
+from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import KindError, SpaceMismatchError, ValuesError
 from geomkfac.maps.affine import AffineMaps
 from geomkfac.metrics.dense import DenseTensor
 from geomkfac.metrics.direct_sum import DirectSumTensor
 from geomkfac.metrics.kronecker import KroneckerTensor
-from geomkfac.networks.uses import Use
 from geomkfac.spaces import Frame, Hull, Span
 
-__all__ = ["KfacMoments", "LayerMoments", "RunningMoments", "Sharing"]
+__all__ = ["KfacMoments", "LayerMoments", "Sharing"]
 
 Sharing: TypeAlias = Literal["expand", "reduce", "kfc"]
 """What becomes of a layer that is applied at several places; see `KfacMoments`."""
@@ -61,19 +61,25 @@ class LayerMoments:
             raise SpaceMismatchError(
                 f"moments merge when they are of one network.\n  left : {self.space!r}\n  right: {other.space!r}"
             )
-        activations, covectors = other.activations, other.covectors
-        if other.frame is not self.frame:
-            domain, codomain = self.frame.parts
-            h, k = other.forms(ns)
-            activations, covectors = h._in(domain.hull.dual), k._in(codomain.linear)
+        there = other.stored_in(self.frame, ns)
         terms = (self.terms[0] + other.terms[0], self.terms[1] + other.terms[1])
         return LayerMoments(
             self.space,
             self.frame,
-            self.activations + activations,
-            self.covectors + covectors,
+            self.activations + there.activations,
+            self.covectors + there.covectors,
             terms,
             self.places + other.places,
+        )
+
+    def stored_in(self, frame: Frame, ns: Namespace) -> LayerMoments:
+        """The same sums, in another frame of the weight space."""
+        if frame is self.frame:
+            return self
+        domain, codomain = frame.parts
+        h, k = self.forms(ns)
+        return LayerMoments(
+            self.space, frame, h._in(domain.hull.dual), k._in(codomain.linear), self.terms, self.places
         )
 
 
@@ -88,6 +94,7 @@ class KfacMoments:
     weight : total weight of the data, an array of shape ()
     known : null directions of the output metric that its provenance gives, or None
     output : index of the layer whose pre-activations are the outputs; None where there is none
+    loss : sum of w_n L_n, an array of shape (); None where it was not asked for
     sharing : 'expand': A a mean over data and places, G a mean over data of sums over places (LG (4.5),
         (5.3)); 'kfc': the same metric in GM's gauge, A a sum over places and G a mean (GM T2); 'reduce':
         inputs averaged and covectors summed over the places of each datum, before products are taken
@@ -99,6 +106,7 @@ class KfacMoments:
     namespace: Namespace
     output: int | None
     sharing: Sharing
+    loss: Array | None = None
 
     def __add__(self, other: KfacMoments) -> KfacMoments:
         """The moments of both parts of the data together."""
@@ -114,7 +122,20 @@ class KfacMoments:
         merged = tuple(left.merged(right, self.namespace) for left, right in pairs)
         known = None if other.known is None else self.known
         weight = self.weight + other.weight
-        return KfacMoments(merged, weight, known, self.namespace, self.output, self.sharing)
+        loss = None if self.loss is None or other.loss is None else self.loss + other.loss
+        return KfacMoments(merged, weight, known, self.namespace, self.output, self.sharing, loss)
+
+    def mean_loss(self) -> Array:
+        """The mean loss of the same data, an array of shape ().
+
+        Raises
+        ------
+        ValuesError : the moments were taken without ``with_loss=True``.
+        """
+        self._check_weight()
+        if self.loss is None:
+            raise ValuesError("these moments hold no loss.\nTake them with net.moments(..., with_loss=True).")
+        return self.loss / self.weight
 
     def metric(self) -> DirectSumTensor:
         """The K-FAC metric: the means, as a direct sum of tensor products.  Source: LG D3.9, D4.3, D5.3.
@@ -147,8 +168,7 @@ class KfacMoments:
         return self.weight, layer.places if self.sharing == "kfc" else self.weight
 
     def _check_weight(self) -> None:
-        if self.namespace.is_zero(self.weight):
-            raise ValuesError("the weights of the data sum to zero; there is no mean.")
+        nonzero(self.weight)
 
     def _metric_of(self, means: list[tuple[Array, Array]]) -> DirectSumTensor:
         ns = self.namespace
@@ -159,85 +179,8 @@ class KfacMoments:
         return DirectSumTensor(*parts)
 
 
-@final
-class RunningMoments:
-    """Sums that grow chunk by chunk, in place where the arrays allow it."""
-
-    def __init__(
-        self,
-        namespace: Namespace,
-        spaces: tuple[AffineMaps, ...],
-        frames: tuple[Frame, ...],
-        sharing: Sharing,
-        output: int | None,
-    ) -> None:
-        self._namespace, self._spaces, self._frames = namespace, spaces, frames
-        self._sharing, self._output = sharing, output
-        self._activations: list[Array] = [None] * len(spaces)
-        self._covectors: list[Array] = [None] * len(spaces)
-        self._places: list[Array] = [None] * len(spaces)
-        self._terms = [(0, 0)] * len(spaces)
-        self._weight: Array = None
-        self._known: Span | None = None
-
-    def add_covectors(self, index: int, rows: Array, weights: Array | None) -> None:
-        """Covectors on a layer's pre-activations, (K, N, *places, m), with weights (K, N)."""
-        ns, lead = self._namespace, (rows.shape[0], rows.shape[1])
-        places = tuple(rows.shape)[2:-1]
-        if self._sharing == "reduce" and places:
-            rows, places = ns.sum(rows, axis=tuple(range(2, 2 + len(places)))), ()
-        if weights is not None:
-            weights = ns.reshape(weights, (*lead, *(1,) * len(places)))
-            weights = ns.reshape(ns.broadcast_to(weights, (*lead, *places)), (-1,))
-        flat = ns.reshape(rows, (-1, rows.shape[-1]))
-        _grow(self._covectors, index, ns.gram(flat, weights))
-        self._count(index, 0, flat.shape[0])
-
-    @property
-    def sums_over_places(self) -> bool:
-        """Whether G is a sum over places of single places' forms."""
-        return self._sharing != "reduce"
-
-    def add_forms(self, forms: dict[int, Array], count: int) -> None:
-        """Forms on the layers' pre-activations, summed over data and places: `count` products each."""
-        for index, form in forms.items():
-            # Symmetric but for rounding.
-            _grow(self._covectors, index, form if self._namespace.kind.is_exact else (form + form.mT) / 2)
-            self._count(index, 0, count)
-
-    def add_inputs(self, index: int, use: Use, weights: Array | None, shares: Array) -> None:
-        """What a layer saw, with weights (N,) or None for the ones that `shares` then holds."""
-        ns = self._namespace
-        if self._sharing == "reduce" and use.places > 1:
-            means = use.means(ns)
-            _grow(self._activations, index, ns.homogeneous_gram(means, weights))
-            _grow(self._places, index, ns.sum(shares))
-            self._count(index, use.count, 0)
-            return
-        _grow(self._activations, index, use.gram(ns, weights))
-        _grow(self._places, index, use.weight(ns, shares))
-        self._count(index, use.count * use.places, 0)
-
-    def _count(self, index: int, first: int, second: int) -> None:
-        before = self._terms[index]
-        self._terms[index] = (before[0] + first, before[1] + second)
-
-    def end_chunk(self, weight: Array, known: Span | None) -> None:
-        """The chunk's weight, and null directions of the output metric that are known."""
-        self._weight = weight if self._weight is None else self._weight + weight
-        self._known = known
-
-    def moments(self) -> KfacMoments:
-        """What has been summed; nothing may be added afterwards."""
-        parts = zip(
-            self._spaces, self._frames, self._activations, self._covectors, self._terms, self._places, strict=True
-        )
-        layers = tuple(LayerMoments(*part) for part in parts)
-        return KfacMoments(layers, self._weight, self._known, self._namespace, self._output, self._sharing)
-
-
-def _grow(totals: list[Array], index: int, part: Array) -> None:
-    if totals[index] is None:
-        totals[index] = part
-    else:
-        totals[index] += part
+def nonzero(weight: Array) -> Array:
+    """The total weight of the data, refused where it is zero."""
+    if namespace_of(weight).is_zero(weight):
+        raise ValuesError("the weights of the data sum to zero; there is no mean.\nGive some datum a positive weight.")
+    return weight

@@ -8,9 +8,10 @@ place or at many.  Source: LG 3.1, 3.5.2, 4.3, 5.3.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, get_args
+from dataclasses import replace
+from typing import Any, Unpack, get_args
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, UnknownNameError
@@ -22,9 +23,13 @@ from geomkfac.metrics.output import Fisher, OutputModel, PlacedFamily
 from geomkfac.networks import outputs as at_outputs
 from geomkfac.networks import statistics
 from geomkfac.networks.layers import Layer
-from geomkfac.networks.moments import KfacMoments, Sharing
+from geomkfac.networks.memory_limit import Demand, Portion, portion_within
+from geomkfac.networks.moments import KfacMoments, Sharing, nonzero
 from geomkfac.networks.passes import Pass
+from geomkfac.networks.running import Checkpoint, Running, checked_running, summed
+from geomkfac.networks.tasks import DifferentialTask, LossTask, MomentsTask, Task
 from geomkfac.spaces import AffineSpace, Point, PointSpace, ProductSpace, Sample, Vector
+from geomkfac.spaces.frame import derived_frame
 
 __all__ = ["Network", "Output"]
 
@@ -32,6 +37,9 @@ Output = OutputModel | Metric
 
 ENTRIES_PER_CHUNK = 1 << 22
 """How many numbers the largest array of one chunk may hold, unless a chunk size is given."""
+
+PIECES = 32
+"""So many chunks, at least, for the workers of an executor: not a number that depends on how many they are."""
 
 
 class Network(ABC):
@@ -83,21 +91,22 @@ class Network(ABC):
         """
         self._check_inputs(points)
         batch = points.batch_shape
-        count = 1
-        for length in batch:
-            count *= length
-        flat = at_outputs.regrouped(points, (count,))
+        flat = at_outputs.regrouped(points, (math.prod(batch),))
         found = self._run(self._layers(weights), flat, None).outputs
         return at_outputs.regrouped(found, (*batch, *found.batch_shape[1:]))
 
-    def loss(self, weights: Point, sample: Sample, output: OutputModel, *, chunk_size: int | None = None) -> Array:
+    def loss(self, weights: Point, sample: Sample, output: OutputModel, **running: Unpack[Running]) -> Array:
         """The mean loss over a sample, an array of shape (); means by the sample's weights.  Source: LG (2.1).
 
         The loss of a datum is the sum over its output places, where there are several.
+
+        Parameters
+        ----------
+        **running : how the pass is run, as `Running` has it: chunk_size, memory_limit, executor, progress
         """
-        model = self._model(output)
-        steps = self._steps(self._layers(weights), sample, chunk_size, 1)
-        return statistics.mean_loss(steps, lambda run, chunk: at_outputs.losses(model, run, chunk))
+        task = LossTask(self, self._layers(weights), self._model(output))
+        sums = summed(task, self._own_sample(sample), self._portion(task, sample, 1, running).data, running)
+        return sums.loss / nonzero(sums.weight)
 
     def predictions(self, weights: Point, points: Point, output: PlacedFamily) -> Array:
         """Means of the targets at each point: probabilities, or means in the family's frame; (*batch, *places, m)."""
@@ -109,31 +118,31 @@ class Network(ABC):
         return output.predictions(self(weights, points))
 
     def differential(
-        self, weights: Point, sample: Sample, output: OutputModel, *, chunk_size: int | None = None
+        self, weights: Point, sample: Sample, output: OutputModel, **running: Unpack[Running]
     ) -> Vector:
-        """``dh``, the differential of the mean loss: a covector on the weight space.  Source: LG 2.2.4."""
-        model = self._model(output)
-        layers = self._layers(weights)
-        steps = self._steps(layers, sample, chunk_size, 1)
-        dh, _ = statistics.mean_differential(
-            layers, self.weight_space.direction, steps, lambda run, chunk: at_outputs.differentials(model, run, chunk)
-        )
-        return dh
+        """``dh``, the differential of the mean loss: a covector on the weight space; `running` as for `loss`.
+
+        Source: LG (2.1), 2.2.4.
+        """
+        return self._differential(weights, sample, output, False, running)[1]
 
     def loss_and_differential(
-        self, weights: Point, sample: Sample, output: OutputModel, *, chunk_size: int | None = None
+        self, weights: Point, sample: Sample, output: OutputModel, **running: Unpack[Running]
     ) -> tuple[Array, Vector]:
         """The mean loss and its differential, from one pass; see `loss` and `differential`."""
-        model = self._model(output)
+        return self._differential(weights, sample, output, True, running)
+
+    def _differential(
+        self, weights: Point, sample: Sample, output: OutputModel, with_loss: bool, running: Running
+    ) -> tuple[Array, Vector]:
         layers = self._layers(weights)
-        dh, loss = statistics.mean_differential(
-            layers,
-            self.weight_space.direction,
-            self._steps(layers, sample, chunk_size, 1),
-            lambda run, chunk: at_outputs.differentials(model, run, chunk),
-            lambda run, chunk: at_outputs.losses(model, run, chunk),
-        )
-        return loss, dh
+        task = DifferentialTask(self, layers, self._model(output), with_loss)
+        sums = summed(task, self._own_sample(sample), self._portion(task, sample, 1, running).data, running)
+        weight, direction = nonzero(sums.weight), self.weight_space.direction
+        frame = derived_frame(direction, tuple(layer.frame.linear for layer in layers)).dual
+        means = tuple(total / weight for total in sums.layers)
+        made: Vector = direction.dual._make(frame, means, layers[0].omega._ns)
+        return None if sums.loss is None else sums.loss / weight, made
 
     # -- metrics ---------------------------------------------------------------------------------------
     def kfac_metric(
@@ -146,7 +155,8 @@ class Network(ABC):
         samples: int = 1,
         seed: int = 0,
         sharing: Sharing = "expand",
-        chunk_size: int | None = None,
+        checkpoint: Checkpoint | None = None,
+        **running: Unpack[Running],
     ) -> DirectSumTensor:
         """The K-FAC metric at `weights`: ``sum_i |T_i| E[a (x) a] (x) E[g(z_i)]``, T_i the places of layer i.
 
@@ -163,7 +173,14 @@ class Network(ABC):
         samples : targets drawn per datum, for 'sampled'; datum i's depend on (seed, i) alone
         sharing : 'expand' (LG), 'kfc' (the same metric, factors in GM's scaling), or 'reduce' (inputs
             averaged and covectors summed over places first: another metric); see `KfacMoments`
-        chunk_size : data per chunk; None bounds memory
+        checkpoint : where the sums are saved after every chunk, and from where an interrupted run goes on:
+            `geomkfac.interop.Checkpoint`
+        **running : how the pass is run, as `Running` has it: chunk_size, memory_limit, executor, progress
+
+        Raises
+        ------
+        MemoryLimitError : the limit on memory leaves no room for the factors, or for a datum beside them.
+        WorkerError : the workers of the executor died, again and again.
 
         Source: LG D3.9, D4.3, D5.3.
         """
@@ -175,7 +192,8 @@ class Network(ABC):
             samples=samples,
             seed=seed,
             sharing=sharing,
-            chunk_size=chunk_size,
+            checkpoint=checkpoint,
+            **running,
         )._into_metric()
 
     def moments(
@@ -188,23 +206,20 @@ class Network(ABC):
         samples: int = 1,
         seed: int = 0,
         sharing: Sharing = "expand",
-        chunk_size: int | None = None,
-        progress: Callable[[int], None] | None = None,
+        with_loss: bool = False,
+        checkpoint: Checkpoint | None = None,
+        **running: Unpack[Running],
     ) -> KfacMoments:
-        """The sums behind `kfac_metric`, which add over parts of the data; `progress` gets counts of data."""
+        """The sums behind `kfac_metric`, which add over parts of the data; `with_loss` sums the losses as well."""
         if sharing not in get_args(Sharing):
             raise UnknownNameError(f"sharing must be 'expand', 'reduce' or 'kfc', not {sharing!r}.")
-        tensor_of, count = self._tensors(output, fisher, samples, seed)
-        layers = self._layers(weights)
-        return statistics.kfac_moments(
-            layers,
-            self._steps(layers, sample, chunk_size, count),
-            tensor_of,
-            progress,
-            sharing=sharing,
-            output=self.output_layer,
-            at_once=self._at_once,
-        )
+        output, count = self._output(output, fisher, samples)
+        losses = self._model(output) if with_loss else None
+        task = MomentsTask(self, self._layers(weights), output, fisher, samples, seed, sharing, 1, losses)
+        portion = self._portion(task, sample, count, running)
+        task = replace(task, at_once=portion.covectors)
+        saving = None if checkpoint is None else checkpoint.of(task, sample, weights, portion.data)
+        return summed(task, self._own_sample(sample), portion.data, running, saving).moments()
 
     def fisher_metric(
         self,
@@ -221,10 +236,10 @@ class Network(ABC):
         With an output family the exact Fisher metric (LG E3.2); with any other Metric on the outputs the
         Gauss-Newton metric of that metric (LG E3.3, E3.4).  One covector per datum and output covector.
         """
-        tensor_of, count = self._tensors(output, fisher, samples, seed)
-        layers = self._layers(weights)
-        steps = self._steps(layers, sample, None, count)
-        return statistics.exact_metric(layers, self.weight_space.direction, steps, tensor_of)
+        output, count = self._output(output, fisher, samples)
+        task = MomentsTask(self, self._layers(weights), output, fisher, samples, seed, "expand", 1)
+        steps = self._passes(task, sample, self._portion(task, sample, count, {}).data)
+        return statistics.exact_metric(task.layers, self.weight_space.direction, steps, task.tensor_of())
 
     def gauss_newton_metric(self, weights: Point, sample: Sample, metric: Metric) -> CovectorTensor:
         """``E[J^T G J]`` for a metric on the outputs, such as EuclideanMetric(frame).  Source: LG E3.3, E3.4."""
@@ -233,20 +248,17 @@ class Network(ABC):
         return self.fisher_metric(weights, sample, metric)
 
     # -- shared ------------------------------------------------------------------------------------------
-    def _tensors(self, output: Output, fisher: Fisher, samples: int, seed: int) -> tuple[at_outputs.TensorOf, int]:
-        """The output metric of each chunk, and about how many covectors it has per datum."""
+    def _output(self, output: Output, fisher: Fisher, samples: int) -> tuple[Output, int]:
+        """The output model or metric, checked, and about how many covectors it has per datum."""
         if fisher not in get_args(Fisher):
             raise UnknownNameError(f"fisher must be 'exact', 'sampled' or 'empirical', not {fisher!r}.")
-        exact = self.outputs.dim
-        for length in self.output_places:
-            exact *= length
+        exact = self.outputs.dim * math.prod(self.output_places)
         if isinstance(output, Metric):
             self._check_outputs(output.space, output)
             if fisher != "exact":
                 raise KindError(f"a metric has no targets to be {fisher}; use fisher='exact', or an output family.")
-            return at_outputs.exact_of(output), exact
-        tensor_of = at_outputs.model_of(self._model(output), fisher, samples, seed)
-        return tensor_of, {"exact": exact, "sampled": samples, "empirical": 1}[fisher]
+            return output, exact
+        return self._model(output), {"exact": exact, "sampled": samples, "empirical": 1}[fisher]
 
     def _model(self, output: Any) -> OutputModel:
         if not isinstance(output, OutputModel):
@@ -289,21 +301,40 @@ class Network(ABC):
         if not isinstance(points, Point) or points.space is not self.inputs:
             raise SpaceMismatchError(f"the network takes points of {self.inputs!r}.\n  came: {points!r}")
 
-    def _steps(
-        self, layers: tuple[Layer, ...], sample: Sample, chunk_size: int | None, covectors: int
-    ) -> statistics.Steps:
-        """A pass for every chunk, at these layers: taken once, so that all stands in the same frames."""
-        size = self._chunk_size(covectors) if chunk_size is None else chunk_size
+    def _passes(self, task: Task[Any], sample: Sample, size: int | None) -> statistics.Steps:
+        """Chunks of at most `size` data, with their passes; None for chunks as the data are stored."""
+        return ((chunk, task.run(chunk)) for chunk in self._own_sample(sample).chunks(size))
+
+    def _own_sample(self, sample: Any) -> Sample:
         if not isinstance(sample, Sample) or sample.space is not self.inputs:
             raise SpaceMismatchError(
                 f"the network takes a Sample of {self.inputs!r}.\n  came: {sample!r}\n"
                 "Make it with iota.sample(X, y), iota the parameterization of this network."
             )
-        for chunk in sample.chunks(size):
-            if chunk.points._ns is not layers[0].omega._ns:
-                raise KindError(
-                    "weights and data must be arrays of one dtype, library and device.\n"
-                    f"  weights: {layers[0].omega._ns.name}\n  data   : {chunk.points._ns.name}\n"
-                    "Convert one of them, for example with X.astype(...)."
-                )
-            yield chunk, self._run(layers, chunk.points, chunk.lengths)
+        return sample
+
+    def _portion(self, task: Task[Any], sample: Sample, covectors: int, running: Running) -> Portion:
+        """How many data and covectors are taken at a time."""
+        size, limit = checked_running(running)
+        data = self._chunk_size(covectors) if size is None else size
+        portion = Portion(data, min(covectors, self._at_once(data)))
+        if limit is not None:
+            itemsize = 4 if task.layers[0].omega._ns.epsilon > 1e-10 else 8
+            lifted = getattr(task, "sharing", "expand") == "reduce"
+            portion = portion_within(limit, self._demand(covectors, lifted, itemsize), covectors, portion)
+        count = self._own_sample(sample).count
+        if running.get("executor") is not None and size is None and count is not None:
+            # A few pieces for every worker; but none so small that its sums are larger than its data.
+            widest = max(space.dim for layer in self.layers for space in (layer.domain, layer.codomain))
+            portion = replace(portion, data=min(portion.data, max(widest, -(-count // PIECES))))
+        return portion
+
+    @abstractmethod
+    def _demand(self, covectors: int, lifted: bool, itemsize: int) -> Demand:
+        """What a pass needs in memory; `lifted` where covectors at single places become covectors on all places."""
+
+    @property
+    def _entries_of_sums(self) -> int:
+        """Numbers in all factors, and once more in the largest, which is added to its sum."""
+        sides = [side for layer in self.layers for side in (layer.domain.dim + 1, layer.codomain.dim)]
+        return sum(side * side for side in sides) + max(side * side for side in sides)

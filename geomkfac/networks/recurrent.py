@@ -8,6 +8,7 @@ outputs, and the initial state alpha_0 a point of A, fixed or learned.  In PyTor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, final, get_args
 
@@ -18,6 +19,7 @@ from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
 from geomkfac.maps.activation import Activation
 from geomkfac.networks.arrays_in import random_parts
 from geomkfac.networks.layers import Layer
+from geomkfac.networks.memory_limit import Demand
 from geomkfac.networks.network import ENTRIES_PER_CHUNK, Network
 from geomkfac.networks.recurrent_pass import At, RecurrentPass, stacked
 from geomkfac.spaces import AffineSpace, Parameterization, Point, PowerSpace, ProductSpace, Vector
@@ -221,6 +223,12 @@ class RecurrentNetwork(Network):
 
     def _at_once(self, count: int) -> int:
         return max(1, ENTRIES_PER_CHUNK // max(1, count * self._widest))
+
+    def _demand(self, covectors: int, lifted: bool, itemsize: int) -> Demand:
+        h, n, m = (int(space.dim) for space in (self.layers[0].domain, self.inputs.base, self.outputs))
+        outputs = covectors * m * (math.prod(self.output_places) if lifted else 1)
+        datum = self.steps * (6 * h + 2 * n + 3 * m) + 4 * outputs
+        return Demand(self._entries_of_sums, 0, datum, 4 * self._widest, itemsize)
 
     def _start(self, layers: tuple[Layer, ...], points: Point) -> Point:
         """The initial state of every datum, (N,)."""

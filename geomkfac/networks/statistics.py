@@ -1,4 +1,4 @@
-"""Passes over a sample: losses, differentials, K-FAC moments and exact metrics, chunk by chunk."""
+"""K-FAC moments and exact metrics from passes over a sample, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -6,108 +6,62 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array, Namespace
-from geomkfac.errors import ValuesError
 from geomkfac.metrics.covectors import CovectorTensor
 from geomkfac.networks.layers import Layer
-from geomkfac.networks.moments import KfacMoments, RunningMoments, Sharing
+from geomkfac.networks.moments import KfacMoments, Sharing
 from geomkfac.networks.outputs import Covectors, TensorOf
 from geomkfac.networks.passes import Pass
+from geomkfac.networks.running_moments import RunningMoments
 from geomkfac.spaces import Chunk, ProductVectorSpace, Vector
 from geomkfac.spaces.frame import derived_frame
-from geomkfac.spaces.sample import chunk_weights
+from geomkfac.spaces.pieces import chunk_weights
 
-__all__ = ["Layers", "Steps", "exact_metric", "kfac_moments", "mean_differential", "mean_loss"]
+__all__ = ["Layers", "Steps", "add_chunk", "exact_metric", "kfac_moments", "running_moments"]
 
 Layers: TypeAlias = tuple[Layer, ...]
 Steps: TypeAlias = Iterator[tuple[Chunk, Pass]]
 
 
-def mean_loss(steps: Steps, losses: Callable[[Pass, Chunk], Array]) -> Array:
-    """``sum_n w_n L_n / sum_n w_n``, an array of shape ()."""
-    total: Array = None
-    weight: Array = None
-    for chunk, run in steps:
-        ns = run.outputs._ns
-        weights = chunk_weights(chunk, ns)
-        part, share = ns.sum(weights * losses(run, chunk)), ns.sum(weights)
-        total, weight = (part, share) if total is None else (total + part, weight + share)
-    return total / _nonzero(weight)
+def running_moments(layers: Layers, sharing: Sharing, output: int | None) -> RunningMoments:
+    """Empty sums, in the frames of the layers.
 
-
-def _nonzero(weight: Array) -> Array:
-    if namespace_of(weight).is_zero(weight):
-        raise ValuesError("the weights of the data sum to zero; there is no mean.\nGive some datum a positive weight.")
-    return weight
-
-
-def mean_differential(
-    layers: Layers,
-    space: ProductVectorSpace,
-    steps: Steps,
-    differentials: Callable[[Pass, Chunk], Vector],
-    losses: Callable[[Pass, Chunk], Array] | None = None,
-) -> tuple[Vector, Array]:
-    """``dh = sum_n w_n dL_n / sum_n w_n``, a covector on the weight space; and the mean loss, where it is asked for.
-
-    Source: LG (2.1), 2.2.4.
+    Parameters
+    ----------
+    sharing : what is done with a layer that is applied at several places
+    output : index of the layer whose pre-activations are the outputs
     """
-    frames = [layer.frame for layer in layers]
-    totals: list[Array] = [None] * len(layers)
-    weight: Array = None
-    loss: Array = None
-    for chunk, run in steps:
-        ns = run.outputs._ns
-        weights = chunk_weights(chunk, ns)
-        weight = ns.sum(weights) if weight is None else weight + ns.sum(weights)
-        if losses is not None:
-            part = ns.sum(weights * losses(run, chunk))
-            loss = part if loss is None else loss + part
-        share = ns.reshape(weights, (chunk.count, *(1,) * len(run.places)))
-        covectors = differentials(run, chunk).scaled(share)
-        uses = run.uses()
-        for index, rows in run.backward(covectors[None]):
-            part = uses[index].contract(ns, rows[0, ...])
-            totals[index] = part if totals[index] is None else totals[index] + part
-    _nonzero(weight)
-    means = tuple(total / weight for total in totals)
-    frame = derived_frame(space, tuple(frame.linear for frame in frames)).dual
-    made: Vector = space.dual._make(frame, means, layers[0].omega._ns)
-    return made, None if loss is None else loss / weight
+    frames = tuple(layer.frame for layer in layers)
+    spaces = tuple(layer.space for layer in layers)
+    return RunningMoments(layers[0].omega._ns, spaces, frames, sharing, output)
 
 
 def kfac_moments(
     layers: Layers,
     steps: Steps,
     tensor_of: TensorOf,
-    progress: Callable[[int], None] | None,
     *,
     sharing: Sharing,
     output: int | None,
     at_once: Callable[[int], int],
 ) -> KfacMoments:
-    """The sums of every chunk, merged.
+    """The sums of every chunk, of passes that are made elsewhere.
 
     Parameters
     ----------
-    sharing : what is done with a layer that is applied at several places
-    output : index of the layer whose pre-activations are the outputs
+    sharing, output : as for `running_moments`
     at_once : how many covectors may be pulled back together, for this many data
     """
-    frames = tuple(layer.frame for layer in layers)
-    spaces = tuple(layer.space for layer in layers)
-    running = RunningMoments(layers[0].omega._ns, spaces, frames, sharing, output)
+    running = running_moments(layers, sharing, output)
     for chunk, run in steps:
-        _add_chunk(running, chunk, run, tensor_of(run, chunk), at_once(chunk.count))
+        add_chunk(running, chunk, run, tensor_of(run, chunk), at_once(chunk.count))
         # Else it would still stand in memory beside the next one.
         del run
-        if progress is not None:
-            progress(chunk.count)
     return running.moments()
 
 
-def _add_chunk(running: RunningMoments, chunk: Chunk, run: Pass, family: Covectors, at_once: int) -> None:
+def add_chunk(running: RunningMoments, chunk: Chunk, run: Pass, family: Covectors, at_once: int) -> None:
+    """Add a chunk, its pass and its output metric, to the sums; `at_once` covectors are pulled back together."""
     ns = run.outputs._ns
     if family.local and running.sums_over_places:
         covectors, weights = _folded(ns, family, chunk, len(run.places))

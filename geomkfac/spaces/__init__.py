@@ -13,9 +13,10 @@ from geomkfac.spaces.element import Element, Point, Vector, affine_combination
 from geomkfac.spaces.frame import BaseFrame, DenseFrame, DerivedFrame, Frame
 from geomkfac.spaces.gauge import gauge_fuzzing
 from geomkfac.spaces.parameterization import Euclidean, Parameterization
+from geomkfac.spaces.pieces import Chunk, Piece
 from geomkfac.spaces.power import PowerSpace, PowerVectorSpace
 from geomkfac.spaces.product import ProductSpace, ProductVectorSpace
-from geomkfac.spaces.sample import Chunk, Sample
+from geomkfac.spaces.sample import Sample
 from geomkfac.spaces.space import Space
 from geomkfac.spaces.subspace import AffineSubspace, Span, Subspace
 from geomkfac.spaces.tensor import Hom, TensorProduct, contract, tensor
@@ -37,6 +38,7 @@ __all__ = [
     "Hull",
     "LinearSpace",
     "Parameterization",
+    "Piece",
     "Point",
     "PointSpace",
     "PowerSpace",

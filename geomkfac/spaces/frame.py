@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import FrameError, ShapeError, SingularMatrixError, ValuesError
 from geomkfac.spaces.change import BaseChange, Change, Components
+from geomkfac.spaces.interning import MAKING
 
 if TYPE_CHECKING:
     from geomkfac.spaces.space import BaseSpace, Space
@@ -145,7 +146,9 @@ class BaseFrame(Frame):
 
     def _kept(self, key: str, make: Callable[[], Frame]) -> Frame:
         if key not in self._derived_frames:
-            self._derived_frames[key] = make()
+            with MAKING:
+                if key not in self._derived_frames:
+                    self._derived_frames[key] = make()
         return self._derived_frames[key]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -161,13 +164,14 @@ def _reference_frame(space: BaseSpace) -> BaseFrame:
 def _restore_frame(
     identity: str, space: BaseSpace, name: str, parent: BaseFrame | None, step: BaseChange
 ) -> BaseFrame:
-    known = _by_id.get(identity)
-    if known is None:
-        known = BaseFrame(space, name, parent, step)
-        del _by_id[known._id]
-        known._id = identity
-        _by_id[identity] = known
-    return known
+    with MAKING:
+        known = _by_id.get(identity)
+        if known is None:
+            known = BaseFrame(space, name, parent, step)
+            del _by_id[known._id]
+            known._id = identity
+            _by_id[identity] = known
+        return known
 
 
 def _parted(frame: BaseFrame, space: Space) -> Frame:
@@ -208,16 +212,20 @@ def derived_frame(space: Space, parts: tuple[Frame, ...]) -> DerivedFrame:
     """The derived frame of `space` with these `parts`, made once."""
     key = (id(space), *map(id, parts))
     frame = _derived.get(key)
-    if frame is None:
-        for part in parts:
-            if isinstance(part, DenseFrame):
-                raise FrameError(
-                    f"a derived frame is made of base and derived frames.\n  required: parts of {space!r}\n"
-                    f"  came    : {part!r}\n"
-                    "Use `change` of a base frame, or `dense_change` of the derived frame itself."
-                )
-        frame = _derived[key] = DerivedFrame(space, parts)
-    return frame
+    if frame is not None:
+        return frame
+    for part in parts:
+        if isinstance(part, DenseFrame):
+            raise FrameError(
+                f"a derived frame is made of base and derived frames.\n  required: parts of {space!r}\n"
+                f"  came    : {part!r}\n"
+                "Use `change` of a base frame, or `dense_change` of the derived frame itself."
+            )
+    with MAKING:
+        frame = _derived.get(key)
+        if frame is None:
+            frame = _derived[key] = DerivedFrame(space, parts)
+        return frame
 
 
 @final
@@ -254,7 +262,9 @@ class DenseFrame(Frame):
         if not self.space.is_affine:
             return self
         if self._linear is None:
-            self._linear = _dense_frame(self.over.linear, self._forth.linear(), self.name)
+            with MAKING:
+                if self._linear is None:
+                    self._linear = _dense_frame(self.over.linear, self._forth.linear(), self.name)
         return self._linear
 
     @property
@@ -262,8 +272,11 @@ class DenseFrame(Frame):
         if self.space.is_affine:
             return self.linear.dual
         if self._dual is None:
-            self._dual = _dense_frame(self.over.dual, self._forth.dual(), self.name)
-            self._dual._dual = self
+            with MAKING:
+                if self._dual is None:
+                    dual = _dense_frame(self.over.dual, self._forth.dual(), self.name)
+                    dual._dual = self
+                    self._dual = dual
         return self._dual
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -277,13 +290,14 @@ def _dense_frame(over: Frame, forth: BaseChange, name: str) -> DenseFrame:
 
 
 def _restore_dense(identity: str, over: Frame, forth: BaseChange, name: str) -> DenseFrame:
-    known = _dense_by_id.get(identity)
-    if known is None:
-        known = _dense_frame(over, forth, name)
-        del _dense_by_id[known._id]
-        known._id = identity
-        _dense_by_id[identity] = known
-    return known
+    with MAKING:
+        known = _dense_by_id.get(identity)
+        if known is None:
+            known = _dense_frame(over, forth, name)
+            del _dense_by_id[known._id]
+            known._id = identity
+            _dense_by_id[identity] = known
+        return known
 
 
 def convert(space: Space, components: Components, source: Frame, target: Frame, ns: Any) -> Components:

@@ -1,4 +1,4 @@
-"""Weighted samples: a batch of points with their targets, from arrays or streamed.
+"""Weighted samples: a batch of points with their targets, from arrays, from mapped files, or streamed.
 
 A sample may be walked through again and again, in chunks.  Datum i keeps its index whatever the
 chunk size, so that random draws depend on (seed, index) alone.
@@ -7,42 +7,17 @@ chunk size, so that random draws depend on (seed, index) alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.mapped import is_mapped, read_rows, rows_of
+from geomkfac.arrays.namespace import Array
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.spaces.element import Point
 from geomkfac.spaces.frame import Frame
+from geomkfac.spaces.pieces import Chunk, Piece, pieces_of_chunk, pieces_of_files
 from geomkfac.spaces.space import Space
 
 __all__ = ["Chunk", "Sample"]
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Chunk:
-    """Consecutive data of a sample.
-
-    Attributes
-    ----------
-    first : index of the first datum in the sample
-    points : Point of batch shape (N,)
-    targets : array whose first axis has length N, or None
-    weights : array (N,), not normalised, or None for ones
-    lengths : integers (N,), how many steps of each sequence count, or None for all
-    """
-
-    first: int
-    points: Point
-    targets: Any
-    weights: Array | None
-    lengths: Any = None
-
-    @property
-    def count(self) -> int:
-        """The number of data."""
-        return self.points.batch_shape[0]
 
 
 @final
@@ -51,22 +26,25 @@ class Sample:
 
     Made by `from_coordinates`, `from_batches`, or ``Parameterization.sample(X, y)``.
 
-    Parameters
+    Attributes
     ----------
     space : the space of the points
-    chunks : a callable that gives a fresh iterator over chunks each time
+    count : the number of data; None where they are streamed, and nobody has counted
     """
 
-    __slots__ = ("_chunks", "count", "space")
+    __slots__ = ("_pieces", "count", "space")
 
-    def __init__(self, space: Space, chunks: Callable[[], Iterator[Chunk]], count: int | None) -> None:
-        self.space, self._chunks, self.count = space, chunks, count
+    def __init__(self, space: Space, pieces: Callable[[int | None], Iterator[Piece]], count: int | None) -> None:
+        self.space, self._pieces, self.count = space, pieces, count
 
     @staticmethod
     def from_coordinates(
         points: Array, targets: Any, frame: Frame, *, weights: Array | None = None, lengths: Any = None
     ) -> Sample:
-        """A sample held in memory.
+        """A sample from arrays.
+
+        Memory maps (``numpy.load(file, mmap_mode="r")``) stay in their files: chunks of them are read, and their
+        values checked, one at a time, on every pass.
 
         Parameters
         ----------
@@ -81,11 +59,13 @@ class Sample:
         ------
         ShapeError, KindError, ValuesError
         """
+        if is_mapped(points) or is_mapped(targets):
+            return _from_files(points, targets, weights, frame, lengths)
         chunk = _checked_chunk(0, points, targets, weights, frame, lengths)
         if chunk.count == 0:
             raise ValuesError("a sample needs at least one datum; none came.")
-        _check_positive(chunk)
-        return Sample(frame.space, lambda: iter((chunk,)), chunk.count)
+        _check_positive(chunk.weights, chunk.points)
+        return Sample(frame.space, lambda size: pieces_of_chunk(chunk, size), chunk.count)
 
     @staticmethod
     def from_batches(batches: Any, frame: Frame) -> Sample:
@@ -105,7 +85,7 @@ class Sample:
         if not callable(batches) and not isinstance(batches, Iterable):
             raise KindError(f"batches must be an iterable or a callable, not {type(batches).__name__}.")
 
-        def walk() -> Iterator[Chunk]:
+        def walk(size: int | None) -> Iterator[Piece]:
             first = 0
             for batch in batches() if callable(batches) else batches:
                 if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
@@ -115,50 +95,35 @@ class Sample:
                 points, targets, *rest = batch
                 chunk = _checked_chunk(first, points, targets, rest[0] if rest else None, frame)
                 if chunk.count:
-                    yield chunk
+                    yield from pieces_of_chunk(chunk, size)
                 first += chunk.count
             if first == 0:
                 raise ValuesError("a sample needs at least one datum; the batches held none.")
 
         return Sample(frame.space, walk, None)
 
-    def chunks(self, size: int | None = None) -> Iterator[Chunk]:
-        """Walk through the data in chunks of at most `size`; None for chunks as they are stored."""
+    def pieces(self, size: int | None = None) -> Iterator[Piece]:
+        """Walk through the data in pieces of at most `size`, none of them read yet; None for pieces as they are stored.
+
+        Streamed batches are read on the way, as they are in nobody else's hands.
+        """
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
             raise ValuesError(f"the chunk size must be a positive int, not {size!r}.")
-        for chunk in self._chunks():
-            if size is None or chunk.count <= size:
-                yield chunk
-                continue
-            for start in range(0, chunk.count, size):
-                stop = min(start + size, chunk.count)
-                yield Chunk(
-                    chunk.first + start,
-                    chunk.points[start:stop],
-                    None if chunk.targets is None else chunk.targets[start:stop],
-                    None if chunk.weights is None else chunk.weights[start:stop],
-                    None if chunk.lengths is None else chunk.lengths[start:stop],
-                )
+        return self._pieces(size)
+
+    def chunks(self, size: int | None = None) -> Iterator[Chunk]:
+        """Walk through the data in chunks of at most `size`; None for chunks as they are stored."""
+        for piece in self.pieces(size):
+            yield piece.load()
 
     def expressed_in(self, frame: Any) -> Sample:
         """The same sample, its points stored in `frame`."""
         own = self.space._own_frame(frame)
-
-        def walk() -> Iterator[Chunk]:
-            for chunk in self._chunks():
-                points = chunk.points.expressed_in(own)
-                yield Chunk(chunk.first, points, chunk.targets, chunk.weights, chunk.lengths)
-
-        return Sample(self.space, walk, self.count)
+        return Sample(self.space, lambda size: (piece.stored_in(own) for piece in self._pieces(size)), self.count)
 
     def __repr__(self) -> str:
         count = "streamed" if self.count is None else f"{self.count} data"
         return f"Sample of {self.space!r}, {count}"
-
-
-def chunk_weights(chunk: Chunk, ns: Namespace) -> Array:
-    """The weights of a chunk, ones where none were given."""
-    return ns.ones((chunk.count,)) if chunk.weights is None else chunk.weights
 
 
 def _checked_chunk(
@@ -177,31 +142,57 @@ def _checked_chunk(
         )
     count = checked.batch_shape[0]
     if targets is not None:
-        shape = getattr(targets, "shape", None)
-        if shape is None:
-            raise KindError(
-                f"targets must be an array, not {type(targets).__name__}; convert with numpy.asarray."
-            )
-        if not shape or shape[0] != count:
-            raise ShapeError(
-                f"a sample has one target per point.\n  points : {count}\n  targets: shape {tuple(shape)}"
-            )
+        _check_targets(targets, count)
     if weights is not None:
-        weights = checked._ns.asarray(weights, what="weights of the sample")
-        if tuple(weights.shape) != (count,):
-            raise ShapeError(f"weights must have shape ({count},), not {tuple(weights.shape)}.")
-        if checked._ns.epsilon:
-            ordered = checked._ns.ordered("weights")
-            if count and float(ordered.max(-weights)) > 0:
-                raise ValuesError("weights must be nonnegative; some are negative.")
-    return Chunk(first, checked, targets, weights, None if lengths is None else _checked_lengths(lengths, checked))
+        weights = _checked_weights(checked, weights, count)
+    if lengths is not None:
+        lengths = _checked_lengths(lengths, frame.space, count)
+    return Chunk(first, checked, targets, weights, lengths)
 
 
-def _checked_lengths(lengths: Any, points: Point) -> tuple[int, ...]:
-    grid: tuple[int, ...] = getattr(points.space, "grid", ())
-    count = points.batch_shape[0]
+def _from_files(points: Any, targets: Any, weights: Any, frame: Frame, lengths: Any) -> Sample:
+    """A sample of which points or targets are mapped; only the first datum is read here."""
+    count = points.shape[0] if points.ndim else 0
+    if not count:
+        raise ValuesError(f"a sample needs at least one datum; the points have shape {tuple(points.shape)}.")
+    one = _checked_chunk(0, read_rows(rows_of(points, 0, 1)), None, None, frame)
+    if targets is not None:
+        _check_targets(targets, count)
+    if weights is not None:
+        weights = _checked_weights(one.points, weights, count)
+        _check_positive(weights, one.points)
+    if lengths is not None:
+        lengths = _checked_lengths(lengths, frame.space, count)
+
+    def walk(size: int | None) -> Iterator[Piece]:
+        return pieces_of_files(_checked_chunk, count, points, targets, weights, frame, lengths, size)
+
+    return Sample(frame.space, walk, count)
+
+
+def _check_targets(targets: Any, count: int) -> None:
+    shape = getattr(targets, "shape", None)
+    if shape is None:
+        raise KindError(f"targets must be an array, not {type(targets).__name__}; convert with numpy.asarray.")
+    if not shape or shape[0] != count:
+        raise ShapeError(
+            f"a sample has one target per point.\n  points : {count}\n  targets: shape {tuple(shape)}"
+        )
+
+
+def _checked_weights(points: Point, weights: Any, count: int) -> Array:
+    checked = points._ns.asarray(weights, what="weights of the sample")
+    if tuple(checked.shape) != (count,):
+        raise ShapeError(f"weights must have shape ({count},), not {tuple(checked.shape)}.")
+    if points._ns.epsilon and count and float(points._ns.ordered("weights").max(-checked)) > 0:
+        raise ValuesError("weights must be nonnegative; some are negative.")
+    return checked
+
+
+def _checked_lengths(lengths: Any, space: Space, count: int) -> tuple[int, ...]:
+    grid: tuple[int, ...] = getattr(space, "grid", ())
     if len(grid) != 1:
-        raise ShapeError(f"lengths are for sequences, points of a PowerSpace with one axis, not of {points.space!r}.")
+        raise ShapeError(f"lengths are for sequences, points of a PowerSpace with one axis, not of {space!r}.")
     values = tuple(lengths.tolist() if hasattr(lengths, "tolist") else lengths)
     if len(values) != count:
         raise ShapeError(f"one length for every sequence is required: {count}; came {len(values)}.")
@@ -214,6 +205,6 @@ def _checked_lengths(lengths: Any, points: Point) -> tuple[int, ...]:
     return values
 
 
-def _check_positive(chunk: Chunk) -> None:
-    if chunk.weights is not None and chunk.points._ns.is_zero(chunk.points._ns.sum(chunk.weights)):
+def _check_positive(weights: Array | None, points: Point) -> None:
+    if weights is not None and points._ns.is_zero(points._ns.sum(weights)):
         raise ValuesError("the weights of a sample must not sum to zero.")

@@ -19,6 +19,7 @@ from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchErro
 from geomkfac.spaces import gauge
 from geomkfac.spaces.change import BaseChange, Change, Components, map_components
 from geomkfac.spaces.frame import BaseFrame, DenseFrame, Frame
+from geomkfac.spaces.interning import MAKING
 
 if TYPE_CHECKING:
     from geomkfac.spaces.element import Element
@@ -56,7 +57,9 @@ class Space(ABC):
     def _keep(self, key: str, make: Callable[[], Any]) -> Any:
         """What is derived from this space, made when it is asked for first and alive as long as the space."""
         if key not in self._kept:
-            self._kept[key] = make()
+            with MAKING:
+                if key not in self._kept:
+                    self._kept[key] = make()
         return self._kept[key]
 
     @property
@@ -238,9 +241,10 @@ class BaseSpace(Space):
 
     def _reference_frame(self) -> BaseFrame:
         if self._reference is None:
-            self._reference = BaseFrame(
-                self, "reference", None, BaseChange(self.kind, self.dim, None, None, None)
-            )
+            with MAKING:
+                if self._reference is None:
+                    nothing = BaseChange(self.kind, self.dim, None, None, None)
+                    self._reference = BaseFrame(self, "reference", None, nothing)
         return self._reference
 
     def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
@@ -256,13 +260,14 @@ class BaseSpace(Space):
 def _restore_space(
     cls: type[BaseSpace], identity: str, name: str, dim: int, kind: Kind, declared: bool
 ) -> BaseSpace:
-    known = _bases.get(identity)
-    if known is None:
-        known = cls(name, dim, kind)
-        del _bases[known._id]
-        known._id, known._declared = identity, declared
-        _bases[identity] = known
-    return known
+    with MAKING:
+        known = _bases.get(identity)
+        if known is None:
+            known = cls(name, dim, kind)
+            del _bases[known._id]
+            known._id, known._declared = identity, declared
+            _bases[identity] = known
+        return known
 
 
 def intern_space(
@@ -272,14 +277,21 @@ def intern_space(
     whole = (cls, key, *map(id, parts))
     space = _interned.get(whole)
     if space is None:
-        kinds = {part.kind for part in parts}
-        if len(kinds) > 1:
-            listed = "\n".join(f"  {part!r} over {part.kind!r}" for part in parts)
-            raise KindError(f"the spaces must be over one kind of scalar; they are\n{listed}")
-        fresh = object.__new__(cls)
-        make(fresh)
-        space = _interned[whole] = fresh
+        with MAKING:
+            space = _interned.get(whole)
+            if space is None:
+                space = _interned[whole] = _made(cls, parts, make)
     return space  # type: ignore[return-value]
+
+
+def _made(cls: type[SpaceT], parts: tuple[Space, ...], make: Callable[[SpaceT], None]) -> SpaceT:
+    kinds = {part.kind for part in parts}
+    if len(kinds) > 1:
+        listed = "\n".join(f"  {part!r} over {part.kind!r}" for part in parts)
+        raise KindError(f"the spaces must be over one kind of scalar; they are\n{listed}")
+    fresh = object.__new__(cls)
+    make(fresh)
+    return fresh
 
 
 def slot_count(slots: tuple[int, ...]) -> int:

@@ -21,7 +21,7 @@ from geomkfac.theorems.statement import (
     refuses,
     same,
 )
-from geomkfac.theorems.suite import processors, run_all
+from geomkfac.theorems.suite import run_all
 from geomkfac.theorems.world import World
 
 __all__ = [  # noqa: RUF022 (in the order in which the docs teach them)
@@ -30,7 +30,6 @@ __all__ = [  # noqa: RUF022 (in the order in which the docs teach them)
     "find",
     "run",
     "run_all",
-    "processors",
     "Report",
     "explain",
     "Section",

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import final
 
+from geomkfac.arrays.threads import one_thread_each
 from geomkfac.errors import GeomkfacError
 from geomkfac.theorems.registry import STATEMENTS
 from geomkfac.theorems.run import Report, run
 from geomkfac.theorems.statement import Evidence, Statement
 
-__all__ = ["processors", "run_all"]
+__all__ = ["run_all"]
 
 Finished = Callable[[Report], None]
-
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-def processors() -> int:
-    """How many processes can run at once on this machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
 
 def run_all(
     statements: Sequence[Statement],
@@ -104,7 +95,7 @@ class Task:
 def _in_processes(statements: Sequence[Statement], task: Task, jobs: int) -> Iterator[Report]:
     """The reports as they come in."""
     context = multiprocessing.get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with one_thread_each(), ProcessPoolExecutor(jobs, mp_context=context) as pool:
         waiting: dict[Future[tuple[Evidence, ...]], Statement] = {
             pool.submit(_results, statement.id, task): statement for statement in statements
         }
@@ -126,18 +117,3 @@ def _in_processes(statements: Sequence[Statement], task: Task, jobs: int) -> Ite
 def _results(id: str, task: Task) -> tuple[Evidence, ...]:
     """What a worker sends back: plain data, as checks are functions that stay where they are."""
     return task.run(STATEMENTS[id]).results
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Workers of one thread: small products gain nothing from more, and the workers fill the machine."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -9,6 +9,7 @@ from geomkfac.errors import ValuesError
 from geomkfac.metrics.output import OutputModel
 from geomkfac.networks.network import Network
 from geomkfac.networks.outputs import differentials, model_of
+from geomkfac.networks.tasks import LossTask
 from geomkfac.spaces import Point, Sample
 from geomkfac.updates.rule import LayerToUpdate
 
@@ -30,7 +31,8 @@ def layers_to_update(
     output : an output family on a frame
     """
     layers = network._layers(weights)
-    ((chunk, run),) = network._steps(layers, sample, 1 << 62, 1)
+    task = LossTask(network, layers, network._model(output))
+    ((chunk, run),) = network._passes(task, sample, None)
     if chunk.weights is not None or chunk.lengths is not None:
         raise ValuesError(
             "an update rule takes data of one weight and one length; came a sample with weights or lengths."

@@ -81,7 +81,7 @@ def test_control_c_ends_the_process_with_status_130_and_no_traceback(files: Path
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs are born deaf to it
         "import geomkfac.cli.loading as loading\n"
         "from geomkfac.cli.main import main\n"
-        f"loading.Measurement.metric = lambda *_: os.kill(os.getpid(), {int(signal.SIGINT)})\n"
+        f"loading.Measurement.moments = lambda *_: os.kill(os.getpid(), {int(signal.SIGINT)})\n"
         "main(sys.argv[1:])\n"
     )
     words = ["factors", "network.npz", "data.npz", *CATEGORICAL, "--out", "out.npz"]

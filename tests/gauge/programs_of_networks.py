@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,23 @@ def the_kfac_metric_and_its_step(kind: Kind) -> Any:
     factors = tuple(factor for block in g.coordinates(iota).blocks for factor in block.factors)
     second = tuple(factor for block in merged.metric().coordinates(iota).blocks for factor in block.factors)
     return factors, second, dh.coordinates(iota), step.coordinates(iota), net.to_arrays(weights - step, iota)
+
+
+@program("Checkpoint", rounds_nothing=False, slots=2)
+def moments_saved_and_read_again(kind: Kind) -> Any:
+    net, weights, iota = network(kind)
+    kappa = iota.change({net.inputs: (numbers(kind, 2, 2, seed=3) + 4 * kind.default_namespace.eye(2), None)})
+    data, loss = iota.sample(numbers(kind, 12, 2, seed=9)), gk.Gaussian().on(iota)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as executor:
+        how = {"chunk_size": 5, "checkpoint": interop.Checkpoint(f"{folder}/sums.npz", kappa)}
+        first = net.kfac_metric(weights, data, loss, executor=executor, **how)
+        again = net.kfac_metric(weights, data, loss, **how)
+        saved = interop.read_arrays(f"{folder}/sums.npz")
+    # Exact numbers are written as text.
+    names = (f"layer{index}.{name}" for index in (1, 2) for name in ("activations", "covectors"))
+    written = tuple(saved[name].astype(float) for name in names)
+    factors = (factor for g in (first, again) for block in g.coordinates(iota).blocks for factor in block.factors)
+    return *written, *factors
 
 
 @program("MLP.fisher_metric", "MLP.gauss_newton_metric", rounds_nothing=False, slots=2)

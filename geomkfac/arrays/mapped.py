@@ -1,0 +1,96 @@
+"""Arrays that stay in their files: NumPy's memory maps, read part by part.
+
+A part of a whole map is a place in a file, not numbers: it travels to another process as a path, a dtype and
+two row numbers, and is read there.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from geomkfac.errors import FileFormatError
+
+__all__ = ["MappedRows", "is_mapped", "open_mapped", "read_rows", "rows_of"]
+
+
+def is_mapped(array: Any) -> bool:
+    """Whether `array` is a memory map, or a part of one, whose numbers have not been read."""
+    return isinstance(array, np.memmap)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class MappedRows:
+    """Rows `start` to `stop` of an array in a file.
+
+    Attributes
+    ----------
+    path : of the file, absolute; a process elsewhere must find the same file there
+    dtype : NumPy's description of the dtype
+    shape : of the whole array
+    offset : bytes before it
+    order : 'C' or 'F'
+    start, stop : the rows
+    """
+
+    path: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    order: str
+    start: int
+    stop: int
+
+    def read(self) -> Any:
+        """The rows as an array (stop - start, ...), a view of the file's pages.
+
+        Raises
+        ------
+        FileFormatError : the file is not there, or too short.
+        """
+        try:
+            whole = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)  # type: ignore[call-overload]
+        except (OSError, ValueError) as error:
+            raise FileFormatError(
+                f"{self.path!r} cannot be mapped.\n  required: the file that the sample was made of, on every machine\n"
+                f"  came    : {error}\nKeep it where it was, and share its folder with machines that work on it."
+            ) from error
+        return np.asarray(whole[self.start : self.stop])
+
+
+def rows_of(array: Any, start: int, stop: int) -> Any:
+    """Rows of an array: `MappedRows` of a whole memory map, else the rows themselves."""
+    if is_mapped(array):
+        if isinstance(array.base, mmap.mmap) and array.flags.forc and array.filename is not None:
+            order = "C" if array.flags.c_contiguous else "F"
+            path = os.path.abspath(array.filename)
+            return MappedRows(path, array.dtype.str, array.shape, array.offset, order, start, stop)
+        # A part of a map has forgotten where in its file it stands.
+        return np.asarray(array[start:stop])
+    return array[start:stop]
+
+
+def read_rows(rows: Any) -> Any:
+    """What `rows_of` gave, as arrays."""
+    return rows.read() if isinstance(rows, MappedRows) else rows
+
+
+def open_mapped(path: str | os.PathLike[str]) -> Any:
+    """The array of a ``.npy`` file as a read-only memory map: nothing is read yet.
+
+    Raises
+    ------
+    FileFormatError : the file is missing, damaged, or holds Python objects.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FileFormatError(
+            f"{os.fspath(path)!r} cannot be mapped.\n  required: a complete .npy file of numbers\n"
+            f"  came    : {error}\nWrite it with numpy.save, or with numpy.lib.format.open_memmap where it is large."
+        ) from error

@@ -1,0 +1,118 @@
+"""How a pass over data is run: in chunks, within a limit on memory, by workers, told of, and saved on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Protocol, TypedDict, TypeVar, final
+
+from geomkfac.errors import ValuesError
+from geomkfac.networks.memory_limit import bytes_of
+from geomkfac.networks.progress import Progress
+from geomkfac.networks.running_moments import RunningMoments
+from geomkfac.networks.tasks import Task
+from geomkfac.networks.workers import Workers, in_order
+from geomkfac.spaces import Piece, Sample
+
+__all__ = ["Checkpoint", "Running", "Saving", "checked_running", "summed"]
+
+Sums = TypeVar("Sums")
+
+
+class Saving(Protocol):
+    """Where the sums of one pass are saved, and from where it goes on."""
+
+    def resume(self, sums: RunningMoments) -> int:
+        """Add to empty `sums` what was saved of the same pass; returns how many data that were, 0 for none."""
+
+    def save(self, sums: RunningMoments, done: int) -> None:
+        """Save the sums over the first `done` data, all or nothing."""
+
+
+class Checkpoint(Protocol):
+    """What keeps moments through an interruption: `geomkfac.interop.Checkpoint`."""
+
+    def of(self, task: Any, sample: Sample, weights: Any, chunk_size: int) -> Saving:
+        """The saving of one pass, which is described so that no other goes on from it."""
+
+
+class Running(TypedDict, total=False):
+    """How a pass over data is run.
+
+    Attributes
+    ----------
+    chunk_size : data per chunk; by default what bounds memory
+    memory_limit : bytes, or '2 GiB', for all that is allocated beyond inputs and weights: the sums and one chunk.
+        With an executor it holds for each worker, and sums of two chunks for each wait to be absorbed
+    executor : a ``concurrent.futures.Executor``, or a callable that makes one, whose workers take a chunk each
+    progress : called with a `Progress` after every chunk; for instance print
+    """
+
+    chunk_size: int | None
+    memory_limit: int | str | None
+    executor: Workers | None
+    progress: Callable[[Progress], None] | None
+
+
+def checked_running(running: Running) -> tuple[int | None, int | None]:
+    """The chunk size, and the limit on memory in bytes, of words that a caller gave.
+
+    Raises
+    ------
+    TypeError : a word that is none of `Running`'s.
+    ValuesError : both came, or one makes no sense.
+    """
+    for word in running:
+        if word not in Running.__annotations__:
+            raise TypeError(f"{word!r} is no keyword here; a pass is run with {', '.join(Running.__annotations__)}.")
+    size, limit = running.get("chunk_size"), running.get("memory_limit")
+    if size is not None and limit is not None:
+        raise ValuesError(
+            "chunk_size and memory_limit both say how many data are taken at a time.\n  required: one of them\n"
+            f"  came    : chunk_size={size!r} and memory_limit={limit!r}\nLeave one of them out."
+        )
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise ValuesError(f"the chunk size must be a positive int, not {size!r}.")
+    return size, None if limit is None else bytes_of(limit)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """What progress is told of."""
+
+    progress: Callable[[Progress], None] | None
+    total: int | None
+    began: float
+    resumed: int
+
+    def tell(self, done: int) -> None:
+        if self.progress is not None:
+            self.progress(Progress(done, self.total, monotonic() - self.began, self.resumed))
+
+
+def summed(task: Task[Sums], sample: Sample, size: int, running: Running, saving: Saving | None = None) -> Sums:
+    """A task's sums over a sample, in chunks of at most `size`."""
+    began, sums = monotonic(), task.start()
+    done = 0 if saving is None else saving.resume(sums)  # type: ignore[arg-type]
+    clock = _Clock(running.get("progress"), sample.count, began, done)
+    if done:
+        clock.tell(done)
+    executor = running.get("executor")
+    left = _after(sample.pieces(size), done)
+    for piece, others in ((piece, None) for piece in left) if executor is None else in_order(task, left, executor):
+        if others is None:
+            task.add(sums, piece.load())
+        else:
+            task.absorb(sums, others)
+        done = piece.first + piece.count
+        if saving is not None:
+            saving.save(sums, done)  # type: ignore[arg-type]
+        clock.tell(done)
+    return sums
+
+
+def _after(pieces: Iterator[Piece], done: int) -> Iterator[Piece]:
+    """The pieces of data from number `done` on."""
+    return (piece for piece in pieces if piece.first >= done)

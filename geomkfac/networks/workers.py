@@ -1,0 +1,236 @@
+"""Sums over data by the workers of an executor: threads, processes, or the machines of a cluster.
+
+Every piece of the data is one task of the executor.  The sums come back and are absorbed in the order of the data,
+so that the result does not depend on how many workers there are, nor on which of them was quick.  A worker that
+dies costs the pieces that it had in hand, which are done again.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import uuid
+import warnings
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, TypeAlias
+
+from geomkfac.errors import KindError, WorkerError, WorkerLostWarning
+from geomkfac.networks.tasks import Task
+from geomkfac.spaces import Piece
+
+__all__ = ["Workers", "in_order"]
+
+Workers: TypeAlias = Executor | Callable[[], Executor]
+"""A ``concurrent.futures.Executor``; or what makes one, and then a new one is made where it breaks."""
+
+ATTEMPTS = 5
+"""How often a piece is tried, where its worker dies."""
+
+_Sent: TypeAlias = "tuple[str, bytes] | Task[Any] | Any"
+
+
+def in_order(task: Task[Any], pieces: Iterator[Piece], workers: Workers) -> Iterator[tuple[Piece, Any]]:
+    """The sums of every piece by itself, in the order of the pieces.
+
+    Parameters
+    ----------
+    task : what is summed
+    pieces : read from as workers become free: at most two for each worker are under way
+    workers : an executor, or what makes one
+
+    Raises
+    ------
+    WorkerError : workers died five times with the same piece in hand.
+    """
+    crew = _Crew(task, workers)
+    pending: deque[_Work] = deque()
+    try:
+        for piece in pieces:
+            pending.append(_Work(piece, crew.submit(piece)))
+            if len(pending) >= crew.ahead:
+                yield _finished(crew, pending)
+        while pending:
+            yield _finished(crew, pending)
+    finally:
+        for work in pending:
+            work.future.cancel()
+        crew.close()
+
+
+@dataclass(slots=True)
+class _Work:
+    """A piece under way."""
+
+    piece: Piece
+    future: Future[Any]
+    attempts: int = field(default=1)
+
+
+def _finished(crew: _Crew, pending: deque[_Work]) -> tuple[Piece, Any]:
+    """The first piece that is under way, with its sums; done again as long as its worker dies."""
+    while True:
+        first = pending[0]
+        try:
+            sums = first.future.result()
+        except BaseException as error:
+            if not _is_lost(error):
+                raise
+            _again(crew, pending, error)
+            continue
+        pending.popleft()
+        return first.piece, sums
+
+
+def _again(crew: _Crew, pending: deque[_Work], error: BaseException) -> None:
+    """Submit the first piece again, and with it all that the death of a worker has taken along."""
+    lost = [work for work in pending if _is_lost(_failure(work.future))]
+    for work in lost:
+        if work.attempts >= ATTEMPTS:
+            last = work.piece.first + work.piece.count - 1
+            raise WorkerError(
+                f"data {work.piece.first} to {last} cannot be summed: the worker that had them in hand died "
+                f"{work.attempts} times.\n  last: {type(error).__name__}: {error}\n"
+                "If it ran out of memory, take a smaller chunk_size or memory_limit, or fewer workers."
+            ) from error
+    crew.renew(error)
+    for work in lost:
+        work.attempts += 1
+        work.future = crew.submit(work.piece, work.attempts)
+
+
+def _failure(future: Future[Any]) -> BaseException | None:
+    """The exception that a future ended in; None where it has not ended, or has ended well."""
+    if future.cancelled():
+        return CancelledError()
+    return future.exception() if future.done() else None
+
+
+def _is_lost(error: BaseException | None) -> bool:
+    """Whether an exception tells of a worker that went away, not of the data."""
+    # distributed is optional: its exceptions are known by name.
+    names = {base.__name__ for base in type(error).__mro__}
+    return isinstance(error, BrokenExecutor | CancelledError | ConnectionError) or bool(
+        names & {"KilledWorker", "CommClosedError", "FutureCancelledError"}
+    )
+
+
+class _Crew:
+    """The workers, and the task as it is sent to them."""
+
+    def __init__(self, task: Task[Any], workers: Workers) -> None:
+        self._task = task
+        self._make = None if isinstance(workers, Executor) else workers
+        self._executor: Executor | None = workers if isinstance(workers, Executor) else _made(workers)
+        self._sent: _Sent = None
+        self._spread = True
+        self.ahead = 2 * _count(self._executor)
+
+    def submit(self, piece: Piece, attempt: int = 1) -> Future[Any]:
+        """The sums of a piece, sooner or later."""
+        if self._executor is None:
+            return _here(self._task, piece)
+        if self._sent is None:
+            self._sent = _as_sent(self._task, self._executor, self._spread)
+        try:
+            return self._executor.submit(_summed, self._sent, piece, attempt)
+        except BrokenExecutor as error:
+            broken: Future[Any] = Future()
+            broken.set_exception(error)
+            return broken
+
+    def renew(self, error: BaseException) -> None:
+        """Workers in the place of those that are gone: new ones where there is what makes them, else this process."""
+        # What was spread over a cluster can be lost with a machine, and all that waited for it: now it goes along.
+        self._sent, self._spread = None, False
+        if not isinstance(error, BrokenExecutor):
+            return
+        executor, self._executor = self._executor, None
+        if self._make is not None:
+            if executor is not None:
+                executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = _made(self._make)
+            return
+        if executor is not None:
+            warnings.warn(
+                f"the executor is broken ({error}); what is left is done in this process. Pass what makes an "
+                "executor, such as lambda: ProcessPoolExecutor(4), and a new one will be made.",
+                WorkerLostWarning,
+                stacklevel=2,
+            )
+
+    def close(self) -> None:
+        """End the workers, if they were made here."""
+        if self._make is not None and self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _made(make: Any) -> Executor:
+    made = make() if callable(make) else make
+    if not isinstance(made, Executor):
+        raise KindError(
+            "executor must be an Executor of concurrent.futures, or a callable that makes one.\n"
+            f"  came    : {type(make).__name__}{f', which gave {type(made).__name__}' if callable(make) else ''}\n"
+            "For instance ProcessPoolExecutor(4), or Client(address).get_executor() of Dask."
+        )
+    return made
+
+
+def _here(task: Task[Any], piece: Piece) -> Future[Any]:
+    """The sums of a piece, by this process."""
+    future: Future[Any] = Future()
+    future.set_result(_sums(task, piece))
+    return future
+
+
+def _count(executor: Executor) -> int:
+    """How many workers an executor has, as far as it tells."""
+    known = getattr(executor, "_max_workers", None)
+    if known is None:
+        # Dask's executor does not say; its client knows the threads of every worker.
+        with suppress(Exception):
+            known = sum(executor._client.nthreads().values())  # type: ignore[attr-defined]
+    return int(known or os.cpu_count() or 1)
+
+
+# -- the task, sent once -----------------------------------------------------------------------------------------
+def _as_sent(task: Task[Any], executor: Executor, spread: bool) -> _Sent:
+    """The task for the workers: itself to threads, else pickled once, and spread over a cluster ahead of the pieces."""
+    if isinstance(executor, ThreadPoolExecutor):
+        return task
+    sent = uuid.uuid4().hex, pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL)
+    client = getattr(executor, "_client", None) if spread else None
+    return sent if client is None else client.scatter(sent, broadcast=True, hash=False)
+
+
+_unpacked: OrderedDict[str, Task[Any]] = OrderedDict()
+_unpacking = Lock()
+_KEPT = 2
+
+
+def _task_of(sent: _Sent) -> Task[Any]:
+    if isinstance(sent, Task):
+        return sent
+    name, content = sent
+    with _unpacking:
+        task = _unpacked.get(name)
+        if task is None:
+            task = _unpacked[name] = pickle.loads(content)
+            while len(_unpacked) > _KEPT:
+                _unpacked.popitem(last=False)
+        return task
+
+
+def _summed(sent: _Sent, piece: Piece, attempt: int) -> Any:
+    """What a worker does; `attempt` tells a cluster that it is not to look the answer up."""
+    return _sums(_task_of(sent), piece)
+
+
+def _sums(task: Task[Any], piece: Piece) -> Any:
+    sums = task.start()
+    task.add(sums, piece.load())
+    return sums

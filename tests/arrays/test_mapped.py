@@ -1,0 +1,71 @@
+"""Arrays that stay in their files."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geomkfac.arrays.mapped import MappedRows, is_mapped, open_mapped, read_rows, rows_of
+from geomkfac.errors import FileFormatError
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("mapped") / "X.npy"
+    np.save(path, np.arange(60.0).reshape(12, 5))
+    return path
+
+
+@given(st.integers(0, 12), st.integers(0, 12))
+def test_rows_of_a_map_are_read_where_they_are_wanted(path: Path, start: int, stop: int) -> None:
+    start, stop = sorted((start, stop))
+    X = open_mapped(path)
+    rows = rows_of(X, start, stop)
+    assert isinstance(rows, MappedRows)
+    sent = pickle.loads(pickle.dumps(rows))
+    assert (read_rows(sent) == np.arange(60.0).reshape(12, 5)[start:stop]).all()
+    assert type(read_rows(sent)) is np.ndarray
+
+
+def test_maps_in_fortran_order_and_of_other_dtypes_are_read_as_well(tmp_path: Path) -> None:
+    y = np.asfortranarray(np.arange(12, dtype=np.int32).reshape(4, 3))
+    np.save(tmp_path / "y.npy", y)
+    assert (read_rows(rows_of(open_mapped(tmp_path / "y.npy"), 1, 3)) == y[1:3]).all()
+
+
+def test_a_part_of_a_map_gives_its_own_rows(path: Path) -> None:
+    part = open_mapped(path)[3::2]
+    assert is_mapped(part)
+    rows = rows_of(part, 1, 3)
+    assert not isinstance(rows, MappedRows)
+    assert (rows == np.arange(60.0).reshape(12, 5)[5:9:2]).all()
+
+
+def test_arrays_in_memory_give_views() -> None:
+    X = np.arange(6.0)
+    assert not is_mapped(X)
+    assert np.shares_memory(rows_of(X, 1, 3), X)
+
+
+def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "X.npy", np.ones((4, 2)))
+    rows = rows_of(open_mapped(tmp_path / "X.npy"), 0, 2)
+    (tmp_path / "X.npy").unlink()
+    with pytest.raises(FileFormatError, match=r"X\.npy.*cannot be mapped"):
+        read_rows(rows)
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", None])
+def test_what_is_no_array_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "X.npy"
+    if content is None:
+        np.save(path, np.array([{}], dtype=object), allow_pickle=True)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="cannot be mapped"):
+        open_mapped(path)

@@ -1,0 +1,37 @@
+"""What a worker of an executor may meet."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from geomkfac.maps import activation
+from geomkfac.maps.activation import Activation
+
+
+@dataclass(frozen=True)
+class Deadly(Activation):
+    """tanh, which kills a process other than `home` as long as `flags` holds a file: one death for each file."""
+
+    home: int
+    flags: str
+
+    @property
+    def name(self) -> str:
+        return "deadly"
+
+    def value_and_derivative(self, ns: Any, z: Any) -> tuple[Any, Any]:
+        if os.getpid() != self.home:
+            for flag in Path(self.flags).iterdir():
+                try:
+                    flag.unlink()
+                except FileNotFoundError:  # another worker died of it
+                    continue
+                os.kill(os.getpid(), signal.SIGKILL)
+        return activation("tanh").value_and_derivative(ns, z)
+
+    def second_derivative(self, ns: Any, z: Any) -> Any:
+        return activation("tanh").second_derivative(ns, z)
