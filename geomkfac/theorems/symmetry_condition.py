@@ -148,7 +148,7 @@ def solved(ns: OrderedNamespace, generators: tuple[Generator, ...], moved: Calla
     n = len(generators)
     along = ns.cast_numpy(generator("rounding").uniform(-1.0, 1.0, n))
     rounding = noise(ns, lambda size: moved(along * size))
-    columns = [_along(ns, moved, ns.eye(n)[direction], rounding) for direction in range(n)]
+    columns = [_along(ns, moved, ns.eye(n)[direction, :], rounding) for direction in range(n)]
     condition = ns.stack([column.value for column in columns], axis=1)
     if not ns.is_finite(condition) or any(math.isinf(column.error) for column in columns):
         _refuse("updates in bases near the identity are not finite", math.inf)
