@@ -7,7 +7,7 @@ of `geomkfac.updates` are measured so, with generic activations, by `geomkfac.th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from geomkfac.audit.groups import ChangeOfBasis
 from geomkfac.audit.problem import Problem, Twin, random_problem
 from geomkfac.audit.runs import Contestant, UnauditableError, contestant
 from geomkfac.audit.session import quiet
-from geomkfac.errors import ValuesError
-from geomkfac.theorems.lie_algebra import STEP, Generator, Symmetries, solved
+from geomkfac.errors import ConditioningError, ValuesError
+from geomkfac.theorems.symmetry_condition import Generator, Symmetries, solved
 
 __all__ = ["contains", "symmetries"]
 
@@ -54,46 +54,43 @@ def symmetries(
         raise ValuesError(f"symmetries take one random network or more, not {instances}.")
     runner = contestant(optimizer, rate)
     own = rate_of(runner, rate)
-    blocks: list[Any] = []
-    generators: tuple[Generator, ...] = ()
-    for instance in range(instances):
-        # Seeds of instances do not meet those of neighbouring calls.
-        problem = random_problem(network, widths=widths, data=data, seed=seed + 1000 * instance)
-        generators = tuple(
-            Generator(str(space.name), row, column)
-            for space in problem.iota for row in range(space.dim) for column in range(space.dim + 1)
-        )  # fmt: skip
-        blocks.append(_condition(runner, problem, own))
-    return solved(floating.default_namespace.ordered("symmetries"), generators, np.concatenate(blocks))
+    # Seeds of instances do not meet those of neighbouring calls.
+    problems = [
+        random_problem(network, widths=widths, data=data, seed=seed + 1000 * instance) for instance in range(instances)
+    ]
+    generators = tuple(
+        Generator(str(space.name), row, column)
+        for space in problems[0].iota for row in range(space.dim) for column in range(space.dim + 1)
+    )  # fmt: skip
+    each = [_on_problem(runner, problem, own) for problem in problems]
+    ns = floating.default_namespace.ordered("symmetries")
+    return solved(ns, generators, lambda change: np.concatenate([moved(change) for moved in each]))
 
 
-def _condition(runner: Contestant, problem: Problem, rate: float) -> Any:
-    """How the update changes with the basis, mapped back: a column for every generator, relative to its length."""
+def _on_problem(runner: Contestant, problem: Problem, rate: float) -> Callable[[Any], Any]:
+    """The update in changed bases, mapped back, in units of its length."""
     here = Twin(problem, problem.iota)
-    before = _entries(problem, problem.weights)
-    length = float(np.linalg.norm(_updated(runner, here, rate) - before))
+    length = float(np.linalg.norm(_updated(runner, here, rate) - _entries(problem, problem.weights)))
     if not 0 < length < np.inf:
         raise UnauditableError(f"{runner.name} does not move at rate {rate:g}: its first update is {length}.")
-    columns = []
+
+    def moved(change: Any) -> Any:
+        bases = problem.iota.change(_near_identity(problem, change))
+        return _updated(runner, Twin(problem, bases), rate) / length
+
+    return moved
+
+
+def _near_identity(problem: Problem, change: Any) -> dict[Any, tuple[Any, Any]]:
+    """For every space that moves, the identity plus its part of a combination of generators."""
+    moved, start = {}, 0
     for space in problem.iota:
         n = space.dim
-        for row in range(n):
-            for column in range(n + 1):
-                moved = [
-                    _updated(runner, Twin(problem, problem.iota.change({space: _near(n, row, column, size)})), rate)
-                    for size in (STEP, -STEP)
-                ]
-                columns.append((moved[0] - moved[1]) / (2 * STEP) / length)
-    return np.stack(columns, axis=1)
-
-
-def _near(n: int, row: int, column: int, size: float) -> tuple[Any, Any]:
-    matrix, shift = np.eye(n), np.zeros(n)
-    if column == n:
-        shift[row] = size
-    else:
-        matrix[row, column] += size
-    return matrix, shift
+        block = change[start : start + n * (n + 1)].reshape(n, n + 1)
+        start += n * (n + 1)
+        if block.any():
+            moved[space] = np.eye(n) + block[:, :-1], block[:, -1]
+    return moved
 
 
 def _updated(runner: Contestant, twin: Twin, rate: float) -> Any:
@@ -113,6 +110,10 @@ def contains(found: Symmetries, problem: Problem, group: ChangeOfBasis) -> bool 
     Parameters
     ----------
     problem : of the architecture on which `found` was found, of the same widths
+
+    Raises
+    ------
+    ConditioningError : errors are as large as what decides; see `Symmetries.has`.
     """
     rows = [
         vector
@@ -121,11 +122,17 @@ def contains(found: Symmetries, problem: Problem, group: ChangeOfBasis) -> bool 
     ]
     if not rows:
         return None
-    wanted = np.array(rows, dtype=float)
-    basis = np.asarray(found.basis).reshape(-1, len(found.generators))
-    outside = wanted - wanted @ basis.T @ basis
-    # Singular vectors of a gap between 1e-4 and 1 are off by about that ratio.
-    return bool(np.abs(outside).max() < 1e-3)
+    # All of them are asked: one that is seen decides, and one that cannot be told refuses where none is.
+    refused: ConditioningError | None = None
+    for row in rows:
+        try:
+            if not found.has(row):
+                return False
+        except ConditioningError as error:
+            refused = error
+    if refused is not None:
+        raise refused
+    return True
 
 
 def _algebra(generators: Sequence[Generator], space: str, n: int, action: str) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from geomkfac.cli.output import number, print_json, progress_bar, table, write_line
-from geomkfac.errors import ValuesError
+from geomkfac.errors import ConditioningError, ValuesError
 
 __all__ = ["audit"]
 
@@ -95,9 +95,13 @@ def _print_report(report: Any, document: dict[str, Any], details: bool) -> None:
     found = document.get("lie_algebra")
     if found is not None:
         names = ", ".join(found["holds"]) or "none of these groups"
+        most = f" to {found['at_most']}" if found["at_most"] > found["dimension"] else ""
         write_line(
-            f"Infinitesimal symmetries of the first update: dimension {found['dimension']} of {found['of']}; {names}."
+            f"Infinitesimal symmetries of the first update: dimension {found['dimension']}{most} of {found['of']}; "
+            f"{names}."
         )
+        if found["undecided"]:
+            write_line(f"Not decided, as the update rounds too much: {', '.join(found['undecided'])}.")
     for name, example in document.get("counterexamples", {}).items():
         write_line()
         write_line(f"{name}:")
@@ -149,7 +153,7 @@ def _cell(finding: Any) -> str:
 
 
 def _algebra(optimizer: Any, lr: float | None, network: str, seed: int) -> dict[str, Any]:
-    """Dimension of the algebra, of the whole, and the groups whose algebras lie in it."""
+    """Bounds of the algebra's dimension, that of the whole, and the groups whose algebras lie in it."""
     from geomkfac.audit.groups import GROUPS, ChangeOfBasis
     from geomkfac.audit.problem import random_problem
     from geomkfac.audit.symmetries import contains, symmetries
@@ -157,8 +161,18 @@ def _algebra(optimizer: Any, lr: float | None, network: str, seed: int) -> dict[
     widths = (2, 3, 2)
     found = symmetries(optimizer, rate=lr, network=network, widths=widths, seed=seed)
     problem = random_problem(network, widths=widths, seed=seed)
-    names = [one.name for one in GROUPS if isinstance(one, ChangeOfBasis) and contains(found, problem, one)]
-    return {"dimension": found.dimension, "of": len(found.generators), "holds": names}
+    holds: list[str] = []
+    undecided: list[str] = []
+    for one in GROUPS:
+        if isinstance(one, ChangeOfBasis):
+            try:
+                holds += [one.name] if contains(found, problem, one) else []
+            except ConditioningError:
+                undecided.append(one.name)
+    least, most = found.bounds
+    return {
+        "dimension": least, "at_most": most, "of": len(found.generators), "holds": holds, "undecided": undecided,
+    }  # fmt: skip
 
 
 def _examples(optimizer: Any, report: Any, lr: float | None, seed: int) -> dict[str, str]:

@@ -164,6 +164,8 @@ def _algebra(found: Any, what: str) -> str:
         return ""
     held = ", ".join(map(str, entry(found, "holds", f"the Lie algebra in {what}"))) or "none of these groups"
     dimension, of = (entry(found, key, f"the Lie algebra in {what}") for key in ("dimension", "of"))
+    if found.get("at_most", dimension) != dimension:
+        dimension = f"{dimension} to {found['at_most']}"
     return f"Infinitesimal symmetries of the first update: dimension {dimension} of {of}; they hold {held}."
 
 

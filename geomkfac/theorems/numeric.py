@@ -153,7 +153,9 @@ def _instance(check: Check, key: Key, ns: FloatingNamespace) -> Instance:
     sizes = check.sizes[-1]
     base, orders, drawn = _walk(check, key, None, ns)
     noises = [ns.epsilon] * len(base)
-    for number in range(_PERTURBATIONS if base else 0):
+    # Whole numbers, such as dimensions, have no last digit to lose.
+    rounds = any(not isinstance(side, int) for one in base for side in (one.left, one.right))
+    for number in range(_PERTURBATIONS if rounds else 0):
         moved, _, _ = _walk(check, key, number, ns)
         pairs = zip(base, moved, strict=True)
         noises = [max(noise, _moved(ns, one, two)) for noise, (one, two) in zip(noises, pairs, strict=True)]

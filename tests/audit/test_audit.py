@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from geomkfac.audit.runs import RuleContestant
 from geomkfac.audit.session import Session
 from geomkfac.audit.symmetries import contains, symmetries
 from geomkfac.audit.verdicts import judged
-from geomkfac.errors import KindError, UnknownNameError, ValuesError
+from geomkfac.errors import ConditioningError, KindError, UnknownNameError, ValuesError
 from geomkfac.metrics import Categorical, Gaussian
 from geomkfac.updates import DampedKfac, DiagonalFisher, Foof, GradientDescent, Kfac, NaturalGradient, PolarStep
 
@@ -200,9 +201,10 @@ def test_what_one_network_keeps_by_luck_another_one_refutes():
 
 # -- the same answer by other means ------------------------------------------------------------------------
 RULES = (GradientDescent(), Kfac(), Kfac(joint=False), Foof(), DiagonalFisher())
+BARELY_DAMPED = Kfac(damping=Fraction(1, 10**9))
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("rule", [*RULES, BARELY_DAMPED], ids=str)
 def test_the_lie_algebra_holds_what_the_audit_calls_invariant(rule):
     found = symmetries(rule, widths=(2, 3, 2))
     problem = random_problem(widths=(2, 3, 2))
@@ -227,6 +229,16 @@ def test_the_dimension_of_the_algebra_is_that_of_theory():
     # Everything of inputs and activations; of the others what gradient descent has.
     assert dimensions[Foof()] == (6 + 12) + (3 + 1) + (3 + 2)
     assert dimensions[DiagonalFisher()] == (2 + 3 + 3 + 2) + (3 + 2)
+
+
+def test_a_damping_of_1e_9_leaves_no_algebra_of_all_changes():
+    found = symmetries(BARELY_DAMPED, widths=(2, 3, 2))
+    least, most = found.bounds
+    # What gradient descent keeps, and all but what rounding hides.
+    assert least >= 13 and most < 36
+    if least < most:
+        with pytest.raises(ConditioningError, match=f"between {least} and {most}"):
+            found.dimension  # noqa: B018
 
 
 # -- counterexamples ---------------------------------------------------------------------------------------

@@ -53,7 +53,8 @@ def test_one_document_with_everything(capsys):
     document = json.loads(out)
     assert code == 0
     assert [finding["verdict"] for finding in document["findings"]] == ["broken", "invariant"]
-    assert document["lie_algebra"]["dimension"] == 13
+    assert document["lie_algebra"]["dimension"] == document["lie_algebra"]["at_most"] == 13
+    assert document["lie_algebra"]["undecided"] == []
     assert document["lie_algebra"]["of"] == 36
     assert "activation orthogonal" in document["lie_algebra"]["holds"]
     assert list(document["counterexamples"]) == ["activation diagonal"]

@@ -42,7 +42,7 @@ LEDGER_GRADES = {
     "NN-15..21": "XN", "NN-22/23": "XN", "NN-24": "XNC", "NN-25": "N", "NN-5.5": "X", "NN-26/27": "XN",
     "NN-Alg1": "N", "NN-PST": "N",
     # ours
-    "GK-1": "XNC", "GK-2": "XN", "GK-3": "XC", "GK-4": "XC", "GK-5": "XNC", "GK-6": "NC",
+    "GK-1": "XNC", "GK-2": "XN", "GK-3": "XC", "GK-4": "XNC", "GK-5": "XNC", "GK-6": "NC",
     "GK-7": "XNC", "GK-8": "NC", "GK-9": "N", "GK-10": "N", "GK-11": "XNC", "GK-12": "X",
     # errata: as corrected something holds, as printed something fails, or is refused by the types
     **dict.fromkeys(["E1", "E6", "E8", "E10", "E14", "E17", "E19", "E22", "E23", "E24"], "XC"),

@@ -78,16 +78,19 @@ STATEMENTS = (
         ),
         latex=r"\Delta w_{ij}=-\epsilon\,\frac{\partial h/\partial w_{ij}}{\mathbb E[(\mathcal Dz_i\,a_j)^2]}",
         hypotheses=("No entry of the diagonal is 0.",),
-        checks=profile(
-            DiagonalFisher(),
-            (("diagonal", "diagonal"), ("permutation", "permutation"), ("fixed", "translation")),
-            (
-                ("orthogonal", "fixed"),
-                ("fixed", "orthogonal"),
-                ("shear", "fixed"),
-                ("fixed", "shear"),
-                ("translation", "fixed"),
+        checks=(
+            *profile(
+                DiagonalFisher(),
+                (("diagonal", "diagonal"), ("permutation", "permutation"), ("fixed", "translation")),
+                (
+                    ("orthogonal", "fixed"),
+                    ("fixed", "orthogonal"),
+                    ("shear", "fixed"),
+                    ("fixed", "shear"),
+                    ("translation", "fixed"),
+                ),
             ),
+            Check("N", _name("diagonal", "diagonal"), kept(DiagonalFisher(), "diagonal", "diagonal"), MANY, "floating"),
         ),
         mutants=(Mutant(ALL, kept(DiagonalFisher(), "diagonal", "diagonal"), SIZES[-1]),),
         objects=("updates.DiagonalFisher",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.theorems.abstract import abstract_network
@@ -37,8 +38,9 @@ def smooth_reparameterization(metric: str, exponent: float) -> Callable[[World],
             return A @ dv + moved * moved
 
         pulled = A.mT @ g @ A
-        if metric == "damping by gamma I":
-            gamma = 0.1 * float(ns.trace(exact)) / d
+        share = 0.1 if metric == "damping by gamma I" else 1e-9 if world.planted("damping by 1e-9 I") else 0.0
+        if share:
+            gamma = share * float(ns.trace(exact)) / d
             g, pulled = g + ns.eye(d) * gamma, pulled + ns.eye(d) * gamma
         if metric == "gradient descent" or world.planted("the metric not pulled back"):
             pulled = ns.eye(d) if metric == "gradient descent" else g
@@ -48,6 +50,13 @@ def smooth_reparameterization(metric: str, exponent: float) -> Callable[[World],
         steps = [2.0**-k for k in range(4, 10)]
         gaps = [ns.norm(T(there * (-h * size)) + here * (h * size)) / h for h in steps]
         yield order("gap over the length of the step", steps, gaps, exponent)
+        if exponent:
+            # T is quadratic: its central differences are its derivative, whatever their step.
+            moved = (T(there * 0.25) - T(there * -0.25)) * 2.0
+            ratios = [ns.singular_values(form) for form in (g, pulled)]
+            rounding = d * ns.epsilon * sum(float(one[0] / one[-1]) for one in ratios)
+            # A gap of 1e-9 is one from the first step on, and too small to bend what falls.
+            yield same("steps that agree to first order", bool(ns.norm(moved - here) <= rounding * ns.norm(here)), True)
 
     return claim
 
@@ -74,14 +83,21 @@ def symmetry_algebra(name: str) -> Callable[[World], Comparisons]:
     def claim(world: World) -> Comparisons:
         """Nullity of the condition, over several random networks, and the sum over spaces of what is allowed."""
         widths = world.sizes.widths
-        planted = Kfac(damping=1) if world.planted("damping by gamma I") else rule
+        planted = rule
+        for fault, gamma in DAMPINGS.items():
+            planted = Kfac(damping=gamma) if world.planted(fault) else planted
         instances = 1 if world.planted("one instance alone") else 2
         found = symmetries(world, planted, widths, data=world.sizes.data, instances=instances)
         expected = sum(map(activations, widths[:-1])) + sum(map(preactivations, widths[1:]))
-        yield same(f"dimension of the symmetries of {name}", found.dimension, expected)
+        least, most = found.bounds
+        # Bounds refute what lies outside of them; only where they are one number do they support it.
+        world.assume("singular values are either zero or not", least == most or not least <= expected <= most)
+        yield same(f"dimension of the symmetries of {name}", most if most < expected else least, expected)
 
     return claim
 
+
+DAMPINGS: dict[str, int | Fraction] = {"damping by gamma I": 1, "damping by 1e-9 I": Fraction(1, 10**9)}
 
 SMOOTH = (Sizes((1, 1), 10), Sizes((2, 2), 20), Sizes((2, 3, 2), 60))
 ALGEBRA = (Sizes((2, 2), 12), Sizes((2, 2, 2), 16))
@@ -111,7 +127,10 @@ STATEMENTS = (
             *(Check("C", name, smooth_reparameterization(name, 1), SMOOTH, "floating") for name in BROKEN),
         ),
         mutants=(
-            Mutant("the metric not pulled back", smooth_reparameterization("K-FAC", 1), SMOOTH[-1], "floating"),
+            *(
+                Mutant(fault, smooth_reparameterization("K-FAC", 1), SMOOTH[-1], "floating")
+                for fault in ("the metric not pulled back", "damping by 1e-9 I")
+            ),
         ),
         objects=("metrics.PullbackMetric", "networks.MLP.kfac_metric"),
     ),
@@ -128,10 +147,13 @@ STATEMENTS = (
             r"\dim\mathfrak g_{\mathrm{GD}}=\sum_i\tfrac{n_i(n_i-1)}2+\sum_i\Bigl(\tfrac{m_i(m_i-1)}2+m_i\Bigr),\qquad"
             r"\dim\mathfrak g_{\mathrm{KFAC}}=\sum_in_i(n_i+1)+\sum_im_i(m_i+1)"
         ),
-        hypotheses=("Frames of A_0, ..., A_{L-1} and of Z_1, ..., Z_L may move; the networks are generic.",),
+        hypotheses=(
+            "Frames of A_0, ..., A_{L-1} and of Z_1, ..., Z_L may move; the networks are generic.",
+            "No singular value of the condition lies between its error and ten times that.",
+        ),
         checks=tuple(Check("N", name, symmetry_algebra(name), ALGEBRA, "floating") for name in RULES),
         mutants=(
-            Mutant("damping by gamma I", symmetry_algebra("undamped K-FAC"), ALGEBRA[-1], "floating"),
+            *(Mutant(fault, symmetry_algebra("undamped K-FAC"), ALGEBRA[0], "floating") for fault in DAMPINGS),
             Mutant("one instance alone", symmetry_algebra("gradient descent"), ALGEBRA[0], "floating"),
         ),
         objects=("updates.GradientDescent", "updates.Kfac"),
