@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -97,8 +96,10 @@ def test_a_folder_that_holds_no_data_is_refused(geomkfac: Run, files: Path, miss
     assert said in done.error
 
 
-@pytest.mark.skipif(importlib.util.find_spec("distributed") is not None, reason="Dask is installed")
-def test_without_dask_a_scheduler_names_the_extra(geomkfac: Run, files: Path) -> None:
+def test_without_dask_a_scheduler_names_the_extra(
+    geomkfac: Run, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
     words = ("factors", files / "network.npz", files / "data.npz", *CATEGORICAL, "--scheduler", "tcp://localhost:1")
     done = geomkfac(*words)
     assert done.status == 2
