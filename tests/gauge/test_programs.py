@@ -8,26 +8,8 @@ import pytest
 from geomkfac.arrays import floating
 from geomkfac.testing import check_gauge
 
-from . import (
-    programs_of_libraries,
-    programs_of_maps,
-    programs_of_metrics,
-    programs_of_networks,
-    programs_of_shared_networks,
-    programs_of_spaces,
-    programs_of_torch_modules,
-)
-from .registry import FIELD, PROGRAMS, Program, tolerance
-
-MODULES = (
-    programs_of_spaces,
-    programs_of_maps,
-    programs_of_metrics,
-    programs_of_networks,
-    programs_of_shared_networks,
-    programs_of_libraries,
-    programs_of_torch_modules,
-)
+from .programs import PROGRAMS
+from .registry import FIELD, Program, tolerance
 
 
 def chosen(**wanted: bool) -> list[object]:

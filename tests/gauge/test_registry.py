@@ -8,26 +8,8 @@ import pytest
 
 import geomkfac as gk
 
-from . import (
-    programs_of_libraries,
-    programs_of_maps,
-    programs_of_metrics,
-    programs_of_networks,
-    programs_of_shared_networks,
-    programs_of_spaces,
-    programs_of_torch_modules,
-)
-from .registry import PROGRAMS
+from .programs import MODULES, PROGRAMS
 
-MODULES = (
-    programs_of_spaces,
-    programs_of_maps,
-    programs_of_metrics,
-    programs_of_networks,
-    programs_of_shared_networks,
-    programs_of_libraries,
-    programs_of_torch_modules,
-)
 ROOMS = (
     "", ".spaces", ".maps", ".metrics", ".networks", ".operators", ".updates", ".interop", ".display", ".testing",
     ".audit", ".cli",
