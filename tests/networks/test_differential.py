@@ -12,7 +12,7 @@ import geomkfac as gk
 
 EPSILON = 2.0**-52
 OUTPUTS = ["categorical", "bernoulli", "gaussian"]
-ACTIVATIONS = ["tanh", "logistic", "softplus", "relu", "identity"]
+ACTIVATIONS = [*gk.maps.ACTIVATIONS, "leaky_relu(0.25)", "elu(0.5)", "polynomial(0, 1, 0.25)"]
 
 
 def problem(output: str, activation: str = "tanh", dtype: Any = np.float64) -> Any:
