@@ -248,6 +248,9 @@ class FloatingNamespace(OrderedNamespace):
     def sign(self, x: Array) -> Array:
         return self.xp.sign(x)
 
+    def floor(self, x: Array) -> Array:
+        return self.xp.floor(x)
+
     def maximum(self, x: Array, y: Array | float) -> Array:
         return self.xp.maximum(x, self._lifted(y))
 

@@ -276,6 +276,9 @@ class OrderedNamespace(Namespace):
     def sign(self, x: Array) -> Array: ...
 
     @abstractmethod
+    def floor(self, x: Array) -> Array: ...
+
+    @abstractmethod
     def maximum(self, x: Array, y: Array | float) -> Array: ...
 
     @abstractmethod

@@ -39,7 +39,11 @@ ACTIVATION: Any = typer.Option(
     "softplus, silu, gelu, gelu_tanh or identity; with parameters 'leaky_relu(0.2)', 'elu(2)' or 'polynomial(0, 1)'.",
 )
 OUTPUT: Any = typer.Option(
-    ..., "--output", metavar="NAME", help="The output family: categorical, bernoulli or gaussian (unit covariance)."
+    ...,
+    "--output",
+    metavar="NAME",
+    help="The output family: categorical, reduced_categorical (the last class has logit 0), bernoulli, poisson (log "
+    "rates), gaussian (unit covariance) or heteroscedastic_gaussian (means, then log variances).",
 )
 ARCHITECTURE: Any = typer.Option(
     None,

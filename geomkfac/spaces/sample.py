@@ -15,6 +15,7 @@ from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, ValuesErr
 from geomkfac.spaces.element import Point
 from geomkfac.spaces.frame import Frame
 from geomkfac.spaces.space import Space
+from geomkfac.spaces.targets import check_targets, slice_targets
 
 __all__ = ["Chunk", "Sample"]
 
@@ -28,7 +29,7 @@ class Chunk:
     ----------
     first : index of the first datum in the sample
     points : Point of batch shape (N,)
-    targets : array whose first axis has length N, or None
+    targets : array whose first axis has length N, a tuple or dict of such, or None
     weights : array (N,), not normalised, or None for ones
     lengths : integers (N,), how many steps of each sequence count, or None for all
     """
@@ -71,7 +72,8 @@ class Sample:
         Parameters
         ----------
         points : array, shape (N, *slots)
-        targets : array of first axis N, or None; what it must hold is for the output family to say
+        targets : array of first axis N, a tuple or dict of such, or None; what they must hold is for the output
+            family to say
         frame : Frame of the space of the points
         weights : array, shape (N,), nonnegative, not all zero; they are normalised wherever a mean is taken
         lengths : integers (N,), how many steps of each sequence count, where the points are sequences (of a
@@ -135,7 +137,7 @@ class Sample:
                 yield Chunk(
                     chunk.first + start,
                     chunk.points[start:stop],
-                    None if chunk.targets is None else chunk.targets[start:stop],
+                    slice_targets(chunk.targets, start, stop),
                     None if chunk.weights is None else chunk.weights[start:stop],
                     None if chunk.lengths is None else chunk.lengths[start:stop],
                 )
@@ -177,15 +179,7 @@ def _checked_chunk(
         )
     count = checked.batch_shape[0]
     if targets is not None:
-        shape = getattr(targets, "shape", None)
-        if shape is None:
-            raise KindError(
-                f"targets must be an array, not {type(targets).__name__}; convert with numpy.asarray."
-            )
-        if not shape or shape[0] != count:
-            raise ShapeError(
-                f"a sample has one target per point.\n  points : {count}\n  targets: shape {tuple(shape)}"
-            )
+        check_targets(targets, count)
     if weights is not None:
         weights = checked._ns.asarray(weights, what="weights of the sample")
         if tuple(weights.shape) != (count,):
