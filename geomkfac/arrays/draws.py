@@ -68,6 +68,11 @@ class Draws:
                 f"  came    : {self.seed!r}\nPass an int, for instance 0."
             )
 
+    def part(self, index: int) -> Draws:
+        """A source for part `index` of what is drawn: a seed of its own, so that parts are independent."""
+        digest = hashlib.sha256(repr((operator.index(self.seed), "part", index)).encode()).digest()
+        return Draws(int.from_bytes(digest[:16], "big"))
+
     def uniform(self, first: int, count: int, k: int) -> Any:
         """Numbers uniform on the open interval (0, 1), of shape (`count`, `k`), for data from `first` on.
 

@@ -16,6 +16,7 @@ from typing import Any, final
 import array_api_compat
 import numpy as np
 
+from geomkfac.arrays import special
 from geomkfac.arrays.linear_algebra import LinearAlgebra
 from geomkfac.arrays.namespace import Array, Kind, OrderedNamespace, RandomSource, Scalar
 from geomkfac.arrays.numpy_linalg import NumpyLinearAlgebra
@@ -238,11 +239,17 @@ class FloatingNamespace(OrderedNamespace):
     def tanh(self, x: Array) -> Array:
         return self.xp.tanh(x)
 
+    def erfcx(self, x: Array) -> Array:
+        return special.erfcx(_library_name(self.xp), x)
+
     def abs(self, x: Array) -> Array:
         return self.xp.abs(x)
 
     def sign(self, x: Array) -> Array:
         return self.xp.sign(x)
+
+    def floor(self, x: Array) -> Array:
+        return self.xp.floor(x)
 
     def maximum(self, x: Array, y: Array | float) -> Array:
         return self.xp.maximum(x, self._lifted(y))

@@ -266,10 +266,17 @@ class OrderedNamespace(Namespace):
     def tanh(self, x: Array) -> Array: ...
 
     @abstractmethod
+    def erfcx(self, x: Array) -> Array:
+        """``exp(x²) erfc(x)`` for x >= 0, the scaled complementary error function."""
+
+    @abstractmethod
     def abs(self, x: Array) -> Array: ...
 
     @abstractmethod
     def sign(self, x: Array) -> Array: ...
+
+    @abstractmethod
+    def floor(self, x: Array) -> Array: ...
 
     @abstractmethod
     def maximum(self, x: Array, y: Array | float) -> Array: ...

@@ -20,7 +20,7 @@ from geomkfac.audit.runs import Contestant, UnauditableError, import_torch
 from geomkfac.audit.storage import PLAIN, Arrays, Storage
 from geomkfac.errors import GeomkfacError
 from geomkfac.interop.torch_modules import to_module
-from geomkfac.metrics import Bernoulli, Categorical, Gaussian
+from geomkfac.metrics import Bernoulli, Categorical, Gaussian, Poisson
 from geomkfac.networks.recurrent import RecurrentNetwork
 
 __all__ = ["ModuleContestant", "ModuleToUpdate", "ModuleUpdate", "on_module"]
@@ -117,6 +117,8 @@ class ModuleContestant(Contestant):
             return inputs, targets.to(inputs.dtype), torch.nn.BCEWithLogitsLoss()
         if isinstance(family, Categorical):
             return inputs, targets, torch.nn.CrossEntropyLoss()
+        if isinstance(family, Poisson):
+            return inputs, targets.to(inputs.dtype), torch.nn.PoissonNLLLoss(full=True)
         if isinstance(family, Gaussian):
             return inputs, targets.to(inputs.dtype), torch.nn.MSELoss()
         raise UnauditableError(f"{self.name} takes a loss of PyTorch's, which {family!r} has not.")

@@ -42,10 +42,15 @@ ACTIVATION: Any = typer.Option(
     "--activation",
     metavar="NAME",
     show_default=False,
-    help="Of the hidden layers of a fully connected network: tanh, logistic, relu, softplus or identity.",
+    help="Of the hidden layers of a fully connected network: tanh, logistic, softsign, relu, leaky_relu, elu, "
+    "softplus, silu, gelu, gelu_tanh or identity; with parameters 'leaky_relu(0.2)', 'elu(2)' or 'polynomial(0, 1)'.",
 )
 OUTPUT: Any = typer.Option(
-    ..., "--output", metavar="NAME", help="The output family: categorical, bernoulli or gaussian (unit covariance)."
+    ...,
+    "--output",
+    metavar="NAME",
+    help="The output family: categorical, reduced_categorical (the last class has logit 0), bernoulli, poisson (log "
+    "rates), gaussian (unit covariance) or heteroscedastic_gaussian (means, then log variances).",
 )
 ARCHITECTURE: Any = typer.Option(
     None,

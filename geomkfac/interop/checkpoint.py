@@ -24,6 +24,7 @@ from geomkfac.networks.running_moments import RunningMoments
 from geomkfac.networks.tasks import MomentsTask
 from geomkfac.spaces import Parameterization, Point, Sample, Span
 from geomkfac.spaces.change import map_components
+from geomkfac.spaces.targets import parts_of
 
 __all__ = ["Checkpoint"]
 
@@ -204,7 +205,9 @@ def _described(
         "losses": "none" if task.losses is None else "summed",
         "chunk size": str(chunk_size),
         "data": "streamed" if sample.count is None else str(sample.count),
-        f"first {FIRST_DATA} data": _digest(ns, (first.points.coordinates(iota), first.targets, first.weights)),
+        f"first {FIRST_DATA} data": _digest(
+            ns, (first.points.coordinates(iota), first.weights, *(part for _, part in parts_of(first.targets)))
+        ),
     }
     probe = first.part(0, min(PROBES, first.count))
     run = task.run(probe)

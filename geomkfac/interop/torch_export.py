@@ -15,10 +15,11 @@ import numpy as np
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
+from geomkfac.interop.torch_activations import module_of
 from geomkfac.interop.torch_imported import Network
 from geomkfac.interop.torch_support import pytorch, tensor_of
 from geomkfac.maps import CoordinatewiseMap, SmoothMap
-from geomkfac.maps.activation import Activation, Identity, Logistic, Polynomial, Relu, Softplus, Tanh
+from geomkfac.maps.activation import Identity
 from geomkfac.networks.feed_forward import FeedForward
 from geomkfac.networks.recurrent import RecurrentNetwork
 from geomkfac.networks.stages import ActivationStage, AverageStage, ConvolutionStage, DenseStage, MaxStage, Stage
@@ -29,8 +30,6 @@ from geomkfac.spaces.frame import between
 __all__ = ["to_module"]
 
 COPIES = {"reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
-LINEAR_ABOVE = 40.0
-"""Where PyTorch's softplus turns into its asymptote: there they differ by exp(-40), below float64's rounding."""
 
 
 def to_module(network: Network, weights: Point, parameterization: Parameterization) -> Any:
@@ -188,21 +187,8 @@ class _Maker:
             )
         self._go(rho.domain, rho.source)
         if not isinstance(rho.function, Identity):
-            self._put("activation", self._function(rho.function))
+            self._put("activation", module_of(rho.function))
         self._at = rho.target
-
-    def _function(self, function: Activation) -> Any:
-        nn = self._torch.nn
-        if isinstance(function, Softplus):
-            return nn.Softplus(threshold=LINEAR_ABOVE)
-        if isinstance(function, Polynomial):
-            from geomkfac.interop.torch_layers import FixedPolynomial
-
-            return FixedPolynomial([float(c) for c in function.coefficients])
-        known = {Tanh: nn.Tanh, Logistic: nn.Sigmoid, Relu: nn.ReLU}
-        if type(function) not in known:
-            raise SpaceMismatchError(f"PyTorch has no module for the activation {function!r}.")
-        return known[type(function)]()
 
     # -- layers ----------------------------------------------------------------------------------------------
     def _pair(self) -> tuple[Any, Any]:

@@ -43,6 +43,7 @@ from geomkfac.spaces import (
     VectorSpace,
 )
 from geomkfac.spaces.power import PowerVectorSpace
+from geomkfac.spaces.targets import map_targets, slice_targets
 
 __all__ = ["kfac_of_module"]
 
@@ -72,7 +73,7 @@ def kfac_of_module(
     module : torch.nn.Module of one input tensor and one output tensor, in which no datum sees another
     X : tensor, data on the first axis
     y : targets, for fisher='empirical'; else they may be None
-    loss : Categorical(), Bernoulli() or Gaussian(...), read in the coordinates of the module's outputs
+    loss : a family such as Categorical() or Gaussian(...), read in the coordinates of the module's outputs
     layers : names of layers; None for all nn.Linear and nn.ConvNd
     fisher, samples, seed, sharing : as for `Network.kfac_metric`
     class_axis : the axis of the outputs along which the family's coordinates run; axes after the first other
@@ -118,7 +119,7 @@ def kfac_of_module(
             if first == 0:
                 _check_alone(torch, module, seen.outputs.detach(), probe.outputs.detach())
             own = bound.pass_of(seen)
-            targets = None if y is None else y[first : first + size]
+            targets = slice_targets(y, first, first + size)
             yield Chunk(first, own.outputs, _targets(targets, own.outputs, class_axis), None), own
 
     moments = statistics.kfac_moments(
@@ -153,9 +154,11 @@ def _check_alone(torch: Any, module: Any, together: Any, alone: Any) -> None:
 def _targets(targets: Any, outputs: Point, class_axis: int) -> Any:
     """Targets with values, laid out as the outputs, with these on the last axis."""
     places = len(outputs.batch_shape) - 1
-    if targets is None or not places or targets.ndim != places + 2:
-        return targets
-    return targets.movedim(class_axis, -1).contiguous()
+
+    def moved(part: Any) -> Any:
+        return part.movedim(class_axis, -1).contiguous() if places and part.ndim == places + 2 else part
+
+    return map_targets(moved, targets)
 
 
 # -- seeing ----------------------------------------------------------------------------------------------------

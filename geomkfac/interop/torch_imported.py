@@ -14,6 +14,7 @@ from geomkfac.networks.convolution import ConvolutionalNetwork
 from geomkfac.networks.mlp import MLP
 from geomkfac.networks.recurrent import RecurrentNetwork
 from geomkfac.spaces import Parameterization, Point, PowerSpace, Sample, Vector
+from geomkfac.spaces.targets import map_targets
 
 __all__ = ["ImportedModule", "Network"]
 
@@ -52,13 +53,13 @@ class ImportedModule:
         Parameters
         ----------
         X : tensor, (N, n), (N, channels, *grid) or (N, T, n), as the module takes it; coordinates in iota
-        y : targets; with an output at every place (N, *places) labels, or values laid out as the outputs are
+        y : targets, a tuple or dict for families side by side; with an output at every place (N, *places) labels, or
+            values laid out as the outputs are
         parameterization : the frames that X is in; None for iota
         """
         inside = self._inside(X)
-        if y is not None:
-            y = self._targets(self._own(y))
-        return (self.iota if parameterization is None else parameterization).sample(inside, y)
+        own = map_targets(lambda part: self._targets(self._own(part)), y)
+        return (self.iota if parameterization is None else parameterization).sample(inside, own)
 
     def state_dict(self, element: Point | Vector, parameterization: Parameterization | None = None) -> dict[str, Any]:
         """Weights in the layout of the module's state dict: names, shapes, dtype and device.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.interop import torch_stages
+from geomkfac.interop import torch_activations, torch_stages
 from geomkfac.interop.torch_chain import Link
 from geomkfac.interop.torch_support import refusal
 from geomkfac.networks.architecture import AveragePooling, Dense
@@ -112,7 +112,7 @@ class _Reader:
             self._need_map(link.name, part)
             self._pending = padding
             return
-        stage: Any = torch_stages.activation_of(link.name, part)
+        stage: Any = torch_activations.activation_of(link.name, part)
         if stage is None:
             self._need_map(link.name, part)
             stage = torch_stages.pooling_of(link.name, part, self._grid)

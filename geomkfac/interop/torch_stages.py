@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from geomkfac.interop import torch_activations
 from geomkfac.interop.torch_chain import Link
 from geomkfac.interop.torch_support import refusal
 from geomkfac.networks.architecture import AveragePooling, Convolution, MaxPooling
 
-__all__ = ["activation_of", "as_module", "check_module", "convolution_of", "is_nothing", "padding_of", "pooling_of"]
+__all__ = ["as_module", "check_module", "convolution_of", "is_nothing", "padding_of", "pooling_of"]
 
-ACTIVATIONS = {"Tanh": "tanh", "Sigmoid": "logistic", "ReLU": "relu", "Softplus": "softplus"}
 NOTHING = {"Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"}
 SHAPES = {"Flatten"}
 LAYERS = {"Linear", "Conv1d", "Conv2d", "Conv3d"}
@@ -22,19 +22,19 @@ POOLS = {f"{sort}Pool{axes}d" for sort in ("Avg", "Max", "AdaptiveAvg") for axes
 PADS = {
     f"{sort}Pad{axes}d" for sort in ("Zero", "Constant", "Reflection", "Replication", "Circular") for axes in (1, 2, 3)
 }
-KNOWN = {*ACTIVATIONS, *NOTHING, *SHAPES, *LAYERS, *POOLS, *PADS, "RNN", "RNNCell"}
+KNOWN = {*torch_activations.KNOWN, *NOTHING, *SHAPES, *LAYERS, *POOLS, *PADS, "RNN", "RNNCell"}
 
 FUNCTIONS = {
-    "tanh": "Tanh", "tanh_": "Tanh", "sigmoid": "Sigmoid", "sigmoid_": "Sigmoid", "relu": "ReLU", "relu_": "ReLU",
-    "softplus": "Softplus", "dropout": "Dropout",
+    **torch_activations.FUNCTIONS,
+    "dropout": "Dropout",
     **{
         f"{kind}_pool{axes}d": f"{name}Pool{axes}d"
         for kind, name in (("avg", "Avg"), ("max", "Max"), ("adaptive_avg", "AdaptiveAvg"))
         for axes in (1, 2, 3)
     },
-}  # fmt: skip
+}
 POSITIONS = {
-    "softplus": ("beta", "threshold"),
+    **torch_activations.POSITIONS,
     "dropout": ("p", "training", "inplace"),
     "avg_pool": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
     "max_pool": ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
@@ -100,17 +100,6 @@ def as_module(link: Link) -> Any:
 def is_nothing(part: Any) -> bool:
     """Whether a module that has been checked does nothing."""
     return type(part).__name__ in NOTHING
-
-
-def activation_of(name: str, part: Any) -> str | None:
-    """The name of an activation here; None for other modules."""
-    found = ACTIVATIONS.get(type(part).__name__)
-    if found == "softplus" and (part.beta != 1 or part.threshold < 20):
-        raise refusal(
-            name, part, f"softplus is log(1 + exp(z)); this one has beta={part.beta} and turns into its asymptote at "
-            f"{part.threshold}", "Use beta=1 and a threshold of 20 or more: there the two differ by 2e-9 at most.",
-        )  # fmt: skip
-    return found
 
 
 def convolution_of(name: str, part: Any, pending: tuple[Any, Any] | None) -> Convolution:

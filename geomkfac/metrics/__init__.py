@@ -6,7 +6,17 @@ from geomkfac.metrics.additive import AdditiveMetric
 from geomkfac.metrics.covectors import CovectorTensor
 from geomkfac.metrics.dense import DenseTensor
 from geomkfac.metrics.direct_sum import DirectSumTensor
-from geomkfac.metrics.families import Bernoulli, Categorical, Gaussian, OutputFamily, family
+from geomkfac.metrics.families import (
+    Bernoulli,
+    Categorical,
+    Gaussian,
+    HeteroscedasticGaussian,
+    OutputFamily,
+    Poisson,
+    ReducedCategorical,
+    SideBySide,
+    family,
+)
 from geomkfac.metrics.generic import GenericFamily
 from geomkfac.metrics.independence import IndependenceMetric
 from geomkfac.metrics.kronecker import DampedKroneckerTensor, KroneckerTensor
@@ -31,8 +41,12 @@ __all__ = [  # noqa: RUF022 (teaching order)
     "OutputFamily",
     "PlacedFamily",
     "Categorical",
+    "ReducedCategorical",
     "Bernoulli",
     "Gaussian",
+    "HeteroscedasticGaussian",
+    "Poisson",
+    "SideBySide",
     "GenericFamily",
     "family",
     "PullbackMetric",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, final
 from geomkfac.arrays.draws import Draws
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
 from geomkfac.maps.activation import logistic
-from geomkfac.metrics.output_family import OutputFamily, sample_weights
+from geomkfac.metrics.output_family import OutputFamily, diagonal_factor, sample_weights
 from geomkfac.metrics.targets import as_rows, dtype_kind, refuse_entries
 
 __all__ = ["Bernoulli"]
@@ -51,11 +51,7 @@ class Bernoulli(OutputFamily):
 
     def fisher_factor(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
         """Weights ``p_k (1 - p_k)`` on the standard basis: K = m."""
-        m, batch = z.shape[-1], z.shape[:-1]
-        variance = logistic.derivative(_ordered(ns), z)
-        basis = ns.reshape(ns.eye(m), (m, *(1 for _ in batch), m))
-        weights = ns.permute(variance, (z.ndim - 1, *range(z.ndim - 1)))
-        return weights, ns.broadcast_to(basis, (m, *batch, m))
+        return diagonal_factor(ns, logistic.derivative(_ordered(ns), z))
 
     def sampled_factor(
         self, ns: Namespace, z: Array, draws: Draws, first: int, samples: int

@@ -7,17 +7,38 @@ from collections.abc import Callable
 from geomkfac.metrics.bernoulli import Bernoulli
 from geomkfac.metrics.categorical import Categorical
 from geomkfac.metrics.gaussian import Gaussian
+from geomkfac.metrics.heteroscedastic import HeteroscedasticGaussian
 from geomkfac.metrics.output_family import OutputFamily
+from geomkfac.metrics.poisson import Poisson
+from geomkfac.metrics.reduced_categorical import ReducedCategorical
+from geomkfac.metrics.side_by_side import SideBySide
 from geomkfac.names import look_up
 
-__all__ = ["FAMILIES", "Bernoulli", "Categorical", "Gaussian", "OutputFamily", "family"]
+__all__ = [
+    "FAMILIES",
+    "Bernoulli",
+    "Categorical",
+    "Gaussian",
+    "HeteroscedasticGaussian",
+    "OutputFamily",
+    "Poisson",
+    "ReducedCategorical",
+    "SideBySide",
+    "family",
+]
 
 FAMILIES: dict[str, Callable[[], OutputFamily]] = {
     "categorical": Categorical,
+    "reduced_categorical": ReducedCategorical,
     "bernoulli": Bernoulli,
     "gaussian": Gaussian,
+    "heteroscedastic_gaussian": HeteroscedasticGaussian,
+    "poisson": Poisson,
 }
-"""What makes the family of each name, with nothing further given (a Gaussian has unit covariance)."""
+"""What makes the family of each name, with nothing further given (a Gaussian has unit covariance).
+
+`SideBySide` is not among them: it needs parts.
+"""
 
 
 def family(name_or_object: str | OutputFamily) -> OutputFamily:

@@ -17,6 +17,7 @@ from geomkfac.metrics.covectors import CovectorTensor
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.output_family import OutputFamily
 from geomkfac.spaces import AffineSpace, Frame, Parameterization, Point, Span, Vector
+from geomkfac.spaces.targets import parts_of
 
 __all__ = ["Fisher", "FisherMetric", "OutputModel", "PlacedFamily", "place"]
 
@@ -113,12 +114,13 @@ class PlacedFamily(OutputModel):
             raise SpaceMismatchError(f"{self!r} takes outputs in {self.space!r}.\n  came: {outputs!r}")
         return outputs._in(self.frame)
 
-    def _targets(self, outputs: Point, targets: Any) -> Array:
+    def _targets(self, outputs: Point, targets: Any) -> Any:
         if targets is None:
             raise ValuesError(f"{self!r} needs targets, and the sample has none.\nMake it with sample(X, y).")
         checked = self.family.check_targets(outputs._ns, targets, self.space.dim)
-        if checked.shape[0] != outputs.batch_shape[0]:
-            raise ShapeError(f"there are {outputs.batch_shape[0]} outputs and {checked.shape[0]} targets.")
+        for _, part in parts_of(checked):
+            if part.shape[0] != outputs.batch_shape[0]:
+                raise ShapeError(f"there are {outputs.batch_shape[0]} outputs and {part.shape[0]} targets.")
         return checked
 
     def _family(self, weights: Array, rows: Array, outputs: Point, provenance: str) -> CovectorTensor:
@@ -156,7 +158,10 @@ class PlacedFamily(OutputModel):
         return self._family(weights, rows, outputs, "mean of dL (x) dL at sampled targets")
 
     def predictions(self, outputs: Point) -> Array:
-        """The mean of the targets at each output: probabilities, or means in this family's frame; (N, m)."""
+        """The mean of the targets at each output: probabilities, or means in this family's frame; (N, k).
+
+        As many columns as the family says: m, but for those that have more or fewer means than coordinates.
+        """
         return self.family.predictions(outputs._ns, self._read(outputs))
 
     def __repr__(self) -> str:

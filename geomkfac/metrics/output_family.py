@@ -56,7 +56,7 @@ class OutputFamily(ABC):
         Parameters
         ----------
         ns : namespace of the outputs
-        targets : array with N rows, as a user passes it
+        targets : array with N rows, as a user passes it; of families side by side a tuple or dict of such
         m : number of coordinates of an output
 
         Raises
@@ -107,11 +107,19 @@ class OutputFamily(ABC):
 
     @abstractmethod
     def predictions(self, ns: Namespace, z: Array) -> Array:
-        """Mean of y given z, shape (*batch, m): probabilities, or the mean itself."""
+        """Mean of y given z, shape (*batch, k): probabilities, rates, or the mean itself; k is m but where said."""
 
     def radical(self, ns: Namespace, m: int) -> Array:
         """Directions in which the Fisher metric vanishes whatever z is: a basis as rows, shape (r, m)."""
         return ns.zeros((0, m))
+
+
+def diagonal_factor(ns: Namespace, diagonal: Array) -> tuple[Array, Array]:
+    """The form with this diagonal, (*batch, m), and no other entries: weights on the standard basis, K = m."""
+    m, batch = diagonal.shape[-1], tuple(diagonal.shape)[:-1]
+    basis = ns.reshape(ns.eye(m), (m, *(1 for _ in batch), m))
+    weights = ns.permute(diagonal, (diagonal.ndim - 1, *range(diagonal.ndim - 1)))
+    return weights, ns.broadcast_to(basis, (m, *batch, m))
 
 
 def sample_weights(ns: Namespace, samples: int, count: int) -> Array:

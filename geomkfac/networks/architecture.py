@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, final
 
 from geomkfac.arrays.borders import Padding
 from geomkfac.errors import UnknownNameError, ValuesError
-from geomkfac.maps.activation import ACTIVATIONS, Activation
+from geomkfac.maps.activation import ACTIVATIONS, WITH_PARAMETERS, Activation, activation
 from geomkfac.names import look_up
 
 __all__ = ["Architecture", "AveragePooling", "Convolution", "Dense", "MaxPooling", "Recurrence", "architecture"]
@@ -124,7 +124,8 @@ def architecture(text: str) -> list[Stage]:
     Parameters
     ----------
     text : stages apart by spaces: ``convolution``, ``dense``, ``average``, ``max``, each perhaps with
-        arguments in brackets as in Python, and names of activations; or ``recurrence`` alone
+        arguments in brackets as in Python, and names of activations, such as ``tanh`` or ``leaky_relu(0.2)``; or
+        ``recurrence`` alone
 
     Raises
     ------
@@ -168,7 +169,10 @@ def _stage(token: str, text: str) -> Stage:
         raise ValuesError(f"a stage is a name, perhaps with arguments in brackets; the architecture is {text!r}.")
     if name.id not in STAGES:
         if call is not None:
-            raise UnknownNameError(f"no stage with arguments is called {name.id!r}; there are {', '.join(STAGES)}.")
+            if name.id in WITH_PARAMETERS:
+                return activation(token)
+            known = ", ".join((*STAGES, *WITH_PARAMETERS))
+            raise UnknownNameError(f"no stage with arguments is called {name.id!r}; there are {known}.")
         return look_up("stage or activation", name.id, {**STAGES, **ACTIVATIONS})
     made = STAGES[name.id]
     if call is None:

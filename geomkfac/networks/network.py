@@ -109,7 +109,7 @@ class Network(ABC):
         return sums.loss / nonzero(sums.weight)
 
     def predictions(self, weights: Point, points: Point, output: PlacedFamily) -> Array:
-        """Means of the targets at each point: probabilities, or means in the family's frame; (*batch, *places, m)."""
+        """Means of the targets at each point: probabilities, or means in the family's frame; (*batch, *places, k)."""
         if not isinstance(output, PlacedFamily):
             raise SpaceMismatchError(
                 f"predictions need an output family on a frame, such as Categorical().on(iota); came: {output!r}."

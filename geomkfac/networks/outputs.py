@@ -19,6 +19,7 @@ from geomkfac.metrics.output import Fisher, OutputModel
 from geomkfac.networks.passes import Pass
 from geomkfac.spaces import Chunk, Element, Span, Vector
 from geomkfac.spaces.change import map_components
+from geomkfac.spaces.targets import map_targets
 
 __all__ = ["Covectors", "TensorOf", "differentials", "exact_of", "losses", "regrouped"]
 
@@ -78,7 +79,11 @@ def flat_targets(run: Pass, targets: Any) -> Any:
     places = run.places
     if targets is None or not places:
         return targets
-    shape = tuple(targets.shape)
+    return map_targets(lambda part: _flat(run, part), targets)
+
+
+def _flat(run: Pass, targets: Any) -> Any:
+    places, shape = run.places, tuple(targets.shape)
     if shape[: 1 + len(places)] != (run.outputs.batch_shape[0], *places):
         raise ShapeError(
             "this network has an output at every place, and needs a target for each.\n"

@@ -126,7 +126,8 @@ class Parameterization:
         ----------
         X : array, shape (N, n); for maps (N, *grid, channels), for sequences (N, T, n); or an iterable or
             callable of batches where `y` is left out
-        y : targets, first axis N; what they must be is for the output family to say
+        y : targets, first axis N, or a tuple or dict of them for families side by side; what they must be is for the
+            output family to say
         weights : array, shape (N,), nonnegative; normalised wherever a mean is taken
         lengths : integers (N,), how many steps of each sequence count; None for all
         """

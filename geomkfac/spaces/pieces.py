@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 from geomkfac.arrays.mapped import read_rows, rows_of
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.spaces.element import Point
 from geomkfac.spaces.frame import Frame
+from geomkfac.spaces.targets import map_targets, slice_targets
 
 __all__ = ["Chunk", "Piece"]
 
@@ -23,7 +25,7 @@ class Chunk:
     ----------
     first : index of the first datum in the sample
     points : Point of batch shape (N,)
-    targets : array whose first axis has length N, or None
+    targets : array whose first axis has length N, a tuple or dict of such, or None
     weights : array (N,), not normalised, or None for ones
     lengths : integers (N,), how many steps of each sequence count, or None for all
     """
@@ -45,7 +47,7 @@ class Chunk:
         return Chunk(
             self.first + start,
             self.points[rows],
-            None if self.targets is None else self.targets[rows],
+            slice_targets(self.targets, start, stop),
             None if self.weights is None else self.weights[rows],
             None if self.lengths is None else self.lengths[rows],
         )
@@ -124,7 +126,7 @@ class _Unread:
     lengths: Any
 
     def __call__(self) -> Chunk:
-        points, targets = read_rows(self.points), read_rows(self.targets)
+        points, targets = read_rows(self.points), map_targets(read_rows, self.targets)
         return self.check(self.first, points, targets, self.weights, self.frame, self.lengths)
 
 
@@ -151,14 +153,15 @@ def pieces_of_files(
     """Mapped arrays in pieces of at most `size`, which are read, and checked, when they are loaded."""
     for start in range(0, count, size or count):
         stop = min(start + (size or count), count)
+        read_later = partial(rows_of, start=start, stop=stop)
         yield Piece(
             start,
             stop - start,
             _Unread(
                 check,
                 start,
-                rows_of(points, start, stop),
-                None if targets is None else rows_of(targets, start, stop),
+                read_later(points),
+                map_targets(read_later, targets),
                 None if weights is None else weights[start:stop],
                 frame,
                 None if lengths is None else lengths[start:stop],

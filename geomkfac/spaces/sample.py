@@ -16,6 +16,7 @@ from geomkfac.spaces.element import Point
 from geomkfac.spaces.frame import Frame
 from geomkfac.spaces.pieces import Chunk, Piece, pieces_of_chunk, pieces_of_files
 from geomkfac.spaces.space import Space
+from geomkfac.spaces.targets import check_targets, parts_of
 
 __all__ = ["Chunk", "Sample"]
 
@@ -49,7 +50,8 @@ class Sample:
         Parameters
         ----------
         points : array, shape (N, *slots)
-        targets : array of first axis N, or None; what it must hold is for the output family to say
+        targets : array of first axis N, a tuple or dict of such, or None; what they must hold is for the output
+            family to say
         frame : Frame of the space of the points
         weights : array, shape (N,), nonnegative, not all zero; they are normalised wherever a mean is taken
         lengths : integers (N,), how many steps of each sequence count, where the points are sequences (of a
@@ -59,7 +61,7 @@ class Sample:
         ------
         ShapeError, KindError, ValuesError
         """
-        if is_mapped(points) or is_mapped(targets):
+        if any(is_mapped(array) for array in (points, *(part for _, part in parts_of(targets)))):
             return _from_files(points, targets, weights, frame, lengths)
         chunk = _checked_chunk(0, points, targets, weights, frame, lengths)
         if chunk.count == 0:
@@ -142,7 +144,7 @@ def _checked_chunk(
         )
     count = checked.batch_shape[0]
     if targets is not None:
-        _check_targets(targets, count)
+        check_targets(targets, count)
     if weights is not None:
         weights = _checked_weights(checked, weights, count)
     if lengths is not None:
@@ -157,7 +159,7 @@ def _from_files(points: Any, targets: Any, weights: Any, frame: Frame, lengths: 
         raise ValuesError(f"a sample needs at least one datum; the points have shape {tuple(points.shape)}.")
     one = _checked_chunk(0, read_rows(rows_of(points, 0, 1)), None, None, frame)
     if targets is not None:
-        _check_targets(targets, count)
+        check_targets(targets, count)
     if weights is not None:
         weights = _checked_weights(one.points, weights, count)
         _check_positive(weights, one.points)
@@ -168,16 +170,6 @@ def _from_files(points: Any, targets: Any, weights: Any, frame: Frame, lengths: 
         return pieces_of_files(_checked_chunk, count, points, targets, weights, frame, lengths, size)
 
     return Sample(frame.space, walk, count)
-
-
-def _check_targets(targets: Any, count: int) -> None:
-    shape = getattr(targets, "shape", None)
-    if shape is None:
-        raise KindError(f"targets must be an array, not {type(targets).__name__}; convert with numpy.asarray.")
-    if not shape or shape[0] != count:
-        raise ShapeError(
-            f"a sample has one target per point.\n  points : {count}\n  targets: shape {tuple(shape)}"
-        )
 
 
 def _checked_weights(points: Point, weights: Any, count: int) -> Array:

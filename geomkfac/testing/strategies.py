@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from geomkfac.arrays import Kind, Namespace, floating
-from geomkfac.maps import ACTIVATIONS, Activation, AffineMaps, polynomial
+from geomkfac.maps import ACTIVATIONS, Activation, AffineMaps, elu, leaky_relu, polynomial
 from geomkfac.spaces import (
     AffineSpace,
     BaseFrame,
@@ -195,7 +195,7 @@ def activations(kind: Kind = floating, *, smooth: bool = False) -> SearchStrateg
 
     Parameters
     ----------
-    smooth : leave out those that have a kink
+    smooth : leave out those that lack a derivative of some order somewhere
     """
     st = hypothesis_strategies()
     polynomials = st.lists(st.integers(-3, 3), min_size=1, max_size=4).map(polynomial)
@@ -203,6 +203,9 @@ def activations(kind: Kind = floating, *, smooth: bool = False) -> SearchStrateg
     if kind.is_exact:
         strategy = st.one_of(st.just(ACTIVATIONS["identity"]), polynomials)
     else:
-        named = [phi for phi in ACTIVATIONS.values() if phi.smooth or not smooth]
-        strategy = st.one_of(st.sampled_from(named), polynomials)
+        choices = [st.sampled_from([phi for phi in ACTIVATIONS.values() if phi.smooth or not smooth]), polynomials]
+        if not smooth:
+            numbers = st.integers(-4, 8).map(lambda number: number / 4)
+            choices += [numbers.map(leaky_relu), numbers.map(elu)]
+        strategy = st.one_of(choices)
     return strategy

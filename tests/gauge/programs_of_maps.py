@@ -76,15 +76,18 @@ def activations(kind: Kind) -> Any:
 
 
 @program(
-    "tanh", "Tanh", "logistic", "Logistic", "relu", "Relu", "softplus", "Softplus", exact=False, rounds_nothing=False,
+    "tanh", "Tanh", "logistic", "Logistic", "softsign", "Softsign", "relu", "Relu", "leaky_relu", "LeakyRelu", "elu",
+    "Elu", "softplus", "Softplus", "silu", "Silu", "gelu", "Gelu", "gelu_tanh", "GeluTanh",
+    exact=False, rounds_nothing=False,
 )
 def smooth_activations(kind: Kind) -> Any:
     (Z, zeta), (B, beta) = plane(kind, "Z", 3), plane(kind, "B", 3)
     points = Z.from_coordinates(numbers(kind, 4, 3) + 0.5, zeta)
     u = B.direction.dual.from_coordinates(numbers(kind, 3), beta.linear.dual)
     results = []
-    for name in ("tanh", "logistic", "relu", "softplus"):
-        value, derivative = gk.CoordinatewiseMap(zeta, beta, name).linearize(points)
+    named = [maps.activation(name) for name in ("tanh", "logistic", "softsign", "relu", "softplus", "silu", "gelu")]
+    for phi in (*named, maps.gelu_tanh, maps.leaky_relu(0.2), maps.elu(2)):
+        value, derivative = gk.CoordinatewiseMap(zeta, beta, phi).linearize(points)
         results += [value.coordinates(beta), derivative.pullback(u).coordinates(zeta.linear.dual)]
     return tuple(results)
 

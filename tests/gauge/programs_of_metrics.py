@@ -146,7 +146,8 @@ def a_generic_family(kind: Kind) -> Any:
 
 
 @program(
-    "Categorical", "Bernoulli", "Gaussian", "FisherMetric", "OutputModel", "OutputFamily", "PlacedFamily", "family",
+    "Categorical", "ReducedCategorical", "Bernoulli", "Gaussian", "Poisson", "SideBySide", "FisherMetric",
+    "OutputModel", "OutputFamily", "PlacedFamily", "family",
     exact=False, rounds_nothing=False, slots=2,
 )
 def output_families(kind: Kind) -> Any:
@@ -156,7 +157,10 @@ def output_families(kind: Kind) -> Any:
     results = []
     for chosen, targets in (
         (metrics.family("categorical"), np.asarray([0, 1, 2, 0])),
+        (gk.ReducedCategorical(), np.asarray([0, 3, 2, 1])),
         (gk.Bernoulli(), np.asarray([[0, 1, 1]] * 4)),
+        (gk.Poisson(), np.asarray([[0, 1, 5]] * 4)),
+        (gk.SideBySide(gk.Categorical(), gk.Poisson(), dimensions=(2, 1)), (np.asarray([0, 1, 1, 0]), np.arange(4))),
         (gk.Gaussian(covariance), numbers(kind, 4, 3, seed=2)),
     ):
         placed = chosen.on(zeta)
@@ -167,3 +171,16 @@ def output_families(kind: Kind) -> Any:
             placed.predictions(points),
         ]
     return tuple(results)
+
+
+@program("HeteroscedasticGaussian", exact=False, rounds_nothing=False, slots=2)
+def means_and_log_variances(kind: Kind) -> Any:
+    Z, zeta = plane(kind, "Z", 4)
+    points = Z.from_coordinates(numbers(kind, 4, 4) * 0.5, zeta)
+    placed, targets = gk.HeteroscedasticGaussian().on(zeta), numbers(kind, 4, 2, seed=2)
+    return (
+        placed.loss(points, targets),
+        placed.differential(points, targets).coordinates(zeta.linear.dual),
+        placed.metric.at(points).coordinates(zeta.linear),
+        placed.predictions(points),
+    )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import geomkfac as gk
+from geomkfac import maps
 from geomkfac.interop import ImportedModule, from_module, to_module
 from geomkfac.testing import convolutional_networks, networks, recurrent_networks
 
@@ -130,6 +131,35 @@ def test_a_module_with_a_forward_of_functions_is_taken_too() -> None:
     plain = nn.Sequential(module.first, nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), module.second)
     assert found.layers == ("first", "second")
     assert within(computed(found, X), module(X).detach(), rounding(plain, X))
+
+
+FUNCTIONS = {
+    "tanh": torch.tanh, "logistic": torch.sigmoid, "softsign": nn.functional.softsign, "relu": torch.relu,
+    "leaky_relu": nn.functional.leaky_relu, "leaky_relu(0.3)": lambda x: nn.functional.leaky_relu(x, 0.3, inplace=True),
+    "elu": nn.functional.elu, "elu(0.5)": lambda x: nn.functional.elu(x, alpha=0.5), "silu": nn.functional.silu,
+    "softplus": nn.functional.softplus, "gelu": nn.functional.gelu,
+    "gelu_tanh": lambda x: nn.functional.gelu(x, approximate="tanh"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_activation_is_taken_as_a_function_and_written_as_a_module(name: str) -> None:
+    class Functions(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(2, 4), nn.Linear(4, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.second(FUNCTIONS[name](self.first(x)))
+
+    module, X = filled(Functions(), 1, torch.float64), inputs((3, 2), 1, torch.float64)
+    found = from_module(module, X)
+    assert found.network.activations[0].function == maps.activation(name)
+    twin = to_module(found.network, found.weights, found.iota)
+    assert within(computed(found, X), module(X).detach(), rounding(twin, X))
+    assert within(twin(X).detach(), module(X).detach(), rounding(twin, X))
+    again = from_module(twin, X)
+    assert again.network.activations[0].function == maps.activation(name)
 
 
 def test_a_mean_over_all_places_is_average_pooling() -> None:

@@ -30,10 +30,18 @@ def inputs(shape: Any, seed: int, dtype: Any) -> Any:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
+ACTIVATIONS = [
+    nn.Tanh, nn.Sigmoid, nn.Softsign, nn.ReLU, lambda: nn.ReLU(inplace=True), lambda: nn.LeakyReLU(0.2),
+    lambda: nn.ELU(0.5), lambda: nn.ELU(inplace=True), nn.Softplus, nn.SiLU, nn.GELU, lambda: nn.GELU("tanh"),
+]  # fmt: skip
+STEEPEST = 1.13
+"""The largest slope of these: that of GELU."""
+
+
 # -- feed-forward ------------------------------------------------------------------------------------------
 def activation(draw: Any) -> list[Any]:
     """One activation, perhaps with something that does nothing."""
-    made = draw(st.sampled_from([nn.Tanh, nn.Sigmoid, nn.ReLU, lambda: nn.ReLU(inplace=True), nn.Softplus]))()
+    made = draw(st.sampled_from(ACTIVATIONS))()
     return [made, *draw(st.sampled_from([[], [], [nn.Identity()], [nn.Dropout(0.5)]]))]
 
 
@@ -258,7 +266,8 @@ def rounding(module: Any, x: Any, weights: float = 0.0) -> Any:
     """How far two computations of the module's outputs can stand apart, entry by entry.
 
     A sum of n products, in any order, is off by at most n + 1 roundings of the same sum of absolute values; an
-    activation by a few of its own, and its slope is at most 1; later layers carry errors on by their absolute values.
+    activation by a few of its own, and its slope is at most `STEEPEST`; later layers carry errors on by their
+    absolute values.
 
     Parameters
     ----------
@@ -284,7 +293,7 @@ def rounding(module: Any, x: Any, weights: float = 0.0) -> Any:
         elif isinstance(leaf, nn.Flatten):
             error = leaf(error)
         elif not isinstance(leaf, nn.Identity | nn.Dropout):
-            error = error + 8 * unit * (1 + after.abs())
+            error = STEEPEST * error + 8 * unit * (1 + after.abs())
         value = after
     return 2 * error
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from geomkfac.arrays import Draws, namespace_of
 from geomkfac.errors import UnknownNameError
-from geomkfac.metrics.families import FAMILIES, Bernoulli, Categorical, Gaussian, OutputFamily, family
+from geomkfac.metrics.families import FAMILIES, Bernoulli, Categorical, Gaussian, OutputFamily, SideBySide, family
 
 COVARIANCE = np.asarray([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 1.0]])
 EPSILON = float(np.finfo(float).eps)
@@ -356,8 +356,9 @@ def test_more_batch_axes_are_allowed() -> None:
 
 def test_a_family_is_found_by_name_or_passed_through() -> None:
     assert [family(name).name for name in FAMILIES] == list(FAMILIES)
-    gaussian = Gaussian(COVARIANCE)
+    gaussian, several = Gaussian(COVARIANCE), SideBySide(Categorical(), Gaussian(), dimensions=(2, 1))
     assert family(gaussian) is gaussian
+    assert family(several) is several
     assert repr(gaussian) == "Gaussian(covariance of shape (3, 3))"
     with pytest.raises(UnknownNameError, match="Did you mean 'categorical'"):
         family("categoricl")

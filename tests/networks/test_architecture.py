@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 import geomkfac as gk
 from geomkfac import errors
 from geomkfac.arrays import GF
-from geomkfac.maps import polynomial, tanh
+from geomkfac.maps import elu, gelu, leaky_relu, polynomial, silu, tanh
 from geomkfac.networks import architecture
 from geomkfac.spaces import AffineSpace
 
@@ -21,6 +23,13 @@ def test_a_line_of_text_is_the_list_that_it_describes():
     assert architecture(text) == [C(8, (3, 2), padding="same", groups=2), tanh, P(), gk.MaxPooling(3, stride=2), D(10)]
 
 
+def test_activations_with_parameters_are_stages():
+    line = "dense(3) leaky_relu(0.2) dense leaky_relu dense elu(alpha = 2) dense polynomial(0, 1/2) dense gelu"
+    assert architecture(line)[1::2] == [leaky_relu(0.2), leaky_relu(), elu(2), polynomial(0, Fraction(1, 2)), gelu]
+    net, _ = from_shape((2,), 1, "dense(3) leaky_relu(0.2) dense(2) silu dense(2)")
+    assert [stage.map.function for stage in net.stages[1::2]] == [leaky_relu(0.2), silu]
+
+
 @pytest.mark.parametrize(
     ("error", "text", "line"),
     [
@@ -30,7 +39,8 @@ def test_a_line_of_text_is_the_list_that_it_describes():
         (errors.ValuesError, "arguments of 'dense' make no sense", "dense(open('x'))"),
         (errors.ValuesError, "a stage is a name", "3"),
         (errors.UnknownNameError, "Did you mean 'tanh'", "convolution tahn"),
-        (errors.UnknownNameError, "no stage with arguments is called 'conv'", "conv(3)"),
+        (errors.UnknownNameError, "no stage with arguments is called 'conv'.*max.*leaky_relu, elu", "conv(3)"),
+        (errors.ValuesError, "cannot be read(.|\\n)*2 were given", "dense leaky_relu(1, 2)"),
     ],
 )
 def test_text_that_makes_no_sense_is_refused(error, text, line):

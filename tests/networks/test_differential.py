@@ -11,18 +11,22 @@ import pytest
 import geomkfac as gk
 
 EPSILON = 2.0**-52
-OUTPUTS = ["categorical", "bernoulli", "gaussian"]
-ACTIVATIONS = ["tanh", "logistic", "softplus", "relu", "identity"]
+OUTPUTS = ["categorical", "reduced_categorical", "bernoulli", "gaussian", "heteroscedastic_gaussian", "poisson"]
+ACTIVATIONS = [*gk.maps.ACTIVATIONS, "leaky_relu(0.25)", "elu(0.5)", "polynomial(0, 1, 0.25)"]
 
 
 def problem(output: str, activation: str = "tanh", dtype: Any = np.float64) -> Any:
     rng = np.random.default_rng(11)
-    Ws = [rng.standard_normal(shape).astype(dtype) for shape in ((4, 3), (3, 4))]
+    m = 6 if output == "heteroscedastic_gaussian" else 3
+    Ws = [rng.standard_normal(shape).astype(dtype) for shape in ((4, 3), (m, 4))]
     bs = [rng.standard_normal(len(W)).astype(dtype) for W in Ws]
     net, weights, iota = gk.MLP.from_arrays(Ws, bs, activation=activation)
     X = rng.standard_normal((9, 3)).astype(dtype)
     targets: Any = {
         "categorical": rng.integers(0, 3, 9),
+        "reduced_categorical": rng.integers(0, 4, 9),
+        "poisson": rng.integers(0, 5, (9, 3)),
+        "heteroscedastic_gaussian": rng.standard_normal((9, 3)).astype(dtype),
         "bernoulli": rng.integers(0, 2, (9, 3)),
         "gaussian": rng.standard_normal((9, 3)).astype(dtype),
     }[output]
@@ -59,6 +63,14 @@ def test_pytorch_finds_the_same_loss_and_gradients(output: str, activation: str)
     z = squash(torch.tensor(X) @ tensors[0].T + tensors[1]) @ tensors[2].T + tensors[3]
     if output == "categorical":
         value = torch.nn.functional.cross_entropy(z, torch.tensor(y))
+    elif output == "reduced_categorical":
+        value = torch.nn.functional.cross_entropy(torch.cat([z, z[:, :1] * 0], dim=1), torch.tensor(y))
+    elif output == "poisson":
+        counts = torch.tensor(y, dtype=z.dtype)
+        value = torch.nn.functional.poisson_nll_loss(z, counts) * 3 + torch.lgamma(counts + 1).sum() / 9
+    elif output == "heteroscedastic_gaussian":
+        loss_of = torch.nn.GaussianNLLLoss(full=True, eps=1e-300)
+        value = loss_of(z[:, :3], torch.tensor(y), z[:, 3:].exp()) * 3
     elif output == "bernoulli":
         value = torch.nn.functional.binary_cross_entropy_with_logits(z, torch.tensor(y, dtype=z.dtype)) * 3
     else:

@@ -95,28 +95,57 @@ def test_an_output_metric_that_depends_on_the_datum_makes_it_inexact() -> None:
         assert blocks_are_exact(net, weights, data, metric, iota) == [exact]
 
 
-@pytest.mark.parametrize("output", ["categorical", "bernoulli", "gaussian"])
-def test_the_fisher_metric_is_the_second_order_of_the_divergence(output: str) -> None:
+FAMILIES: dict[str, gk.metrics.OutputFamily] = {
+    **{name: gk.metrics.family(name) for name in gk.metrics.families.FAMILIES},
+    "side by side": gk.SideBySide(
+        gk.Categorical(), gk.Poisson(), gk.HeteroscedasticGaussian(), gk.Bernoulli(), dimensions=(2, 1, 2, 1)
+    ),
+}
+
+
+def kullback_leibler(family: gk.metrics.OutputFamily, z: Any, w: Any) -> Any:
+    """``KL(r(.|z), r(.|w))`` of every row, from textbooks."""
+    if isinstance(family, gk.SideBySide):
+        cuts = np.cumsum(family.dimensions)[:-1]
+        triples = zip(family.parts, np.split(z, cuts, axis=1), np.split(w, cuts, axis=1), strict=True)
+        return sum(kullback_leibler(*triple) for triple in triples)
+    if isinstance(family, gk.Gaussian):
+        return np.sum((z - w) ** 2, axis=1) / 2
+    if isinstance(family, gk.HeteroscedasticGaussian):
+        (mu, s), (nu, t) = np.split(z, 2, axis=1), np.split(w, 2, axis=1)
+        return np.sum(np.exp(s - t) + (mu - nu) ** 2 * np.exp(-t) - 1 - (s - t), axis=1) / 2
+    if isinstance(family, gk.Poisson):
+        return np.sum(np.exp(w) - np.exp(z) + np.exp(z) * (z - w), axis=1)
+    if isinstance(family, gk.Bernoulli):
+        p, q = 1 / (1 + np.exp(-z)), 1 / (1 + np.exp(-w))
+        return np.sum(p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q)), axis=1)
+    if isinstance(family, gk.ReducedCategorical):
+        z, w = (np.column_stack([part, np.zeros(len(part))]) for part in (z, w))
+    p, q = (np.exp(part) / np.exp(part).sum(axis=1, keepdims=True) for part in (z, w))
+    return np.sum(p * np.log(p / q), axis=1)
+
+
+@pytest.mark.parametrize("output", FAMILIES)
+@pytest.mark.parametrize("activation", ["tanh", "gelu"])
+def test_the_fisher_metric_is_the_second_order_of_the_divergence(output: str, activation: str) -> None:
     """``KL(p_w, p_{w + t d}) = t^2 / 2 d^T F d + O(t^3)``: halving t divides the rest by 8, nearly."""
     rng = np.random.default_rng(3)
     net, weights, iota = gk.MLP.from_arrays(
-        [rng.standard_normal((4, 3)), rng.standard_normal((3, 4))], [rng.standard_normal(4), rng.standard_normal(3)]
+        [rng.standard_normal((4, 3)), rng.standard_normal((6, 4)) / 2],
+        [rng.standard_normal(4), rng.standard_normal(6) / 2],
+        activation,
     )
     X = rng.standard_normal((8, 3))
-    loss = gk.metrics.family(output).on(iota)
+    family = FAMILIES[output]
+    loss = family.on(iota)
     points, data = net.inputs.from_coordinates(X, iota), iota.sample(X)
     direction = net.random_weights(rng, iota) - weights
     F = net.fisher_metric(weights, data, loss)
     half = float(F(direction, direction)) / 2
 
     def divergence(t: float) -> float:
-        p, q = (net.predictions(w, points, loss) for w in (weights, weights + t * direction))
-        if output == "gaussian":
-            return float(np.mean(np.sum((p - q) ** 2, axis=1))) / 2
-        each = p * np.log(p / q)
-        if output == "bernoulli":
-            each = each + (1 - p) * np.log((1 - p) / (1 - q))
-        return float(np.mean(np.sum(each, axis=1)))
+        z, moved = (net(w, points).coordinates(iota) for w in (weights, weights + t * direction))
+        return float(np.mean(kullback_leibler(family, z, moved)))
 
     steps = [2.0**-k for k in range(7, 11)]
     rests = [divergence(t) - half * t * t for t in steps]
@@ -124,6 +153,29 @@ def test_the_fisher_metric_is_the_second_order_of_the_divergence(output: str) ->
     assert all(abs(rest) < 0.2 * half * t * t for rest, t in zip(rests, steps, strict=True))
     # The next order shows as t: 2^-8 and smaller, against a slope of order 1 to 10.
     assert all(abs(order - 3) < 0.3 for order in orders)
+
+
+@pytest.mark.parametrize("output", FAMILIES)
+@pytest.mark.parametrize("activation", ["leaky_relu(0.2)", "elu", "gelu", "silu", "softsign"])
+def test_one_datum_with_any_family(output: str, activation: str) -> None:
+    rng = np.random.default_rng(5)
+    net, iota = gk.MLP.from_widths([3, 4, 6], activation)
+    weights = net.random_weights(rng, iota)
+    one, two = (iota.sample(rng.standard_normal((count, 3))) for count in (1, 2))
+    loss = FAMILIES[output].on(iota)
+
+    def furthest(data: Any) -> float:
+        exact = net.fisher_metric(weights, data, loss).coordinates(iota)
+        start, found = 0, 0.0
+        for block in net.kfac_metric(weights, data, loss).coordinates(iota).blocks:
+            stop = start + block.dense().shape[0]
+            found = max(found, float(np.abs(block.dense() - exact[start:stop, start:stop]).max()))
+            start = stop
+        return found / float(np.abs(exact).max())
+
+    # Sums over at most 6 covectors and 6 outputs of what two layers pulled back.
+    assert furthest(one) <= 8 * 36 * 2.0**-52
+    assert furthest(two) > 1e-6
 
 
 def test_the_gauss_newton_metric_of_a_euclidean_output_is_the_gaussian_fisher_metric() -> None:
