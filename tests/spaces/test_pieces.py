@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from geomkfac.errors import KindError, ShapeError, ValuesError
 from geomkfac.spaces import AffineSpace, BaseFrame, Parameterization, PowerSpace, Sample
+from geomkfac.spaces.targets import parts_of
 
 N = 11
 
@@ -122,3 +123,21 @@ def test_lengths_of_mapped_sequences_stay_with_them(tmp_path: Path) -> None:
         np.load(tmp_path / "X.npy", mmap_mode="r"), None, frame, lengths=np.array([1, 2, 3, 2])
     )
     assert [chunk.lengths for chunk in sample.chunks(3)] == [(1, 2, 3), (2,)]
+
+
+@pytest.mark.parametrize(
+    "arranged", [lambda y, z: (y, z), lambda y, z: {"label": y, "place": z}], ids=["tuple", "dict"]
+)
+def test_targets_side_by_side_are_mapped_one_by_one(folder: Path, arranged: Any) -> None:
+    X, y = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in "Xy")
+    held = np.arange(3.0 * N).reshape(N, 3)
+    mapped_too = Sample.from_coordinates(X, arranged(y, held), iota)
+    in_memory = Sample.from_coordinates(np.array(X), arranged(np.array(y), held), iota)
+    for one, other in zip(mapped_too.pieces(4), in_memory.chunks(4), strict=True):
+        found = pickle.loads(pickle.dumps(one)).load()
+        assert [part.tolist() for _, part in parts_of(found.targets)] == [
+            part.tolist() for _, part in parts_of(other.targets)
+        ]
+        assert type(found.targets) is type(other.targets)
+    with pytest.raises(ShapeError, match="one target per point"):
+        Sample.from_coordinates(X, arranged(y, held[1:]), iota)
