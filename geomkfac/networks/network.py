@@ -23,6 +23,7 @@ from geomkfac.networks import outputs as at_outputs
 from geomkfac.networks import statistics
 from geomkfac.networks.layers import Layer
 from geomkfac.networks.moments import KfacMoments, Sharing
+from geomkfac.networks.out_of_memory import taken
 from geomkfac.networks.passes import Pass
 from geomkfac.spaces import AffineSpace, Point, PointSpace, ProductSpace, Sample, Vector
 
@@ -299,7 +300,7 @@ class Network(ABC):
                 f"the network takes a Sample of {self.inputs!r}.\n  came: {sample!r}\n"
                 "Make it with iota.sample(X, y), iota the parameterization of this network."
             )
-        for chunk in sample.chunks(size):
+        for chunk in taken(sample.chunks(size)):
             if chunk.points._ns is not layers[0].omega._ns:
                 raise KindError(
                     "weights and data must be arrays of one dtype, library and device.\n"

@@ -12,6 +12,7 @@ from geomkfac.errors import ValuesError
 from geomkfac.metrics.covectors import CovectorTensor
 from geomkfac.networks.layers import Layer
 from geomkfac.networks.moments import KfacMoments, RunningMoments, Sharing
+from geomkfac.networks.out_of_memory import watching_memory
 from geomkfac.networks.outputs import Covectors, TensorOf
 from geomkfac.networks.passes import Pass
 from geomkfac.spaces import Chunk, ProductVectorSpace, Vector
@@ -24,6 +25,7 @@ Layers: TypeAlias = tuple[Layer, ...]
 Steps: TypeAlias = Iterator[tuple[Chunk, Pass]]
 
 
+@watching_memory
 def mean_loss(steps: Steps, losses: Callable[[Pass, Chunk], Array]) -> Array:
     """``sum_n w_n L_n / sum_n w_n``, an array of shape ()."""
     total: Array = None
@@ -42,6 +44,7 @@ def _nonzero(weight: Array) -> Array:
     return weight
 
 
+@watching_memory
 def mean_differential(
     layers: Layers,
     space: ProductVectorSpace,
@@ -77,6 +80,7 @@ def mean_differential(
     return made, None if loss is None else loss / weight
 
 
+@watching_memory
 def kfac_moments(
     layers: Layers,
     steps: Steps,
@@ -148,6 +152,7 @@ def _folded(ns: Namespace, family: Covectors, chunk: Chunk, places: int) -> tupl
     return family.covectors.scaled(roots if family.local else ns.reshape(roots, (*roots.shape, *extra))), None
 
 
+@watching_memory
 def exact_metric(layers: Layers, space: ProductVectorSpace, steps: Steps, tensor_of: TensorOf) -> CovectorTensor:
     """``E_xi[Psi_xi^* g]`` on the whole weight space, as a family of covectors; for small networks.
 

@@ -135,7 +135,7 @@ class Sample:
                 yield Chunk(
                     chunk.first + start,
                     chunk.points[start:stop],
-                    None if chunk.targets is None else chunk.targets[start:stop],
+                    None if chunk.targets is None else chunk.targets[start:stop, ...],
                     None if chunk.weights is None else chunk.weights[start:stop],
                     None if chunk.lengths is None else chunk.lengths[start:stop],
                 )
