@@ -48,7 +48,8 @@ def recurrence(make: Any) -> tuple[Any, Any, Any, Any, Any]:
     rng = np.random.default_rng(5)
     Ws, bs = _layers(rng, (3, 3), (3, 2), (2, 3))
     X, y = rng.standard_normal((DATA, 4, 2)), rng.standard_normal((DATA, 2))
-    net, weights, iota = gk.RecurrentNetwork.from_arrays([make(W) for W in Ws], [make(b) for b in bs], steps=4, at="last")
+    arrays = [make(W) for W in Ws], [make(b) for b in bs]
+    net, weights, iota = gk.RecurrentNetwork.from_arrays(*arrays, steps=4, at="last")
     data = iota.sample(make(X), make(y), lengths=[1 + n % 4 for n in range(DATA)])
     return net, weights, iota, data, gk.Gaussian(np.asarray([[2.0, 0.5], [0.5, 1.0]])).on(iota)
 
@@ -161,7 +162,7 @@ def assert_solves_agree(name: str, ns: FloatingNamespace) -> None:
 
 
 def condition_of(problem: Any, kappa: Any) -> float:
-    """How much solving with a layer's two factors magnifies rounding, in the basis that is worse, null ones left out."""
+    """How much solving with a layer's two factors magnifies rounding, in the worse basis; null ones left out."""
     net, weights, iota, data, loss = problem
     worst = 1.0
     for part in net.kfac_metric(weights, data, loss).parts:

@@ -21,7 +21,7 @@ def floating_namespace(library: str, dtype: str = "float64", device: str | None 
 
     Parameters
     ----------
-    library : a key of `LIBRARIES`
+    library : a key of `LIBRARIES`, perhaps with a device: ``"torch:cuda"``
     dtype : ``"float32"`` or ``"float64"``
     device : its name, such as ``"cpu"``, ``"cuda"`` or ``"cuda:1"``; None for the library's default one
 
@@ -32,6 +32,8 @@ def floating_namespace(library: str, dtype: str = "float64", device: str | None 
     DeviceError : the library has no such device here.
     KindError : float64 of JAX, which is off by default.
     """
+    library, _, place = library.partition(":")
+    device = device or place or None
     look_up("array library", library, LIBRARIES)
     look_up("dtype", dtype, dict.fromkeys(("float32", "float64")))
     module = imported_library(library)
@@ -48,10 +50,10 @@ def floating_namespace(library: str, dtype: str = "float64", device: str | None 
             return floating.namespace_of(module.zeros(1, dtype=getattr(module, dtype)))
         except RuntimeError as error:
             raise no_device(library, "cuda" if library == "cupy" else "default", error) from error
-    place = device_named(library, device)
+    own = device_named(library, device)
     # The libraries' own functions differ in how a device is named.
     xp = import_module(f"array_api_compat.{library}") if library in ("numpy", "torch", "cupy") else module
-    return floating.namespace_of(xp.zeros(1, dtype=getattr(xp, dtype), device=place))
+    return floating.namespace_of(xp.zeros(1, dtype=getattr(xp, dtype), device=own))
 
 
 def imported_library(library: str) -> Any:

@@ -10,6 +10,7 @@ from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
+from geomkfac.cli.devices import DEVICE
 from geomkfac.cli.loading import Problem, Wanted, basis, checked_output, entries, load, measurement, named_norm
 from geomkfac.cli.output import number, print_json, table, write_line
 from geomkfac.interop import write_arrays
@@ -31,6 +32,7 @@ def factors(
     norm: str = options.NORM,
     seed: int = options.SEED,
     chunk: int = options.CHUNK,
+    device: str = DEVICE,
     out: str = typer.Option(
         None, "--out", metavar="FILE", help="Write the factors and the basis to this .npz or .safetensors file."
     ),
@@ -44,7 +46,7 @@ def factors(
     """
     checked_output(out)
     how = measurement(fisher, samples, seed, chunk)
-    problem = load(network, data, Wanted(activation, architecture), output)
+    problem = load(network, data, Wanted(activation, architecture), output, device)
     named = named_norm(norm, problem.given)
     loss = problem.mean_loss(problem.weights, chunk)
     metric = how.metric(problem)
@@ -56,6 +58,7 @@ def factors(
         "fisher": fisher,
         "samples": how.samples if fisher == "sampled" else None,
         "seed": seed,
+        "device": device,
         "data": problem.data.count,
         "loss": loss,
         "layers": _layers(metric, problem.given, chosen),

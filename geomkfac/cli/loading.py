@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, final
 
 from geomkfac.arrays import generator, namespace_of
+from geomkfac.cli.devices import onto
 from geomkfac.cli.output import progress_bar
 from geomkfac.errors import DegenerateMetricError, FileFormatError, ValuesError
 from geomkfac.interop import load_digits, load_digits_network, read_data, read_network, read_sequences
@@ -124,42 +125,44 @@ class Wanted:
             )
 
 
-def load(network: str, data: str, wanted: Wanted, output: str) -> Problem:
+def load(network: str, data: str, wanted: Wanted, output: str, device: str = "cpu") -> Problem:
     """Read both files, or the built-in `digits`, and place the output family on the given coordinates."""
     if wanted.architecture is not None:
-        return _load_shared(network, data, architecture(wanted.architecture), output)
+        return _load_shared(network, data, architecture(wanted.architecture), output, device)
     Ws, bs = load_digits_network() if network == "digits" else read_network(network)
-    net, weights, given = MLP.from_arrays(Ws, bs, wanted.activation or "identity")
-    loss = family(output).on(given)
     X, y = load_digits(Ws[0].dtype) if data == "digits" else read_data(data)
-    return Problem(net, weights, given, given.sample(X, y), loss)
+    net, weights, given = MLP.from_arrays(onto(device, Ws), onto(device, bs), wanted.activation or "identity")
+    loss = family(output).on(given)
+    return Problem(net, weights, given, given.sample(*onto(device, [X, y])), loss)
 
 
-def _load_shared(network: str, data: str, stages: list[Any], output: str) -> Problem:
+def _load_shared(network: str, data: str, stages: list[Any], output: str, device: str) -> Problem:
     """A convolutional or recurrent network, and its data."""
     if network == "digits":
         raise ValuesError(
             "the built-in network 'digits' is fully connected.\n  required: a file, or no --architecture\n"
             "  came    : digits, and --architecture\nUse --activation tanh with it."
         )
-    Ws, bs = read_network(network, chained=False)
+    Ws, bs = (onto(device, arrays) for arrays in read_network(network, chained=False))
     if len(stages) == 1 and isinstance(stages[0], Recurrence):
-        return _load_recurrence(Ws, bs, stages[0], data, output)
+        return _load_recurrence(Ws, bs, stages[0], data, output, device)
     axes = max(W.ndim for W in Ws)
     if data == "digits":
-        X, y = load_digits(Ws[0].dtype)
+        X, y = load_digits(namespace_of(Ws[0]).name.split()[1])
         X = X.reshape(-1, 1, 8, 8)
     else:
         X, y = read_data(data, ndim=axes)
+    X, y = onto(device, [X, y])
     maps = namespace_of(X).permute(X, [0, *range(2, X.ndim), 1])
     net, weights, given = ConvolutionalNetwork.from_arrays(Ws, bs, maps.shape[1:-1], stages)
     return Problem(net, weights, given, given.sample(maps, y), family(output).on(given))
 
 
-def _load_recurrence(Ws: list[Any], bs: list[Any], spec: Recurrence, data: str, output: str) -> Problem:
+def _load_recurrence(Ws: list[Any], bs: list[Any], spec: Recurrence, data: str, output: str, device: str) -> Problem:
     if data == "digits":
         raise ValuesError("the digits are no sequences; name a file with X (N, T, n).")
     X, y, lengths = read_sequences(data)
+    X, y = onto(device, [X, y])
     ns = namespace_of(bs[0])
     initial = spec.initial if isinstance(spec.initial, str) else ns.stack([ns.scalar(entry) for entry in spec.initial])
     if (spec.initial == "learned") != (len(bs) == 4):

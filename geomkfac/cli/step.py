@@ -10,6 +10,7 @@ import typer
 from geomkfac.arrays import namespace_of
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
+from geomkfac.cli.devices import DEVICE
 from geomkfac.cli.loading import Problem, Wanted, advice, basis, checked_output, entries, load, measurement, named_norm
 from geomkfac.cli.output import print_json, progress_bar, write_line
 from geomkfac.errors import ValuesError
@@ -53,6 +54,7 @@ def step(
     norm: str = options.NORM,
     seed: int = options.SEED,
     chunk: int = options.CHUNK,
+    device: str = DEVICE,
     out: str = typer.Option(
         None, "--out", metavar="FILE", help="Write the network after the step, in the given basis."
     ),
@@ -65,7 +67,7 @@ def step(
     checked_output(out)
     kind = _checked_kind(rate, damping, damping_kind)
     how = measurement(fisher, samples, seed, chunk)
-    problem = load(network, data, Wanted(activation, architecture), output)
+    problem = load(network, data, Wanted(activation, architecture), output, device)
     named = named_norm(norm, problem.given)
     before = problem.mean_loss(problem.weights, chunk)
     chosen = basis(basis_name, problem, named, how)
@@ -91,6 +93,7 @@ def step(
         "fisher": fisher,
         "samples": how.samples if fisher == "sampled" else None,
         "seed": seed,
+        "device": device,
         "loss_before": before,
         "loss_after": loss,
         "predicted_decrease": rate * float(dh(vector)),

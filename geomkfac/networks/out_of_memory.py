@@ -78,14 +78,14 @@ def _exhausted(error: Exception, count: int, namespace: Namespace) -> DeviceMemo
     free = free_memory(namespace)
     used = None if before is None or free is None else max(0, free - before)
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
-    taken_at_once = f"  came    : {count} data at a time{'' if free is None else f', {_in_words(free)} free without them'}"
+    room = "" if free is None else f", {_in_words(free)} free without them"
     if count == 1:
-        advice = "One datum alone does not fit: use a device with more memory, a smaller network, or fisher='sampled'."
+        advice = "One datum alone does not fit: take a device with more memory, or fisher='sampled'."
     else:
-        advice = f"Pass chunk_size={chunk_that_fits(count, used, asked, free)}, or less: results do not depend on it."
+        advice = f"Pass chunk_size={chunk_that_fits(count, used, asked, free)}, or less: results differ in rounding alone."
     return DeviceMemoryError(
-        f"memory is exhausted ({namespace.name}).\n  required: room for one chunk of the data\n{taken_at_once}\n"
-        f"  the library says: {said}\n{advice}"
+        f"memory is exhausted ({namespace.name}).\n  required: room for one chunk of the data\n"
+        f"  came    : {count} data at a time{room}\n  the library says: {said}\n{advice}"
     )
 
 
