@@ -82,7 +82,7 @@ def _exhausted(error: Exception, count: int, namespace: Namespace) -> DeviceMemo
     if count == 1:
         advice = "One datum alone does not fit: take a device with more memory, or fisher='sampled'."
     else:
-        advice = f"Pass chunk_size={chunk_that_fits(count, used, asked, free)}, or less: results differ in rounding alone."
+        advice = f"Pass chunk_size={chunk_that_fits(count, used, asked, free)}, or less: results differ by rounding."
     return DeviceMemoryError(
         f"memory is exhausted ({namespace.name}).\n  required: room for one chunk of the data\n"
         f"  came    : {count} data at a time{room}\n  the library says: {said}\n{advice}"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geomkfac.arrays import FloatingNamespace
+from geomkfac.arrays import FloatingNamespace, floating_namespace
 from geomkfac.errors import KindError
 
 from ..device_programs import (
@@ -113,3 +113,11 @@ def test_labels_of_another_library_or_device_are_refused() -> None:
     with pytest.raises(KindError, match="labels must be integers"):
         problem = problem_on("chain", namespace("numpy-float64"))
         problem[0].loss(problem[1], problem[2].sample(np.zeros((12, 3)), elsewhere), problem[4])
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_device_without_doubles_is_enough_for_single_precision(name: str) -> None:
+    # Apple's are of this sort.  Frames keep doubles, on the host.
+    ns = floating_namespace("array_api_strict", "float32", "no_float64")
+    assert_sums_agree(name, ns)
+    assert_solves_agree(name, ns)
