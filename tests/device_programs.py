@@ -54,7 +54,17 @@ def recurrence(make: Any) -> tuple[Any, Any, Any, Any, Any]:
     return net, weights, iota, data, gk.Gaussian(np.asarray([[2.0, 0.5], [0.5, 1.0]])).on(iota)
 
 
-PROGRAMS = {"chain": chain, "convolution": convolution, "recurrence": recurrence}
+def sequence(make: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """A recurrence with a label at every step."""
+    rng = np.random.default_rng(6)
+    Ws, bs = _layers(rng, (3, 3), (3, 2), (3, 3))
+    X, y = rng.standard_normal((DATA, 4, 2)), rng.integers(0, 3, (DATA, 4))
+    arrays = [make(W) for W in Ws], [make(b) for b in bs]
+    net, weights, iota = gk.RecurrentNetwork.from_arrays(*arrays, steps=4)
+    return net, weights, iota, iota.sample(make(X), make(y)), gk.Categorical().on(iota)
+
+
+PROGRAMS = {"chain": chain, "convolution": convolution, "recurrence": recurrence, "sequence": sequence}
 
 
 def sums(problem: Any) -> dict[str, Any]:

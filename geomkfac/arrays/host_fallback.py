@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, final
 
 from geomkfac.arrays.linear_algebra import LinearAlgebra
@@ -22,8 +23,10 @@ def _has_no_solver(error: Exception) -> bool:
     """
     if isinstance(error, GeomkfacError):
         return False
-    if isinstance(error, NotImplementedError | ImportError | AttributeError):
+    if isinstance(error, NotImplementedError | ImportError):
         return True
+    if isinstance(error, AttributeError):
+        return isinstance(error.obj, ModuleType)
     return isinstance(error, RuntimeError) and any(text in str(error) for text in ("requires compiling", "not support"))
 
 
