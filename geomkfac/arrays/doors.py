@@ -6,6 +6,9 @@ PyTorch, JAX and CuPy each have arrays that look like numbers and are none, or t
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import array_api_compat
@@ -14,7 +17,23 @@ import numpy as np
 from geomkfac.arrays.devices import check_current, device_name
 from geomkfac.errors import KindError
 
-__all__ = ["plain", "refuse_transformed"]
+__all__ = ["plain", "recording_gradients", "refuse_transformed"]
+
+_recording: ContextVar[bool] = ContextVar("recording", default=False)
+
+
+@contextmanager
+def recording_gradients() -> Iterator[None]:
+    """Within it tensors of PyTorch that record gradients are let in, and autograd follows what is made of them.
+
+    For derivatives of what geomkfac computes, such as products with the Hessian from `differential`.  Arrays that
+    were copied to the host on the way, as those of frames, are constants.
+    """
+    token = _recording.set(True)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
 
 
 def plain(values: Any, what: str) -> Any:
@@ -22,7 +41,7 @@ def plain(values: Any, what: str) -> Any:
 
     Raises
     ------
-    KindError : a tensor that records gradients, a sparse one, a float64 array of JAX while it is off.
+    KindError : a tensor that records gradients, is sparse or has no numbers; a float64 array of JAX while it is off.
     DeviceError : an array of CuPy on a device that is not the current one.
     """
     if isinstance(values, np.ndarray | np.generic):
@@ -37,16 +56,22 @@ def plain(values: Any, what: str) -> Any:
 
 
 def _check_tensor(values: Any, what: str) -> None:
-    if values.requires_grad:
+    if values.requires_grad and not _recording.get():
         raise KindError(
-            f"{what} is a tensor that records gradients, and geomkfac does not differentiate through what it "
-            "computes: the record would only hold memory.\n  required: a tensor with requires_grad=False\n"
-            "  came    : requires_grad=True\nPass it as x.detach(), which copies nothing."
+            f"{what} is a tensor that records gradients: everything made of it would, and hold its memory.\n"
+            "  required: a tensor with requires_grad=False\n  came    : requires_grad=True\n"
+            "Pass it as x.detach(), which copies nothing; or, to differentiate what geomkfac computes, work within\n"
+            "`with geomkfac.arrays.recording_gradients():`."
         )
     if str(values.layout) != "torch.strided":
         raise KindError(
             f"{what} must be a dense tensor.\n  required: layout torch.strided\n  came    : {values.layout}\n"
             "Pass it as x.to_dense()."
+        )
+    if values.is_meta:
+        raise KindError(
+            f"{what} has a shape and no numbers.\n  required: a tensor on a device that computes\n"
+            "  came    : a tensor on the device meta\nFill it first, for example with module.to_empty(device='cpu')."
         )
 
 

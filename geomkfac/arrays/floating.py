@@ -97,7 +97,8 @@ class FloatingNamespace(OrderedNamespace):
         return array
 
     def copy(self, x: Array) -> Array:
-        return self.xp.asarray(x, copy=True)
+        # PyTorch's asarray warns where autograd follows the copy.
+        return x.clone() if array_api_compat.is_torch_array(x) else self.xp.asarray(x, copy=True)
 
     def cast(self, x: Array) -> Array:
         source = floating.namespace_of(x)

@@ -31,12 +31,15 @@ class TorchLinearAlgebra(LibraryLinearAlgebra):
         self._host = NumpyLinearAlgebra() if device.type == "cpu" else None
 
     def gram(self, x: Array) -> Array:
-        if self._host is None:
+        # Autograd does not follow into NumPy.
+        if self._host is None or x.requires_grad:
             return LibraryLinearAlgebra.gram(self, x)
         return self._own.from_numpy(self._host.gram(x.numpy()))
 
     def homogeneous_gram(self, x: Array) -> Array | None:
-        return None if self._host is None else self._own.from_numpy(self._host.homogeneous_gram(x.numpy()))
+        if self._host is None or x.requires_grad:
+            return None
+        return self._own.from_numpy(self._host.homogeneous_gram(x.numpy()))
 
     def solve(self, a: Array, b: Array) -> Array:
         linalg = self._own.linalg

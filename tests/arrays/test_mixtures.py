@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import geomkfac as gk
-from geomkfac.arrays import namespace_of
+from geomkfac.arrays import namespace_of, recording_gradients
 from geomkfac.errors import KindError, NotPositiveError, SingularMatrixError
 
 from ..places import arrays_of, namespace
@@ -198,10 +198,30 @@ def test_tensors_that_record_gradients_are_refused_with_what_to_do() -> None:
     gk.MLP.from_arrays([W.detach()], [torch.ones(2)])
 
 
-def test_sparse_tensors_are_refused() -> None:
+def test_gradients_are_recorded_where_that_is_asked_for() -> None:
+    torch = pytest.importorskip("torch")
+    X = torch.arange(12.0, dtype=torch.float64).reshape(4, 3)
+    W = torch.ones((2, 3), dtype=torch.float64, requires_grad=True)
+    with recording_gradients():
+        net, weights, iota = gk.MLP.from_arrays([W], [torch.ones(2, dtype=torch.float64)])
+        data = iota.sample(X, torch.zeros((4, 2), dtype=torch.float64))
+        loss = net.loss(weights, data, gk.Gaussian().on(iota))
+        A, _ = net.kfac_metric(weights, data, gk.Gaussian().on(iota)).coordinates(iota).blocks[0].factors
+    (slope,) = torch.autograd.grad(loss, W)
+    wanted = net.differential(weights.expressed_in(iota), data, gk.Gaussian().on(iota)).coordinates(iota)[0]
+    # Means of four products of two numbers below 36.
+    assert float((slope - wanted[:, :3]).detach().abs().max()) <= 8 * 2.0**-52 * 36 * 12
+    assert not A.requires_grad
+    with pytest.raises(KindError, match="recording_gradients"):
+        iota.sample(W, None)
+
+
+def test_sparse_tensors_and_those_without_numbers_are_refused() -> None:
     torch = pytest.importorskip("torch")
     with pytest.raises(KindError, match=r"dense(?s:.*)to_dense"):
         gk.MLP.from_arrays([torch.eye(2).to_sparse()], [torch.ones(2)])
+    with pytest.raises(KindError, match=r"no numbers(?s:.*)meta"):
+        gk.MLP.from_arrays([torch.ones(2, 2, device="meta")], [torch.ones(2, device="meta")])
 
 
 def test_jax_arrays_are_refused_while_they_are_traced() -> None:
