@@ -8,10 +8,13 @@ from __future__ import annotations
 __all__ = [
     "ConditioningError",
     "DegenerateMetricError",
+    "DeviceError",
+    "DeviceMemoryError",
     "DivisionByZeroError",
     "FileFormatError",
     "FrameError",
     "GeomkfacError",
+    "HostFallbackWarning",
     "InexactEqualityError",
     "KindError",
     "MemoryLimitError",
@@ -110,3 +113,15 @@ class WorkerError(GeomkfacError, RuntimeError):
 
 class WorkerLostWarning(RuntimeWarning):
     """Workers died; their work was done again elsewhere, more slowly."""
+
+
+class DeviceError(GeomkfacError, RuntimeError):
+    """A device is missing, or not the one that computes."""
+
+
+class DeviceMemoryError(GeomkfacError, MemoryError):
+    """A device, or the host, has no memory left for the data that were taken at a time."""
+
+
+class HostFallbackWarning(UserWarning):
+    """A device has no solver for an operation, so that it ran on the host."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from geomkfac.arrays.degree import DegreeArray, DegreeField, equality_bound, false_identity_bound
 from geomkfac.arrays.dispatch import kind_of, namespace_of
+from geomkfac.arrays.doors import recording_gradients
 from geomkfac.arrays.draws import Draws, generator
 from geomkfac.arrays.exact import ExactArray
 from geomkfac.arrays.floating import FloatingKind, FloatingNamespace, floating
@@ -29,6 +30,7 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "FloatingNamespace",
     "floating_namespace",
     "LIBRARIES",
+    "recording_gradients",
     "GF",
     "PrimeField",
     "PrimeNamespace",

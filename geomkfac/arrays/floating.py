@@ -1,7 +1,8 @@
 """The kind `floating`: float32 and float64 arrays of any library that follows the array API standard.
 
 A namespace is bound to an array library, a dtype and a device.  NumPy arrays use LAPACK through
-SciPy; every other library computes with its own functions.  Values are checked at the door
+SciPy; PyTorch, CuPy and JAX arrays stay on their device and use its solvers; every other library
+computes in the functions of the standard.  Values are checked at the door
 (`FloatingNamespace.asarray`) and nowhere else.
 """
 
@@ -17,11 +18,17 @@ import array_api_compat
 import numpy as np
 
 from geomkfac.arrays import special
+from geomkfac.arrays.cupy_linalg import CupyLinearAlgebra
+from geomkfac.arrays.devices import device_name, device_named
+from geomkfac.arrays.doors import plain, refuse_transformed
+from geomkfac.arrays.host_fallback import HostFallback
+from geomkfac.arrays.jax_linalg import JaxLinearAlgebra
 from geomkfac.arrays.linear_algebra import LinearAlgebra
 from geomkfac.arrays.namespace import Array, Kind, OrderedNamespace, RandomSource, Scalar
 from geomkfac.arrays.numpy_linalg import NumpyLinearAlgebra
-from geomkfac.arrays.refusals import refuse_array, refuse_mixture, refuse_values
+from geomkfac.arrays.refusals import refuse_array, refuse_integers, refuse_mixture, refuse_values
 from geomkfac.arrays.standard_linalg import StandardLinearAlgebra
+from geomkfac.arrays.torch_linalg import TorchLinearAlgebra
 from geomkfac.errors import KindError
 
 __all__ = ["FloatingKind", "FloatingNamespace", "floating"]
@@ -41,7 +48,9 @@ class FloatingKind(Kind):
         return self.namespace_of(_PROTOTYPE)
 
     def namespace_of(self, array: Array) -> FloatingNamespace:
-        key = type(array), getattr(array, "dtype", None), getattr(array, "device", None)
+        device = getattr(array, "device", None)
+        # CuPy's devices cannot be hashed.
+        key = type(array), getattr(array, "dtype", None), device if getattr(device, "__hash__", None) else str(device)
         try:
             return _BY_ARRAY[key]
         except (KeyError, TypeError):
@@ -57,21 +66,24 @@ class FloatingKind(Kind):
 class FloatingNamespace(OrderedNamespace):
     """Floating point of one array library `xp`, dtype and device.  Interned: from `floating.namespace_of`."""
 
-    __slots__ = ("_linalg", "device", "dtype", "epsilon", "kind", "name", "xp")
+    __slots__ = ("_integer", "_linalg", "device", "dtype", "epsilon", "kind", "name", "place", "xp")
 
     def __init__(self, xp: Any, dtype: Any, device: Any) -> None:
-        is_numpy = array_api_compat.is_numpy_namespace(xp)
         self.kind = floating
         self.xp = xp
         self.dtype = dtype
         self.device = device
         self.epsilon = float(xp.finfo(dtype).eps)
-        self._linalg: LinearAlgebra = NumpyLinearAlgebra() if is_numpy else StandardLinearAlgebra(xp)
-        place = "" if str(device) == "cpu" or "CPU" in str(device) else f" on {device}"
-        self.name = f"{_library_name(xp)} {_dtype_name(dtype)}{place}"
+        # JAX has none of 64 bits unless they are switched on.
+        self._integer = xp.asarray(np.zeros(0, dtype=np.int64), device=device).dtype
+        self.place = device_name(device)
+        self.name = f"{_library_name(xp)} {_dtype_name(dtype)}" + ("" if self.place == "cpu" else f" on {self.place}")
+        self._linalg: LinearAlgebra = NumpyLinearAlgebra()
+        if not array_api_compat.is_numpy_namespace(xp):
+            self._linalg = HostFallback(_linear_algebra(xp, device), self.name, self.to_numpy, self.cast_numpy)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.xp.__name__, self.dtype, self.device)
+        return _restored, (self.xp.__name__, self.dtype, self.place)
 
     # -- arrays in and out
     def asarray(self, values: Any, *, what: str = "array") -> Array:
@@ -80,13 +92,14 @@ class FloatingNamespace(OrderedNamespace):
         namespace = floating.namespace_of(values)
         if namespace is not self:
             refuse_mixture(what, self.name, namespace.name)
-        array = np.asarray(values) if isinstance(values, np.ndarray | np.generic) else values
+        array = plain(values, what)
         if not self.is_finite(array):
             refuse_values(self.to_numpy(array), what)
         return array
 
     def copy(self, x: Array) -> Array:
-        return self.xp.asarray(x, copy=True)
+        # PyTorch's asarray warns where autograd follows the copy.
+        return x.clone() if array_api_compat.is_torch_array(x) else self.xp.asarray(x, copy=True)
 
     def cast(self, x: Array) -> Array:
         source = floating.namespace_of(x)
@@ -96,6 +109,13 @@ class FloatingNamespace(OrderedNamespace):
             return self.cast_numpy(source.to_numpy(x))
         return array_api_compat.to_device(self.xp.astype(x, self.dtype), self.device)
 
+    def cast_table(self, x: Array, *, what: str) -> Array:
+        source = floating.namespace_of(x)
+        on_host = array_api_compat.is_numpy_namespace(source.xp)
+        if not on_host and (source.xp is not self.xp or source.place != self.place):
+            refuse_mixture(what, f"{self.name}, or an array of NumPy", source.name)
+        return self.cast(x)
+
     def cast_numpy(self, x: Any) -> Array:
         entries = np.asarray(x, dtype=_dtype_name(self.dtype))
         return self.xp.asarray(entries, dtype=self.dtype, device=self.device)
@@ -103,7 +123,30 @@ class FloatingNamespace(OrderedNamespace):
     def to_numpy(self, x: Array) -> Any:
         if array_api_compat.is_torch_array(x):
             return x.detach().cpu().numpy()
-        return x.get() if array_api_compat.is_cupy_array(x) else np.asarray(x)
+        if array_api_compat.is_cupy_array(x):
+            return x.get()
+        if isinstance(x, np.ndarray | np.generic) or array_api_compat.is_jax_array(x):
+            return np.asarray(x)
+        # Others convert on the host alone.
+        return np.asarray(array_api_compat.to_device(x, device_named(self.xp.__name__, "cpu")))
+
+    def integers(self, values: Any, *, what: str) -> Any:
+        if isinstance(values, np.ndarray | np.generic):
+            return np.asarray(values)
+        if not array_api_compat.is_array_api_obj(values):
+            refuse_integers(values, what, self.name)
+        refuse_transformed(values)
+        xp, place = array_api_compat.array_namespace(values), device_name(array_api_compat.device(values))
+        if xp is not self.xp or place != self.place:
+            refuse_integers(values, what, self.name, f" on {place}")
+        # Narrow ones cannot be compared with every number.
+        return values if values.dtype == xp.bool else xp.astype(values, self._integer)
+
+    def from_integers(self, x: Any) -> Array:
+        return self.cast_numpy(x) if isinstance(x, np.ndarray) else self.xp.astype(x, self.dtype)
+
+    def any(self, condition: Any) -> bool:
+        return bool(condition.any()) if isinstance(condition, np.ndarray) else bool(self.xp.any(condition))
 
     # -- creation
     def zeros(self, shape: tuple[int, ...]) -> Array:
@@ -151,8 +194,9 @@ class FloatingNamespace(OrderedNamespace):
         return self.xp.concat(list(arrays), axis=axis)
 
     def take(self, x: Array, indices: Any, axis: int) -> Array:
-        positions = self.xp.asarray(np.asarray(indices, dtype=np.int64), device=self.device)
-        return self.xp.take(x, positions, axis=axis)
+        if isinstance(indices, np.ndarray | list | tuple | range):
+            indices = self.xp.asarray(np.asarray(indices, dtype=np.int64), device=self.device)
+        return self.xp.take(x, indices, axis=axis)
 
     # -- sums and products
     def sum(self, x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
@@ -165,9 +209,8 @@ class FloatingNamespace(OrderedNamespace):
         return self._linalg.gram(x if weights is None else x * self.xp.sqrt(weights)[..., None])
 
     def homogeneous_gram(self, x: Array, weights: Array | None = None) -> Array:
-        if weights is None and isinstance(self._linalg, NumpyLinearAlgebra):
-            return self._linalg.homogeneous_gram(x)
-        return OrderedNamespace.homogeneous_gram(self, x, weights)
+        gram = self._linalg.homogeneous_gram(x) if weights is None else None
+        return OrderedNamespace.homogeneous_gram(self, x, weights) if gram is None else gram
 
     def diagonal(self, x: Array) -> Array:
         return self.xp.linalg.diagonal(x)
@@ -190,7 +233,7 @@ class FloatingNamespace(OrderedNamespace):
 
     def _count_nonzero(self, singular_values: Array, shape: tuple[int, ...]) -> int:
         cutoff = max(shape) * self.epsilon * float(singular_values[0])
-        return int(self.xp.sum(self.xp.astype(singular_values > cutoff, self.xp.int64)))
+        return self.count(singular_values > cutoff)
 
     def cholesky(self, a: Array) -> Array:
         return self._linalg.cholesky(a)
@@ -266,6 +309,12 @@ class FloatingNamespace(OrderedNamespace):
         return y
 
     # -- reductions
+    def count(self, condition: Any) -> int:
+        return int(self.xp.count_nonzero(condition))
+
+    def sort(self, x: Array) -> Array:
+        return self.xp.sort(x)
+
     def max(self, x: Array, axis: int | None = None, *, keepdims: bool = False) -> Array:
         return self.xp.max(x, axis=axis, keepdims=keepdims)
 
@@ -287,20 +336,32 @@ _BY_ARRAY: dict[tuple[Any, Any, Any], FloatingNamespace] = {}
 _INTERNED: dict[tuple[Any, Any, Any], FloatingNamespace] = {}
 
 
-def _restored(library: str, dtype: Any, device: Any) -> FloatingNamespace:
-    """The interned namespace of an array library's module, a dtype and a device."""
+def _restored(library: str, dtype: Any, device: str) -> FloatingNamespace:
+    """The interned namespace of an array library's module, a dtype and the name of a device."""
     key = library, dtype, device
     known = _INTERNED.get(key)
-    # Of two threads, both get what came first.
-    return known or _INTERNED.setdefault(key, FloatingNamespace(import_module(library), dtype, device))
+    if known is None:
+        # Of two threads, both get what came first.
+        made = FloatingNamespace(import_module(library), dtype, device_named(library, device))
+        known = _INTERNED.setdefault(key, made)
+    return known
 
 
 def _namespace_of(array: Array) -> FloatingNamespace:
     """The namespace of an array of any library; refuses all but float32 and float64 arrays."""
     if not _is_floating(array):
         refuse_array(array, "array", "an array of float32 or float64")
+    refuse_transformed(array)
     xp = array_api_compat.array_namespace(array)
-    return _restored(xp.__name__, array.dtype, array_api_compat.device(array))
+    return _restored(xp.__name__, array.dtype, device_name(array_api_compat.device(array)))
+
+
+def _linear_algebra(xp: Any, device: Any) -> LinearAlgebra:
+    if array_api_compat.is_torch_namespace(xp):
+        return TorchLinearAlgebra(xp, device)
+    if array_api_compat.is_cupy_namespace(xp):
+        return CupyLinearAlgebra(xp)
+    return JaxLinearAlgebra(xp) if array_api_compat.is_jax_namespace(xp) else StandardLinearAlgebra(xp)
 
 
 def _is_array(values: Any) -> bool:

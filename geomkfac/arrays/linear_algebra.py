@@ -22,6 +22,12 @@ class LinearAlgebra(ABC):
     def gram(self, x: Array) -> Array:
         """``x.mT @ x``, exactly symmetric; `x` (*batch, N, n)."""
 
+    def homogeneous_gram(self, x: Array) -> Array | None:
+        """The gram matrix (n + 1, n + 1) of the rows of `x` (N, n) with a one appended; None where concatenating
+        is as good.
+        """
+        return None
+
     @abstractmethod
     def solve(self, a: Array, b: Array) -> Array: ...
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from geomkfac.errors import FileFormatError
 
-__all__ = ["MappedRows", "is_mapped", "open_mapped", "read_rows", "rows_of"]
+__all__ = ["MappedRows", "in_memory", "is_mapped", "open_mapped", "read_rows", "rows_of"]
 
 
 def is_mapped(array: Any) -> bool:
@@ -78,6 +78,11 @@ def rows_of(array: Any, start: int, stop: int) -> Any:
 def read_rows(rows: Any) -> Any:
     """What `rows_of` gave, as arrays."""
     return rows.read() if isinstance(rows, MappedRows) else rows
+
+
+def in_memory(array: Any) -> Any:
+    """A part of a memory map as an array, which is read where it is used."""
+    return np.asarray(array)
 
 
 def open_mapped(path: str | os.PathLike[str]) -> Any:

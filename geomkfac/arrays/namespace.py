@@ -94,9 +94,24 @@ class Namespace(ABC):
     def cast(self, x: Array) -> Array:
         """An array of the same *kind* from another namespace (float64 to float32, host to device)."""
 
+    def cast_table(self, x: Array, *, what: str) -> Array:
+        """`cast`, for what a user keeps beside the data, on the host or where the data lie; nowhere else."""
+        return self.cast(x)
+
     @abstractmethod
     def to_numpy(self, x: Array) -> Any:
         """The entries as a NumPy array: floats as they are, exact scalars as Python objects."""
+
+    def integers(self, values: Any, *, what: str) -> Any:
+        """The door of integer arrays, such as labels: NumPy's, and those of the namespace's own library and device.
+
+        Raises `KindError` for those of another library or device.
+        """
+        return self.to_numpy(values)
+
+    def any(self, condition: Any) -> bool:
+        """Whether any entry of a boolean array is true, of one that came of `integers` or of comparing arrays."""
+        return bool(condition.any())
 
     # -- creation -----------------------------------------------------------------------------
     @abstractmethod
@@ -135,7 +150,7 @@ class Namespace(ABC):
 
     @abstractmethod
     def take(self, x: Array, indices: Any, axis: int) -> Array:
-        """Entries at a 1-dimensional integer NumPy array (or list) of `indices` along `axis`."""
+        """Entries at 1-dimensional integer `indices` along `axis`: a list, or what `integers` lets in."""
 
     # -- sums and products ---------------------------------------------------------------------
     @abstractmethod
@@ -290,6 +305,14 @@ class OrderedNamespace(Namespace):
 
     # -- reductions ------------------------------------------------------------------------------
     @abstractmethod
+    def count(self, condition: Any) -> int:
+        """How many entries of a boolean array, made by comparing arrays, are true."""
+
+    @abstractmethod
+    def sort(self, x: Array) -> Array:
+        """Ascending entries of an array (n,)."""
+
+    @abstractmethod
     def max(self, x: Array, axis: int | None = None, *, keepdims: bool = False) -> Array: ...
 
     @abstractmethod
@@ -341,3 +364,7 @@ class OrderedNamespace(Namespace):
     @abstractmethod
     def cast_numpy(self, x: Any) -> Array:
         """A NumPy floating array as an array of this namespace (used for tables and random draws)."""
+
+    @abstractmethod
+    def from_integers(self, x: Any) -> Array:
+        """Integers or booleans, of NumPy or as `integers` lets them in, as floating-point numbers."""

@@ -128,7 +128,8 @@ class NumpyLinearAlgebra(LinearAlgebra):
             return a.copy()
         (potrf,) = _lapack(("potrf",), a)
         upper, info = potrf(a.T, lower=False, clean=True)
-        if info != 0:
+        # NaN has no status everywhere; it stands on the diagonal then.
+        if info != 0 or not np.isfinite(upper.diagonal()).all():
             raise not_positive(a.shape)
         return upper.T
 

@@ -8,7 +8,15 @@ import numpy as np
 
 from geomkfac.errors import KindError, ValuesError
 
-__all__ = ["describe", "refuse_array", "refuse_mixture", "refuse_values"]
+__all__ = ["describe", "refuse_array", "refuse_integers", "refuse_mixture", "refuse_values"]
+
+
+_SUMS = "factors are sums over the data, and are solved with: both need more."
+_NARROW = {
+    "float16": f"float16 keeps 3 digits and overflows at 65504; {_SUMS}",
+    "bfloat16": f"bfloat16 keeps 2 digits; {_SUMS}",
+}
+"""Dtypes that are refused for their precision, and why."""
 
 
 def describe(values: Any) -> str:
@@ -43,6 +51,10 @@ def _advice(values: Any) -> str:
             return "Spaces are over the reals: pass real and imaginary parts as coordinates of their own."
         if dtype == "object":
             return "Convert it with .astype(float); exact numbers need a space over Q or GF(p)."
+        narrow = dtype.rsplit(".", maxsplit=1)[-1]
+        if narrow in _NARROW:
+            convert = "x.to(torch.float32)" if dtype.startswith("torch.") else "x.astype('float32')"
+            return f"{_NARROW[narrow]}  Convert it with {convert}."
         if dtype.startswith("torch."):
             return "Convert it with .to(torch.float32) or .to(torch.float64)."
         if "float" in dtype or dtype[:1] in "<>":
@@ -59,6 +71,15 @@ def refuse_mixture(what: str, required: str, came: str) -> NoReturn:
         f"{what} is of another kind, array library, dtype or device.\n"
         f"  required: {required}\n  came    : {came}\n"
         "Convert one of them on purpose first: with astype for the dtype, in its library for the rest."
+    )
+
+
+def refuse_integers(values: Any, what: str, required: str, place: str = "") -> NoReturn:
+    """Refuse integers that are neither NumPy's nor of the library and device of the namespace `required`."""
+    raise KindError(
+        f"{what} must be integers of NumPy, or of the library and device that compute.\n"
+        f"  required: an integer array of NumPy, or beside {required}\n  came    : {describe(values)}{place}\n"
+        "Move them on purpose first, or pass them as a NumPy array: those are moved chunk by chunk."
     )
 
 

@@ -6,13 +6,13 @@ estimate, a Hessian-vector product), the same code runs on PyTorch arrays, and a
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, final
 
 import numpy as np
 
+from geomkfac.arrays import recording_gradients
 from geomkfac.audit.problem import Twin
 from geomkfac.audit.storage import Storage
 
@@ -58,9 +58,7 @@ class TwinLoss:
         torch, twin, problem = self.torch, self.twin, self.twin.problem
         if self._sample is None:
             self._sample = twin.kappa.sample(torch.from_numpy(twin.inputs), torch.from_numpy(twin.targets))
-        with torch.enable_grad(), warnings.catch_warnings():
-            # Copies that autograd follows are what is wanted; PyTorch warns once that they are such.
-            warnings.filterwarnings("ignore", "torch.asarray: unspecified requires_grad", UserWarning)
+        with torch.enable_grad(), recording_gradients():
             arrays = [tuple(_leaf(torch, part) for part in pair) for pair in self.weights(parameters)]
             network: Any = problem.network
             point = network.weights_from_arrays([W for W, _ in arrays], [b for _, b in arrays], twin.kappa)

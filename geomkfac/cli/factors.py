@@ -10,6 +10,7 @@ from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
+from geomkfac.cli.devices import DEVICE
 from geomkfac.cli.loading import Problem, Wanted, basis, checked_output, entries, load, measurement, named_norm
 from geomkfac.cli.output import number, print_json, table, write_line
 from geomkfac.cli.running import HowToRun
@@ -36,6 +37,7 @@ def factors(
     workers: int = options.WORKERS,
     scheduler: str = options.SCHEDULER,
     state: str = options.STATE,
+    device: str = DEVICE,
     out: str = typer.Option(
         None, "--out", metavar="FILE", help="Write the factors and the basis to this .npz or .safetensors file."
     ),
@@ -49,7 +51,7 @@ def factors(
     """
     checked_output(out)
     how = measurement(fisher, samples, seed, HowToRun(chunk, memory, workers, scheduler))
-    problem = load(network, data, Wanted(activation, architecture), output)
+    problem = load(network, data, Wanted(activation, architecture), output, device)
     named = named_norm(norm, problem.given)
     moments = how.moments(problem, state)
     metric, loss = moments.metric(), float(moments.mean_loss())
@@ -61,6 +63,7 @@ def factors(
         "fisher": fisher,
         "samples": how.samples if fisher == "sampled" else None,
         "seed": seed,
+        "device": device,
         "data": problem.data.count,
         "loss": loss,
         "layers": _layers(metric, problem.given, chosen),

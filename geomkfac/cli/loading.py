@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any, final
 
 from geomkfac.arrays import generator, namespace_of
+from geomkfac.arrays.mapped import in_memory, is_mapped
+from geomkfac.cli.devices import onto
 from geomkfac.cli.running import HowToRun
 from geomkfac.errors import DegenerateMetricError, FileFormatError, ValuesError
 from geomkfac.interop import (
@@ -44,6 +47,8 @@ __all__ = [
 BASES = ("given", "centered", "whitened", "random")
 FISHERS: dict[str, Fisher] = {"exact": "exact", "sampled": "sampled", "empirical": "empirical"}
 SUFFIXES = (".npz", ".safetensors")
+ENTRIES_AT_A_TIME = 1 << 22
+"""Numbers of mapped data that are moved to a device together."""
 
 
 @final
@@ -144,15 +149,15 @@ class Wanted:
             )
 
 
-def load(network: str, data: str, wanted: Wanted, output: str) -> Problem:
+def load(network: str, data: str, wanted: Wanted, output: str, device: str = "cpu") -> Problem:
     """Read both files, or the built-in `digits`, and place the output family on the given coordinates."""
     if wanted.architecture is not None:
-        return _load_shared(network, data, architecture(wanted.architecture), output)
+        return _load_shared(network, data, architecture(wanted.architecture), output, device)
     Ws, bs = load_digits_network() if network == "digits" else read_network(network)
-    net, weights, given = MLP.from_arrays(Ws, bs, wanted.activation or "identity")
+    net, weights, given = MLP.from_arrays(onto(device, Ws), onto(device, bs), wanted.activation or "identity")
     loss = family(output).on(given)
     X, y = load_digits(Ws[0].dtype) if data == "digits" else _data(data, 2)
-    return Problem(net, weights, given, given.sample(X, y), loss)
+    return Problem(net, weights, given, _sample(given, device, X, y), loss)
 
 
 def _data(path: str, ndim: int) -> tuple[Any, Any]:
@@ -163,28 +168,48 @@ def _data(path: str, ndim: int) -> tuple[Any, Any]:
     return read_data(path, ndim=ndim)
 
 
-def _load_shared(network: str, data: str, stages: list[Any], output: str) -> Problem:
+def _sample(given: Parameterization, device: str, X: Any, y: Any, lengths: Any = None) -> Sample:
+    """The data on a device; what is mapped goes there chunk by chunk."""
+    inputs = given.inputs
+    if device == "cpu" or not is_mapped(X) or inputs is None:
+        X, y = onto(device, [X, y])
+        return given.sample(X, y, lengths=lengths)
+    if lengths is not None:
+        raise ValuesError(
+            "mapped sequences of different lengths are for the CPU.\n  required: --device cpu, or no lengths.npy\n"
+            f"  came    : --device {device}\nWrite one .npz file if the data fit into the memory of the device."
+        )
+    rows = max(1, ENTRIES_AT_A_TIME // math.prod(X.shape[1:]))
+
+    def batches() -> Iterator[Any]:
+        for start in range(0, X.shape[0], rows):
+            yield tuple(onto(device, [in_memory(array[start : start + rows]) for array in (X, y)]))
+
+    return Sample.from_batches(batches, given[inputs], count=X.shape[0])
+
+
+def _load_shared(network: str, data: str, stages: list[Any], output: str, device: str) -> Problem:
     """A convolutional or recurrent network, and its data."""
     if network == "digits":
         raise ValuesError(
             "the built-in network 'digits' is fully connected.\n  required: a file, or no --architecture\n"
             "  came    : digits, and --architecture\nUse --activation tanh with it."
         )
-    Ws, bs = read_network(network, chained=False)
+    Ws, bs = (onto(device, arrays) for arrays in read_network(network, chained=False))
     if len(stages) == 1 and isinstance(stages[0], Recurrence):
-        return _load_recurrence(Ws, bs, stages[0], data, output)
+        return _load_recurrence(Ws, bs, stages[0], data, output, device)
     axes = max(W.ndim for W in Ws)
     if data == "digits":
-        X, y = load_digits(Ws[0].dtype)
+        X, y = load_digits(namespace_of(Ws[0]).name.split()[1])
         X = X.reshape(-1, 1, 8, 8)
     else:
         X, y = _data(data, axes)
     maps = namespace_of(X).permute(X, [0, *range(2, X.ndim), 1])
     net, weights, given = ConvolutionalNetwork.from_arrays(Ws, bs, maps.shape[1:-1], stages)
-    return Problem(net, weights, given, given.sample(maps, y), family(output).on(given))
+    return Problem(net, weights, given, _sample(given, device, maps, y), family(output).on(given))
 
 
-def _load_recurrence(Ws: list[Any], bs: list[Any], spec: Recurrence, data: str, output: str) -> Problem:
+def _load_recurrence(Ws: list[Any], bs: list[Any], spec: Recurrence, data: str, output: str, device: str) -> Problem:
     if data == "digits":
         raise ValuesError("the digits are no sequences; name a file with X (N, T, n).")
     X, y, lengths = open_data(data, ndim=3) if Path(data).is_dir() else read_sequences(data)
@@ -199,7 +224,7 @@ def _load_recurrence(Ws: list[Any], bs: list[Any], spec: Recurrence, data: str, 
     net, weights, given = RecurrentNetwork.from_arrays(
         Ws[:3], bs, X.shape[1], spec.activation, initial="zeros" if len(bs) == 4 else initial, at=spec.at
     )
-    data_given = given.sample(X, y, lengths=lengths)
+    data_given = _sample(given, device, X, y, lengths)
     return Problem(net, weights, given, data_given, family(output).on(given))
 
 

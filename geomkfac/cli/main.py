@@ -17,6 +17,7 @@ from geomkfac import __version__
 from geomkfac.cli.audit import audit
 from geomkfac.cli.catalogue import catalogue
 from geomkfac.cli.factors import factors
+from geomkfac.cli.info import info
 from geomkfac.cli.step import step
 from geomkfac.cli.verify import verify
 from geomkfac.errors import GeomkfacError
@@ -41,6 +42,7 @@ app.command(short_help="The K-FAC matrices of a network, in any basis.")(factors
 app.command(short_help="One natural gradient step, in any basis.")(step)
 app.command(short_help="What an optimizer is invariant to.")(audit)
 app.command(short_help="What the optimizers of whole packages are invariant to.")(catalogue)
+app.command(short_help="Versions, array libraries and the devices that they see.")(info)
 
 
 def _print_version(wanted: bool) -> None:

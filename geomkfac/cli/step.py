@@ -10,6 +10,7 @@ import typer
 from geomkfac.arrays import namespace_of
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
+from geomkfac.cli.devices import DEVICE
 from geomkfac.cli.loading import Problem, Wanted, advice, basis, checked_output, entries, load, measurement, named_norm
 from geomkfac.cli.output import print_json, progress_bar, write_line
 from geomkfac.cli.running import HowToRun
@@ -57,6 +58,7 @@ def step(
     memory: str = options.MEMORY,
     workers: int = options.WORKERS,
     scheduler: str = options.SCHEDULER,
+    device: str = DEVICE,
     out: str = typer.Option(
         None, "--out", metavar="FILE", help="Write the network after the step, in the given basis."
     ),
@@ -70,7 +72,7 @@ def step(
     kind = _checked_kind(rate, damping, damping_kind)
     run = HowToRun(chunk, memory, workers, scheduler)
     how = measurement(fisher, samples, seed, run)
-    problem = load(network, data, Wanted(activation, architecture), output)
+    problem = load(network, data, Wanted(activation, architecture), output, device)
     named = named_norm(norm, problem.given)
     chosen = basis(basis_name, problem, named, how)
 
@@ -95,6 +97,7 @@ def step(
         "fisher": fisher,
         "samples": how.samples if fisher == "sampled" else None,
         "seed": seed,
+        "device": device,
         "loss_before": before,
         "loss_after": loss,
         "predicted_decrease": rate * float(dh(vector)),

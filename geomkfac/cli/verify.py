@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 
+from geomkfac.cli.devices import DEVICE, library_on
+
 __all__ = ["verify"]
 
 IDS: Any = typer.Argument(None, metavar="[ID ...]", help="Statements, such as LG-T2.1; all where none is named.")
@@ -27,6 +29,7 @@ def verify(
     trials: int = typer.Option(4, "--trials", metavar="N", min=1, help="Random instances for each check."),
     seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="What every random draw depends on."),
     library: str = typer.Option("numpy", "--library", metavar="NAME", help="Array library of the numeric checks."),
+    device: str = DEVICE,
     jobs: int | None = JOBS,
     certificate: Path | None = CERTIFICATE,
     resume: bool = typer.Option(False, "--resume", help="Go on with the interrupted run that --certificate DIR holds."),
@@ -34,6 +37,8 @@ def verify(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Run statements of the ledger: exact evidence, counterexamples, and mutants that must be refuted.
+
+    The numeric checks run on --device, exact ones on the host.
 
     Exit status: 0 where all hold, 1 where one fails, 2 for bad input.
     """
@@ -46,7 +51,7 @@ def verify(
         explain=explain,
         trials=trials,
         seed=seed,
-        library=library,
+        library=library_on(library, device),
         jobs=jobs,
         certificate=certificate,
         resume=resume,

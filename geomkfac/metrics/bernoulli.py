@@ -27,12 +27,12 @@ class Bernoulli(OutputFamily):
     def check_targets(self, ns: Namespace, targets: Any, m: int) -> Array:
         ordered = _ordered(ns)
         if dtype_kind(targets) in ("i", "u", "b"):
-            targets = ordered.cast_numpy(ordered.to_numpy(targets).astype("float64"))
+            targets = ordered.from_integers(ordered.integers(targets, what="targets"))
         rows = as_rows(ns, ns.asarray(targets, what="targets"), m, "targets of the Bernoulli family")
-        host = ns.to_numpy(rows)
         refuse_entries(
-            (host < 0) | (host > 1),
-            host,
+            ns,
+            (rows < 0) | (rows > 1),
+            rows,
             "target",
             "0, 1, or a probability between them",
             "Rescale the targets, or use another family.",

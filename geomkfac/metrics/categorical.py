@@ -19,7 +19,8 @@ __all__ = ["Categorical"]
 class Categorical(OutputFamily):
     r"""One of m classes, with probabilities ``p = softmax(z)``.
 
-    Targets are integer labels 0, ..., m-1 of shape (N,), or probabilities of shape (N, m).  Adding one
+    Targets are integer labels 0, ..., m-1 of shape (N,), or probabilities of shape (N, m).  Labels may lie
+    where the outputs do, and stay there, or be NumPy's; probabilities lie where the outputs do.  Adding one
     number to all logits changes no probability, so the Fisher metric ``diag(p) - p pᵀ`` has rank m-1.
     """
 
@@ -36,10 +37,10 @@ class Categorical(OutputFamily):
     def check_targets(self, ns: Namespace, targets: Any, m: int) -> Array:
         kind, shape = dtype_kind(targets), shape_of(targets)
         if kind in ("i", "u") and shape is not None and len(shape) == 1:
-            labels = ns.to_numpy(targets)
+            labels = ns.integers(targets, what="labels")
             bad = (labels < 0) | (labels >= m)
             refuse_entries(
-                bad, labels, "label", f"0, ..., {m - 1}, one label for each of {m} logits", "Count from 0."
+                ns, bad, labels, "label", f"0, ..., {m - 1}, one label for each of {m} logits", "Count from 0."
             )
             return labels
         if shape is None or len(shape) == 1 or kind in ("i", "u", "b"):
@@ -50,13 +51,13 @@ class Categorical(OutputFamily):
                 "Convert labels with numpy.asarray(y, dtype=int), one-hot rows to the dtype of the outputs."
             )
         rows = as_rows(ns, ns.asarray(targets, what="targets"), m, "probabilities")
-        host = ns.to_numpy(rows)
         advice = "Divide every row by its sum, or pass integer labels."
-        refuse_entries(host < 0, host, "probability", "nonnegative", advice)
+        refuse_entries(ns, rows < 0, rows, "probability", "nonnegative", advice)
         # Normalising rounds m - 1 sums and a quotient, summing again m - 1 more: below m epsilon in all.
-        sums = host.sum(axis=1)
+        sums = ns.sum(rows, axis=1)
         refuse_entries(
-            abs(sums - 1) > m * ns.epsilon,
+            ns,
+            _ordered(ns).abs(sums - 1) > m * ns.epsilon,
             sums,
             "a row's sum of probabilities",
             f"1, within {m * ns.epsilon:.1g}",

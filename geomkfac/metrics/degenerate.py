@@ -152,7 +152,7 @@ def _scaled_null(ns: OrderedNamespace, scaled: Array, terms: int) -> Array:
             return ns.zeros((n, 0))
     values, vectors = ns.eigh(scaled)
     cut = _cut(ns, n, float(values[-1]), terms)
-    nullity = sum(1 for value in ns.to_numpy(values) if value <= cut)
+    nullity = ns.count(values <= cut)
     return vectors[:, :nullity]
 
 
@@ -200,7 +200,8 @@ def _pivots(ns: Namespace, null: Array) -> set[int]:
 
 def _pivot(ns: Namespace, column: Array) -> int:
     if not ns.kind.is_exact:
-        return int(abs(ns.to_numpy(column)).argmax())
+        ordered = ns.ordered("a pivot")
+        return int(ordered.argmax(ordered.abs(column), axis=0))
     return next(index for index in range(column.shape[0]) if not ns.is_zero(column[index]))
 
 

@@ -114,7 +114,8 @@ class Gaussian(OutputFamily):
         """Weights (m,) and covectors (m, m) of the inverse covariance, in `ns`."""
         if self.covariance is None:
             return ns.ones((m,)), ns.eye(m)
-        return ns.cast(self._weights), ns.cast(self._covectors)
+        what = "the covariance of a Gaussian"
+        return ns.cast_table(self._weights, what=what), ns.cast_table(self._covectors, what=what)
 
 
 def _ordered(ns: Namespace) -> OrderedNamespace:

@@ -221,7 +221,7 @@ class KroneckerTensor(LayerTensor):
         ]
         left, right = (relative_eigenvalues(ns, form._in(frame), weight._in(frame)) for form, weight, frame in pairs)
         products = ns.reshape(left[:, None] * right[None, :], (self.space.dim,))
-        return ns.take(products, ns.to_numpy(products).argsort(), 0)
+        return ns.ordered("eigenvalues").sort(products)
 
     def _equals(self, other: MetricTensor) -> bool:
         if isinstance(other, KroneckerTensor):

@@ -32,22 +32,21 @@ class Poisson(OutputFamily):
     name: ClassVar[str] = "poisson"
 
     def check_targets(self, ns: Namespace, targets: Any, m: int) -> Array:
-        ordered, kind, most = _ordered(ns), dtype_kind(targets), 2 / ns.epsilon
+        ordered, kind, most = _ordered(ns), dtype_kind(targets), 1 / ns.epsilon
         if kind == "b":
             raise KindError(
                 "targets of the Poisson family are counts.\n  required: integers, or floats that are whole numbers\n"
                 f"  came    : {targets.dtype}\nConvert with numpy.asarray(y, dtype=int), or use the Bernoulli family."
             )
-        if kind not in ("i", "u"):
-            targets = ns.asarray(targets, what="targets")
-        host = ns.to_numpy(targets)
+        whole = kind in ("i", "u")
+        counts = ordered.from_integers(ordered.integers(targets, what="targets")) if whole else targets
+        counts = ns.asarray(counts, what="targets")
+        bad = (counts < 0) | (counts != ordered.floor(counts))
         advice = "Pass counts, not means of counts: those are no outcomes, and have no probability."
-        refuse_entries((host < 0) | (host % 1 != 0), host, "target", "0, 1, 2, ...", advice)
+        refuse_entries(ns, bad, counts, "target", "0, 1, 2, ...", advice)
         required = f"{most:g} or less, a count that {ns.name} holds exactly"
-        refuse_entries(host > most, host, "target", required, "Count in larger units, or use float64 outputs.")
-        if kind in ("i", "u"):
-            targets = ordered.cast_numpy(host.astype("float64"))
-        return as_rows(ns, targets, m, "targets of the Poisson family")
+        refuse_entries(ns, counts > most, counts, "target", required, "Count in larger units, or use float64 outputs.")
+        return as_rows(ns, counts, m, "targets of the Poisson family")
 
     def loss(self, ns: Namespace, z: Array, targets: Array) -> Array:
         """``sum_i exp(z_i) - y_i z_i + log y_i!``, shape (*batch)."""

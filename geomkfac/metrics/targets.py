@@ -46,10 +46,12 @@ def as_rows(ns: Namespace, targets: Array, m: int, what: str) -> Array:
     return targets
 
 
-def refuse_entries(bad: Any, values: Any, what: str, required: str, advice: str) -> None:
-    """Raise `ValuesError` that shows the first of `values` where the NumPy array `bad` is true, if any."""
-    if not bad.any():
+def refuse_entries(ns: Namespace, bad: Any, values: Any, what: str, required: str, advice: str) -> None:
+    """Raise `ValuesError` that shows the first of `values` where the array `bad` is true, if any."""
+    if not ns.any(bad):
         return
+    # They leave their device for the message alone.
+    bad, values = ns.to_numpy(bad), ns.to_numpy(values)
     flat = int(bad.argmax())
     index = []
     for length in reversed(bad.shape):

@@ -25,6 +25,7 @@ from geomkfac.networks import statistics
 from geomkfac.networks.layers import Layer
 from geomkfac.networks.memory_limit import Demand, Portion, portion_within
 from geomkfac.networks.moments import KfacMoments, Sharing, nonzero
+from geomkfac.networks.out_of_memory import taken
 from geomkfac.networks.passes import Pass
 from geomkfac.networks.running import Checkpoint, Running, checked_running, summed
 from geomkfac.networks.tasks import DifferentialTask, LossTask, MomentsTask, Task
@@ -303,7 +304,7 @@ class Network(ABC):
 
     def _passes(self, task: Task[Any], sample: Sample, size: int | None) -> statistics.Steps:
         """Chunks of at most `size` data, with their passes; None for chunks as the data are stored."""
-        return ((chunk, task.run(chunk)) for chunk in self._own_sample(sample).chunks(size))
+        return ((chunk, task.run(chunk)) for chunk in taken(self._own_sample(sample).chunks(size)))
 
     def _own_sample(self, sample: Any) -> Sample:
         if not isinstance(sample, Sample) or sample.space is not self.inputs:

@@ -10,6 +10,7 @@ from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.metrics.covectors import CovectorTensor
 from geomkfac.networks.layers import Layer
 from geomkfac.networks.moments import KfacMoments, Sharing
+from geomkfac.networks.out_of_memory import watching_memory
 from geomkfac.networks.outputs import Covectors, TensorOf
 from geomkfac.networks.passes import Pass
 from geomkfac.networks.running_moments import RunningMoments
@@ -36,6 +37,7 @@ def running_moments(layers: Layers, sharing: Sharing, output: int | None) -> Run
     return RunningMoments(layers[0].omega._ns, spaces, frames, sharing, output)
 
 
+@watching_memory
 def kfac_moments(
     layers: Layers,
     steps: Steps,
@@ -102,6 +104,7 @@ def _folded(ns: Namespace, family: Covectors, chunk: Chunk, places: int) -> tupl
     return family.covectors.scaled(roots if family.local else ns.reshape(roots, (*roots.shape, *extra))), None
 
 
+@watching_memory
 def exact_metric(layers: Layers, space: ProductVectorSpace, steps: Steps, tensor_of: TensorOf) -> CovectorTensor:
     """``E_xi[Psi_xi^* g]`` on the whole weight space, as a family of covectors; for small networks.
 

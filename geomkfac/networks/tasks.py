@@ -18,6 +18,7 @@ from geomkfac.networks import outputs as at_outputs
 from geomkfac.networks import statistics
 from geomkfac.networks.layers import Layer
 from geomkfac.networks.moments import Sharing
+from geomkfac.networks.out_of_memory import in_hand
 from geomkfac.networks.passes import Pass
 from geomkfac.networks.running_moments import RunningMoments
 from geomkfac.spaces import AffineSpace, Chunk, Point
@@ -51,9 +52,18 @@ class Task(ABC, Generic[Sums]):
     def start(self) -> Sums:
         """Empty sums."""
 
-    @abstractmethod
     def add(self, sums: Sums, chunk: Chunk) -> None:
-        """Add a chunk of data to the sums."""
+        """Add a chunk of data to the sums.
+
+        Raises
+        ------
+        DeviceMemoryError : the memory does not suffice for the chunk.
+        """
+        with in_hand(chunk):
+            self._add(sums, chunk)
+
+    @abstractmethod
+    def _add(self, sums: Sums, chunk: Chunk) -> None: ...
 
     @abstractmethod
     def absorb(self, sums: Sums, others: Sums) -> None:
@@ -91,7 +101,7 @@ class LossTask(Task[LossSums]):
     def start(self) -> LossSums:
         return LossSums()
 
-    def add(self, sums: LossSums, chunk: Chunk) -> None:
+    def _add(self, sums: LossSums, chunk: Chunk) -> None:
         run = self.run(chunk)
         ns = run.outputs._ns
         weights = chunk_weights(chunk, ns)
@@ -124,7 +134,7 @@ class DifferentialTask(Task[DifferentialSums]):
     def start(self) -> DifferentialSums:
         return DifferentialSums([None] * len(self.layers))
 
-    def add(self, sums: DifferentialSums, chunk: Chunk) -> None:
+    def _add(self, sums: DifferentialSums, chunk: Chunk) -> None:
         run = self.run(chunk)
         ns = run.outputs._ns
         weights = chunk_weights(chunk, ns)
@@ -171,7 +181,7 @@ class MomentsTask(Task[RunningMoments]):
     def start(self) -> RunningMoments:
         return statistics.running_moments(self.layers, self.sharing, self.net.output_layer)
 
-    def add(self, sums: RunningMoments, chunk: Chunk) -> None:
+    def _add(self, sums: RunningMoments, chunk: Chunk) -> None:
         run, tensor_of = self.run(chunk), self.tensor_of()
         if self.losses is not None:
             ns = run.outputs._ns

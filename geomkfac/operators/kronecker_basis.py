@@ -120,12 +120,13 @@ class DiagonalInKroneckerBasis(SingleBlockMatrix):
         return self.namespace.sum(self.diagonal * right[:, None] * left[None, :])
 
     def rank(self) -> int:
-        entries = self.namespace.to_numpy(self.diagonal)
-        if self.namespace.kind.is_exact:
-            return int(np.count_nonzero(entries != 0))
+        namespace = self.namespace
+        if namespace.kind.is_exact or not self.size:
+            return int(np.count_nonzero(namespace.to_numpy(self.diagonal) != 0))
+        ordered = namespace.ordered("a rank")
         # A sum d + gamma is known to epsilon times the largest one.
-        sizes = np.abs(entries)
-        return int(np.count_nonzero(sizes > self.namespace.epsilon * np.max(sizes, initial=0.0)))
+        sizes = ordered.abs(self.diagonal)
+        return ordered.count(sizes > namespace.epsilon * float(ordered.max(sizes)))
 
     def dense(self) -> Array:
         basis = self.namespace.kron(self.left.basis, self.right.basis)

@@ -70,7 +70,7 @@ class Sample:
         return Sample(frame.space, lambda size: pieces_of_chunk(chunk, size), chunk.count)
 
     @staticmethod
-    def from_batches(batches: Any, frame: Frame) -> Sample:
+    def from_batches(batches: Any, frame: Frame, *, count: int | None = None) -> Sample:
         """A sample streamed from batches ``(points, targets)`` or ``(points, targets, weights)``.
 
         Parameters
@@ -78,6 +78,7 @@ class Sample:
         batches : an iterable that can be walked through again (a list, a data loader), or a callable
             that returns a fresh iterator each time; a one-shot iterator is refused
         frame : Frame of the space of the points
+        count : the number of data, where it is known: then the end of a pass can be estimated
         """
         if isinstance(batches, Iterator):
             raise KindError(
@@ -101,8 +102,10 @@ class Sample:
                 first += chunk.count
             if first == 0:
                 raise ValuesError("a sample needs at least one datum; the batches held none.")
+            if count is not None and first != count:
+                raise ValuesError(f"the batches must hold {count} data, as was said; they held {first}.")
 
-        return Sample(frame.space, walk, None)
+        return Sample(frame.space, walk, count)
 
     def pieces(self, size: int | None = None) -> Iterator[Piece]:
         """Walk through the data in pieces of at most `size`, none of them read yet; None for pieces as they are stored.

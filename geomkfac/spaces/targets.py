@@ -23,7 +23,7 @@ def map_targets(function: Callable[[Any], Any], targets: Any) -> Any:
 
 def slice_targets(targets: Any, start: int, stop: int) -> Any:
     """The targets of data `start` to `stop` - 1."""
-    return map_targets(lambda part: part[start:stop], targets)
+    return map_targets(lambda part: part[start:stop, ...], targets)
 
 
 def parts_of(targets: Any) -> list[tuple[str, Any]]:

@@ -46,7 +46,7 @@ def root_and_inverse(
         matrix = rest @ matrix @ rest
     values, vectors = ns.eigh((matrix + matrix.mT) / 2)
     cut = n * given.epsilon * float(values[-1]) if n else 0.0
-    nullity = max(known, sum(1 for value in ns.to_numpy(values) if value <= cut))
+    nullity = max(known, ns.count(values <= cut))
     if nullity and (not degenerate_allowed or root == "cholesky"):
         raise DegenerateMetricError(
             f"cannot whiten: {what} has {nullity} null direction{'s' if nullity > 1 else ''} out of {n} "

@@ -5,35 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import array_api_strict
 import numpy as np
 import pytest
 
-from geomkfac.arrays import GF, Array, DegreeField, Namespace, OrderedNamespace, floating, rational, symbolic
+from geomkfac.arrays import GF, Array, DegreeField, Namespace, OrderedNamespace, rational, symbolic
+
+from ..places import HOST, namespace, parameters
 
 PRIME = 2**31 - 1
 
 
-def _of_torch() -> Namespace:
-    torch = pytest.importorskip("torch")
-    return floating.namespace_of(torch.zeros(1, dtype=torch.float64))
-
-
-def _of_numpy(dtype: str) -> Namespace:
-    return floating.namespace_of(np.zeros(1, dtype=dtype))
-
-
-def _of_strict(dtype: str) -> Namespace:
-    return floating.namespace_of(array_api_strict.asarray(np.zeros(1, dtype=dtype)))
-
-
-FLOATING: dict[str, Callable[[], Namespace]] = {
-    "numpy-float64": lambda: _of_numpy("float64"),
-    "numpy-float32": lambda: _of_numpy("float32"),
-    "strict-float64": lambda: _of_strict("float64"),
-    "strict-float32": lambda: _of_strict("float32"),
-    "torch-float64": _of_torch,
-}
+FLOATING = parameters(HOST, "float64", "float32")
 EXACT: dict[str, Callable[[], Namespace]] = {
     "GF(p)": lambda: GF(PRIME).default_namespace,
     "Q": lambda: rational.default_namespace,
@@ -44,12 +26,12 @@ EXACT: dict[str, Callable[[], Namespace]] = {
 
 @pytest.fixture(params=[*FLOATING, *EXACT], scope="session")
 def ns(request: pytest.FixtureRequest) -> Namespace:
-    return (FLOATING | EXACT)[request.param]()
+    return EXACT[request.param]() if request.param in EXACT else namespace(request.param)
 
 
 @pytest.fixture(params=[*FLOATING], scope="session")
 def ordered(request: pytest.FixtureRequest) -> OrderedNamespace:
-    return FLOATING[request.param]().ordered("a test")
+    return namespace(request.param)
 
 
 @pytest.fixture(params=[*EXACT], scope="session")

@@ -195,7 +195,7 @@ def test_a_step_says_how_long_it_is_and_who_chose_it(geomkfac: Run, files: Path)
 
 def test_the_json_documents_have_these_keys(geomkfac: Run, files: Path) -> None:
     words = (files / "network.npz", files / "data.npz", *CATEGORICAL, "--norm", "given", "--json")
-    shared = {"basis", "norm", "fisher", "samples", "seed", "notes", "choice", "out"}
+    shared = {"basis", "norm", "fisher", "samples", "seed", "device", "notes", "choice", "out"}
     document = geomkfac("factors", *words).json
     assert set(document) == shared | {"data", "loss", "layers"}
     for layer in document["layers"]:

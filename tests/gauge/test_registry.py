@@ -28,6 +28,7 @@ WITHOUT_GEOMETRY = {
     "ExactlyDampedKroneckerProduct": "a matrix: it lives in coordinates",
     "Operand": "a type of arrays",
     "StructuredMatrix": "a matrix: it lives in coordinates",
+    "geomkfac info": "says what is installed",
     "load_digits": "reads arrays",
     "load_digits_network": "reads arrays",
     "channel_major": "reorders an array",

@@ -1,0 +1,74 @@
+"""Memory of the host and of devices: how much is free, and whether an error says that there is none left."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import import_module
+from pathlib import Path
+
+from geomkfac.arrays.floating import FloatingNamespace
+from geomkfac.arrays.namespace import Namespace
+from geomkfac.errors import DeviceMemoryError
+
+__all__ = ["asked_for", "free_memory", "is_out_of_memory"]
+
+_UNITS = {"bytes": 1, "byte": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_ASKED = re.compile(r"(?:allocate|allocating|allocated?:?)\s+([\d.,]+)\s*(bytes?|[KMGT]?iB)", re.IGNORECASE)
+_SPENT = ("out of memory", "RESOURCE_EXHAUSTED", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+"""What PyTorch (device, host), JAX and cuBLAS say where they raise a plain RuntimeError."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of any library says that memory is exhausted.
+
+    Python's and NumPy's is MemoryError, and so is CuPy's; those of PyTorch and JAX are RuntimeErrors.
+    """
+    if isinstance(error, DeviceMemoryError):
+        return False
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _SPENT)
+
+
+def asked_for(error: BaseException) -> int | None:
+    """How many bytes the allocation that failed was for, as far as the library says."""
+    found = _ASKED.search(str(error))
+    if found is None:
+        return None
+    return round(float(found[1].replace(",", "")) * _UNITS[found[2].lower()])
+
+
+def free_memory(namespace: Namespace) -> int | None:
+    """Bytes that arrays of a namespace can still take on their device; None where nobody says."""
+    if not isinstance(namespace, FloatingNamespace) or namespace.place == "cpu":
+        return _free_on_host()
+    library = namespace.name.split()[0]
+    if library == "torch" and namespace.place.startswith("cuda"):
+        cuda = import_module("torch").cuda
+        # What PyTorch holds and does not use counts as free.
+        held = cuda.memory_reserved(namespace.device) - cuda.memory_allocated(namespace.device)
+        return int(cuda.mem_get_info(namespace.device)[0]) + int(held)
+    if library == "cupy":
+        free, _ = namespace.device.mem_info
+        return int(free) + int(import_module("cupy").get_default_memory_pool().free_bytes())
+    if library == "jax":
+        known = namespace.device.memory_stats() or {}
+        if {"bytes_limit", "bytes_in_use"} <= known.keys():
+            return int(known["bytes_limit"]) - int(known["bytes_in_use"])
+    return None
+
+
+def _free_on_host() -> int | None:
+    """What the system has left, or the process of the address space that it may take."""
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        resource = import_module("resource")
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            free = min(free, limit - pages * os.sysconf("SC_PAGE_SIZE"))
+    # Not every system counts its pages, or has limits.
+    except (AttributeError, ImportError, OSError, ValueError):
+        return None
+    return max(0, free)
