@@ -169,7 +169,7 @@ def test_counts_of_any_integer_dtype_and_whole_floats_are_taken(dtype: Any) -> N
     ("targets", "error", "message"),
     [
         (np.asarray([[1.5]]), ValuesError, r"target 1\.5 at index \(0, 0\)(.|\n)*not means of counts"),
-        (np.asarray([[-1]]), ValuesError, "target -1 at index"),
+        (np.asarray([[-1]]), ValuesError, "target -1.0 at index"),
         (np.asarray([[-2.0]]), ValuesError, r"target -2\.0"),
         (np.asarray([[True]]), KindError, "Bernoulli"),
         (np.asarray([[2**54]]), ValuesError, "holds exactly"),
