@@ -19,6 +19,7 @@ import numpy as np
 from geomkfac.arrays.linear_algebra import LinearAlgebra
 from geomkfac.arrays.namespace import Array, Kind, OrderedNamespace, RandomSource, Scalar
 from geomkfac.arrays.numpy_linalg import NumpyLinearAlgebra
+from geomkfac.arrays.numpy_tanh import tanh as numpy_tanh
 from geomkfac.arrays.refusals import refuse_array, refuse_mixture, refuse_values
 from geomkfac.arrays.standard_linalg import StandardLinearAlgebra
 from geomkfac.errors import KindError
@@ -56,7 +57,7 @@ class FloatingKind(Kind):
 class FloatingNamespace(OrderedNamespace):
     """Floating point of one array library `xp`, dtype and device.  Interned: from `floating.namespace_of`."""
 
-    __slots__ = ("_linalg", "device", "dtype", "epsilon", "kind", "name", "xp")
+    __slots__ = ("_linalg", "_tanh", "device", "dtype", "epsilon", "kind", "name", "xp")
 
     def __init__(self, xp: Any, dtype: Any, device: Any) -> None:
         is_numpy = array_api_compat.is_numpy_namespace(xp)
@@ -66,6 +67,7 @@ class FloatingNamespace(OrderedNamespace):
         self.device = device
         self.epsilon = float(xp.finfo(dtype).eps)
         self._linalg: LinearAlgebra = NumpyLinearAlgebra() if is_numpy else StandardLinearAlgebra(xp)
+        self._tanh: Any = numpy_tanh if is_numpy else xp.tanh
         place = "" if str(device) == "cpu" or "CPU" in str(device) else f" on {device}"
         self.name = f"{_library_name(xp)} {_dtype_name(dtype)}{place}"
 
@@ -236,7 +238,7 @@ class FloatingNamespace(OrderedNamespace):
         return self.xp.log1p(x)
 
     def tanh(self, x: Array) -> Array:
-        return self.xp.tanh(x)
+        return self._tanh(x)
 
     def abs(self, x: Array) -> Array:
         return self.xp.abs(x)
