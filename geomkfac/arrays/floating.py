@@ -199,6 +199,11 @@ class FloatingNamespace(OrderedNamespace):
     def cholesky_solve(self, factor: Array, b: Array) -> Array:
         return self._linalg.cholesky_solve(factor, b)
 
+    def cholesky_inverse(self, factor: Array) -> Array:
+        if isinstance(self._linalg, NumpyLinearAlgebra):
+            return self._linalg.cholesky_inverse(factor)
+        return OrderedNamespace.cholesky_inverse(self, factor)
+
     def triangular_solve(self, factor: Array, b: Array, *, transpose: bool = False) -> Array:
         return self._linalg.triangular_solve(factor, b, transpose)
 

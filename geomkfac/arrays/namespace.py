@@ -308,6 +308,10 @@ class OrderedNamespace(Namespace):
     def cholesky_solve(self, factor: Array, b: Array) -> Array:
         """``x`` with ``factor @ factor.mT @ x = b``; `factor` lower (n, n), `b` (n, k)."""
 
+    def cholesky_inverse(self, factor: Array) -> Array:
+        """The inverse of ``factor @ factor.mT``, exactly symmetric; `factor` lower (n, n)."""
+        return self.gram(self.triangular_solve(factor, self.eye(factor.shape[0])))
+
     @abstractmethod
     def triangular_solve(self, factor: Array, b: Array, *, transpose: bool = False) -> Array:
         """``x`` with ``factor @ x = b`` (or its transpose); `factor` lower (n, n), `b` (n, k)."""

@@ -18,6 +18,9 @@ from geomkfac.arrays.namespace import Array
 
 __all__ = ["NumpyLinearAlgebra"]
 
+_BLOCK = 64
+"""Rows and columns copied together."""
+
 
 def _lapack(names: tuple[str, ...], *arrays: Any) -> Any:
     """The LAPACK routines of the dtype of `arrays`.  SciPy is imported on first use: it is slow to import."""
@@ -38,6 +41,18 @@ def _scales(a: Any, axis: int) -> Any:
     # Clipped, as 2 ** 1074 is no number where 2 ** -1074 is one.
     limit = -np.finfo(a.dtype).minexp
     return np.ldexp(np.ones_like(largest), -np.clip(exponents, -limit, limit))
+
+
+def _mirrored(a: Any) -> Any:
+    """`a` (n, n), C-ordered, with its lower triangle written over the upper one; in place."""
+    # In blocks: a whole triangle, transposed, would miss the cache at every entry.
+    for start in range(0, len(a), _BLOCK):
+        stop = start + _BLOCK
+        block = a[start:stop, start:stop]
+        upper = np.triu_indices(len(block), 1)
+        block[upper] = block.T[upper]
+        a[start:stop, stop:] = a[stop:, start:stop].T
+    return a
 
 
 def _factorized(a: Any) -> tuple[Any, Any, Any, Any]:
@@ -138,6 +153,16 @@ class NumpyLinearAlgebra(LinearAlgebra):
         (potrs,) = _lapack(("potrs",), factor, b)
         solution, _ = potrs(factor.T, b, lower=False)
         return solution
+
+    def cholesky_inverse(self, factor: Array) -> Array:
+        """The inverse of ``factor @ factor.mT``, exactly symmetric; a third of the work of inverting a matrix."""
+        if factor.size == 0:
+            return factor.copy()
+        (potri,) = _lapack(("potri",), factor)
+        upper, info = potri(factor.T, lower=False)
+        if info != 0:
+            raise singular(factor.shape)
+        return _mirrored(upper.T)
 
     def triangular_solve(self, factor: Array, b: Array, transpose: bool) -> Array:
         if b.size == 0:

@@ -20,6 +20,7 @@ from geomkfac.metrics.degenerate import (
 )
 from geomkfac.metrics.tensor import MetricTensor, Norm
 from geomkfac.operators import DenseMatrix
+from geomkfac.operators.cholesky_solver import CholeskySolver
 from geomkfac.spaces import Euclidean, Frame, LinearSpace, Span, Subspace, Vector
 from geomkfac.spaces.frame import DenseFrame, convert
 
@@ -197,14 +198,15 @@ class DenseTensor(MetricTensor):
         ns = self._ns
         if ns.kind.is_exact:
             return ns.matmul(rows, self._keep("inverse", lambda: ns.inverse(self._one())))
-        ordered = ns.ordered("sharp")
-        factor = self._keep("cholesky", lambda: self._factorized(ordered))
+        solver: CholeskySolver = self._keep("solver", lambda: self._solver(ns.ordered("sharp")))
         flat = ns.reshape(rows, (-1, self.space.dim))
-        return ns.reshape(ordered.cholesky_solve(factor, flat.mT).mT, tuple(rows.shape))
+        return ns.reshape(solver.rows(flat), tuple(rows.shape))
 
-    def _factorized(self, ns: OrderedNamespace) -> Array:
+    def _solver(self, ns: OrderedNamespace) -> CholeskySolver:
+        matrix = self._one()
         # Elsewhere the same check was made when the rank was decided.
-        return positive_factor(ns, self._one(), repr(self)) if self._positive else ns.cholesky(self._one())
+        factor = positive_factor(ns, matrix, repr(self)) if self._positive else ns.cholesky(matrix)
+        return CholeskySolver(ns, matrix, factor)
 
     def _particular(self, phi: Vector) -> Vector:
         rows = self._columns(phi, self._frame.dual)
