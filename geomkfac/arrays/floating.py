@@ -170,6 +170,11 @@ class FloatingNamespace(OrderedNamespace):
             return self._linalg.homogeneous_gram(x)
         return OrderedNamespace.homogeneous_gram(self, x, weights)
 
+    def congruence(self, matrix: Array, form: Array) -> Array:
+        if isinstance(self._linalg, NumpyLinearAlgebra):
+            return self._linalg.congruence(matrix, form)
+        return OrderedNamespace.congruence(self, matrix, form)
+
     def diagonal(self, x: Array) -> Array:
         return self.xp.linalg.diagonal(x)
 

@@ -179,6 +179,12 @@ class Namespace(ABC):
         inverse = [order.index(i) for i in range(x.ndim)]
         return self.permute(self.matmul(self.permute(x, order), matrix.mT), inverse)
 
+    def congruence(self, matrix: Array, form: Array) -> Array:
+        """``matrix @ form @ matrix.mT`` of a symmetric `form` (n, n) for `matrix` (m, n), exactly symmetric."""
+        product = self.matmul(self.matmul(matrix, form), matrix.mT)
+        # Symmetric but for rounding.
+        return product if self.kind.is_exact else (product + product.mT) / 2
+
     def pair(self, x: Array, y: Array, axes: int) -> Array:
         """Sum of ``x * y`` over the last `axes` axes: the pairing of a covector with a vector."""
         product = x * y

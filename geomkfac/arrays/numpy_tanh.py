@@ -43,7 +43,7 @@ _TABLE = np.tanh(np.arange(-_END * _STEPS, _END * _STEPS + 1) / _STEPS)
 
 def tanh(x: Any) -> Any:
     """``tanh x`` of an array of float32 or float64, a new one; within four units of rounding."""
-    if x.dtype != np.float64 or x.size < _FEWEST or not (-_LARGEST < x.min() and x.max() < _LARGEST):
+    if x.dtype != np.float64 or x.size < _FEWEST or not (x.min() > -_LARGEST and x.max() < _LARGEST):
         return np.tanh(x)
     numbers = np.ascontiguousarray(x).reshape(-1)
     results = np.empty_like(numbers)

@@ -22,7 +22,8 @@ from geomkfac.metrics.tensor import MetricTensor, Norm
 from geomkfac.operators import DenseMatrix
 from geomkfac.operators.cholesky_solver import CholeskySolver
 from geomkfac.spaces import Euclidean, Frame, LinearSpace, Span, Subspace, Vector
-from geomkfac.spaces.frame import DenseFrame, convert
+from geomkfac.spaces.change import SlotChange
+from geomkfac.spaces.frame import DenseFrame, change_of, convert
 
 __all__ = ["DenseTensor"]
 
@@ -93,10 +94,20 @@ class DenseTensor(MetricTensor):
     def _in(self, frame: Frame) -> Array:
         if frame is self._frame:
             return self._matrix
+        moved = self._moved(frame)
+        if moved is not None:
+            return moved
         half = self._rows_in(self._matrix, self._frame, frame)
         moved = self._rows_in(half.mT, self._frame, frame)
         # A form is symmetric in every frame; rounding is not.
         return moved if self.kind.is_exact else (moved + moved.mT) / 2
+
+    def _moved(self, frame: Frame) -> Array | None:
+        """The matrix in `frame`, where one change of coordinates acts on both sides of it."""
+        if self._matrix.ndim != 2 or isinstance(frame, DenseFrame) or isinstance(self._frame, DenseFrame):
+            return None
+        change = change_of(self.space.dual, self._frame.dual, frame.dual)
+        return change.congruence(self._ns, self._matrix) if isinstance(change, SlotChange) else None
 
     def _rows_in(self, rows: Array, source: Frame, target: Frame) -> Array:
         ns, dual = self._ns, self.space.dual

@@ -48,7 +48,7 @@ def test_both_ways_keep_the_bound_for_right_hand_sides_in_every_direction(n: int
 
 
 def test_the_bound_refutes_an_inverse_of_another_matrix() -> None:
-    a, double = problem(40, 1e2)
+    _, double = problem(40, 1e2)
     wrong = np.linalg.inv(double + 0.05 * np.eye(40)).astype(np.float32)
     b = np.linalg.eigh(double)[1].astype(np.float32)
     assert worst(wrong @ b, b, double) > 1
