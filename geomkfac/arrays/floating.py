@@ -304,8 +304,16 @@ def _namespace_of(array: Array) -> FloatingNamespace:
     """The namespace of an array of any library; refuses all but float32 and float64 arrays."""
     if not _is_floating(array):
         refuse_array(array, "array", "an array of float32 or float64")
-    xp = array_api_compat.array_namespace(array)
+    xp = _library_of(array)
     return _restored(xp.__name__, array.dtype, array_api_compat.device(array))
+
+
+def _library_of(array: Array) -> Any:
+    """The module with the functions of the array API standard for an array."""
+    # From 2.1 on NumPy itself is that module, and array-api-compat's copy of it is slow to import.
+    if isinstance(array, np.ndarray | np.generic) and hasattr(np, "cumulative_sum"):
+        return np
+    return array_api_compat.array_namespace(array)
 
 
 def _is_array(values: Any) -> bool:
@@ -318,7 +326,7 @@ def _is_floating(values: Any) -> bool:
     """Whether `values` is an array of float32 or float64."""
     if not _is_array(values):
         return False
-    xp = array_api_compat.array_namespace(values)
+    xp = _library_of(values)
     return any(values.dtype == dtype for dtype in (xp.float32, xp.float64))
 
 
