@@ -171,8 +171,8 @@ class HullChange:
     def congruence(self, ns: Namespace, arrays: Sequence[Array | None], form: Array) -> Array | None:
         """``T form T^T`` of a symmetric `form`, T = [B c; 0 1], exactly symmetric; None where this is no such T.
 
-        With form = [C m; m^T w] its blocks are ``B C B^T + u c^T + c u^T`` for ``u = B m + c w / 2``, ``B m + c w``
-        and w: beyond ``B C B^T`` it is O(n^2).
+        With form = [C m; m^T w] it is ``[B C B^T, B m; m^T B^T, w] + h s^T + s h^T`` for ``s = [c; 0]`` and
+        ``h = [B m + c w / 2; w]``: beyond ``B C B^T`` it is O(n^2).
         """
         if self.covectors or self.copies != 1:
             return None
@@ -180,15 +180,17 @@ class HullChange:
         if matrix is None and translation is None:
             return form
         corner, column = form[-1:, -1:], form[:-1, -1:]
-        block = self._linear.congruence(ns, (matrix,), form[:-1, :-1])
-        column = self._linear.apply(ns, (matrix,), column, -2)
-        if translation is not None:
-            moved = ns.reshape(translation, (-1, 1))
-            half = column + moved * (corner / 2)
-            product = half * moved.mT
-            block = block + (product + product.mT)
-            column = column + moved * corner
-        return ns.concat([ns.concat([block, column], axis=1), ns.concat([column.mT, corner], axis=1)], axis=0)
+        if matrix is not None:
+            block = self._linear.congruence(ns, (matrix,), form[:-1, :-1])
+            column = self._linear.apply(ns, (matrix,), column, -2)
+            rows = ns.concat([block, column], axis=1), ns.concat([column.mT, corner], axis=1)
+            form = ns.concat(rows, axis=0)
+        if translation is None:
+            return form
+        moved = ns.reshape(translation, (-1, 1))
+        half = ns.concat([column + moved * (corner / 2), corner], axis=0)
+        product = half * ns.concat([moved, corner * 0], axis=0).mT
+        return form + (product + product.mT)
 
 
 SlotwiseChange: TypeAlias = BaseChange | HullChange
