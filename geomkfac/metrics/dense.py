@@ -209,15 +209,24 @@ class DenseTensor(MetricTensor):
         ns = self._ns
         if ns.kind.is_exact:
             return ns.matmul(rows, self._keep("inverse", lambda: ns.inverse(self._one())))
-        solver: CholeskySolver = self._keep("solver", lambda: self._solver(ns.ordered("sharp")))
         flat = ns.reshape(rows, (-1, self.space.dim))
-        return ns.reshape(solver.rows(flat), tuple(rows.shape))
+        return ns.reshape(self._solver().rows(flat), tuple(rows.shape))
 
-    def _solver(self, ns: OrderedNamespace) -> CholeskySolver:
-        matrix = self._one()
-        # Elsewhere the same check was made when the rank was decided.
-        factor = positive_factor(ns, matrix, repr(self)) if self._positive else ns.cholesky(matrix)
-        return CholeskySolver(ns, matrix, factor)
+    def _solve_columns(self, columns: Array) -> Array:
+        """The same for columns (*batch, dim, k)."""
+        if self._ns.kind.is_exact:
+            return self._solve(columns.mT).mT
+        return self._solver().columns(columns)
+
+    def _solver(self) -> CholeskySolver:
+        def make() -> CholeskySolver:
+            ns, matrix = self._ns.ordered("sharp"), self._one()
+            # Elsewhere the same check was made when the rank was decided.
+            factor = positive_factor(ns, matrix, repr(self)) if self._positive else ns.cholesky(matrix)
+            return CholeskySolver(ns, matrix, factor)
+
+        made: CholeskySolver = self._keep("solver", make)
+        return made
 
     def _particular(self, phi: Vector) -> Vector:
         rows = self._columns(phi, self._frame.dual)

@@ -48,9 +48,13 @@ class CholeskySolver:
         self._inverse: Array | None = None
 
     def columns(self, b: Array) -> Array:
-        """``a⁻¹ b`` for columns b (n, k)."""
+        """``a⁻¹ b`` for columns b (*batch, n, k)."""
         if self._has_inverse():
             return self._namespace.matmul(self._inverse, b)
+        if b.ndim > 2:
+            rows = b.mT
+            flat = self._namespace.reshape(rows, (-1, rows.shape[-1]))
+            return self._namespace.reshape(self.rows(flat), tuple(rows.shape)).mT
         self._columns += int(b.shape[1])
         return self._namespace.cholesky_solve(self._factor, b)
 

@@ -47,6 +47,17 @@ def test_both_ways_keep_the_bound_for_right_hand_sides_in_every_direction(n: int
     assert worst(then, b, double) <= 1
 
 
+def test_a_batch_is_solved_as_one_after_the_other() -> None:
+    a, double = problem(5, 1e2)
+    b = np.random.default_rng(2).standard_normal((3, 2, 5, 4)).astype(np.float32)
+    solver = solver_of(a)
+    for _ in range(2):  # by the factor, then by the inverse
+        found = solver.columns(b)
+        assert found.shape == b.shape
+        assert max(worst(found[i, j], b[i, j], double) for i in range(3) for j in range(2)) <= 1
+        assert worst(found[0, 0], b[0, 1], double) > 1
+
+
 def test_the_bound_refutes_an_inverse_of_another_matrix() -> None:
     _, double = problem(40, 1e2)
     wrong = np.linalg.inv(double + 0.05 * np.eye(40)).astype(np.float32)
