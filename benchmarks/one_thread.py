@@ -1,4 +1,4 @@
-"""One thread for every library: imported before NumPy, SciPy and PyTorch, which read these at import."""
+"""One thread for every library: imported before NumPy, SciPy, PyTorch and JAX, which read these at import."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ _VARIABLES = (
 
 for _variable in _VARIABLES:
     os.environ[_variable] = str(THREADS)
+os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads={THREADS}"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
 def limit_torch() -> None:

@@ -68,6 +68,15 @@ class Problem:
             return inputs, rng.integers(0, self.widths[-1], self.batch)
         return inputs, rng.random((self.batch, self.widths[-1])).astype(self.dtype)
 
+    @property
+    def label(self) -> str:
+        """One line."""
+        return f"{self.name}, {self.fisher}, batch {self.batch}, {self.dtype}"
+
+    def described(self) -> dict[str, Any]:
+        """What a record says of it."""
+        return {"problem": self.name, "fisher": self.fisher, "batch": self.batch, "dtype": self.dtype}
+
     def empirical(self) -> Problem:
         """The same with the Fisher metric at given targets, where nothing is drawn."""
         return replace(self, fisher="empirical")

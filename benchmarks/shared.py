@@ -175,7 +175,7 @@ def _record(
     else:
         line += f" {seconds['geomkfac']:.3f} s"
     print(line, flush=True)
-    return {"problem": name, "fisher": fisher, "batch": batch, "dtype": dtype, "gap": gap, "factors": seconds}
+    return {"problem": name, "fisher": fisher, "batch": batch, "dtype": dtype, "gap": gap, "seconds": seconds}
 
 
 def memory_of_maps(quick: bool) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
+from geomkfac.arrays.box_muller import box_muller
 from geomkfac.arrays.namespace import RandomSource
 from geomkfac.errors import ShapeError, ValuesError
 
@@ -107,7 +108,7 @@ class Draws:
         numbers = np.empty((count, k), dtype)
         rows = max(1, _NUMBERS_AT_ONCE // max(1, k))
         for start in range(0, count, rows):
-            _box_muller(words[start : start + rows], numbers[start : start + rows])
+            box_muller(words[start : start + rows], numbers[start : start + rows])
         return numbers
 
     def _words(self, first: int, count: int, k: int) -> Any:
@@ -121,20 +122,3 @@ class Draws:
         generator = np.random.Philox(key=operator.index(self.seed))
         generator.advance(first * blocks)
         return generator.random_raw(count * blocks * _BLOCK).reshape(count, blocks * _BLOCK)[:, :k]
-
-
-def _box_muller(words: Any, numbers: Any) -> None:
-    """Fill `numbers` (N, k) with normal ones from `words` (N, (k + 1) // 2)."""
-    dtype, half = numbers.dtype.type, words.shape[1]
-    radius = (words >> np.uint64(32)).astype(dtype)
-    # The middle of each of 2**32 intervals, so that the logarithm is finite.
-    radius += dtype(0.5)
-    radius *= dtype(2.0**-32)
-    np.log(radius, out=radius)
-    radius *= dtype(-2)
-    np.sqrt(radius, out=radius)
-    angle = (words & np.uint64(0xFFFFFFFF)).astype(dtype)
-    angle *= dtype(2.0 * np.pi * 2.0**-32)
-    np.multiply(radius, np.cos(angle), out=numbers[:, :half])
-    rest = numbers.shape[1] - half
-    np.multiply(radius[:, :rest], np.sin(angle[:, :rest]), out=numbers[:, half:])

@@ -26,6 +26,8 @@ from geomkfac.arrays.jax_linalg import JaxLinearAlgebra
 from geomkfac.arrays.linear_algebra import LinearAlgebra
 from geomkfac.arrays.namespace import Array, Kind, OrderedNamespace, RandomSource, Scalar
 from geomkfac.arrays.numpy_linalg import NumpyLinearAlgebra
+from geomkfac.arrays.numpy_tanh import tanh as numpy_tanh
+from geomkfac.arrays.recognition import dtype_name, is_array, is_floating, library_name, library_of
 from geomkfac.arrays.refusals import refuse_array, refuse_integers, refuse_mixture, refuse_values
 from geomkfac.arrays.standard_linalg import StandardLinearAlgebra
 from geomkfac.arrays.torch_linalg import TorchLinearAlgebra
@@ -66,7 +68,7 @@ class FloatingKind(Kind):
 class FloatingNamespace(OrderedNamespace):
     """Floating point of one array library `xp`, dtype and device.  Interned: from `floating.namespace_of`."""
 
-    __slots__ = ("_integer", "_linalg", "device", "dtype", "epsilon", "kind", "name", "place", "xp")
+    __slots__ = ("_integer", "_linalg", "_tanh", "device", "dtype", "epsilon", "kind", "name", "place", "xp")
 
     def __init__(self, xp: Any, dtype: Any, device: Any) -> None:
         self.kind = floating
@@ -77,9 +79,11 @@ class FloatingNamespace(OrderedNamespace):
         # JAX has none of 64 bits unless they are switched on.
         self._integer = xp.asarray(np.zeros(0, dtype=np.int64), device=device).dtype
         self.place = device_name(device)
-        self.name = f"{_library_name(xp)} {_dtype_name(dtype)}" + ("" if self.place == "cpu" else f" on {self.place}")
+        self.name = f"{library_name(xp)} {dtype_name(dtype)}" + ("" if self.place == "cpu" else f" on {self.place}")
         self._linalg: LinearAlgebra = NumpyLinearAlgebra()
+        self._tanh: Any = numpy_tanh
         if not array_api_compat.is_numpy_namespace(xp):
+            self._tanh = xp.tanh
             self._linalg = HostFallback(_linear_algebra(xp, device), self.name, self.to_numpy, self.cast_numpy)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -87,7 +91,7 @@ class FloatingNamespace(OrderedNamespace):
 
     # -- arrays in and out
     def asarray(self, values: Any, *, what: str = "array") -> Array:
-        if not _is_floating(values):
+        if not is_floating(values):
             refuse_array(values, what, f"an array of {self.name}")
         namespace = floating.namespace_of(values)
         if namespace is not self:
@@ -117,7 +121,7 @@ class FloatingNamespace(OrderedNamespace):
         return self.cast(x)
 
     def cast_numpy(self, x: Any) -> Array:
-        entries = np.asarray(x, dtype=_dtype_name(self.dtype))
+        entries = np.asarray(x, dtype=dtype_name(self.dtype))
         return self.xp.asarray(entries, dtype=self.dtype, device=self.device)
 
     def to_numpy(self, x: Array) -> Any:
@@ -164,7 +168,7 @@ class FloatingNamespace(OrderedNamespace):
             if not math.isfinite(number):
                 refuse_values(np.asarray(number), "scalar")
             return self.xp.asarray(number, dtype=self.dtype, device=self.device)
-        if not _is_array(value):
+        if not is_array(value):
             refuse_array(value, "scalar", f"a number, or an array of {self.name}")
         if value.ndim:
             raise KindError(
@@ -175,7 +179,7 @@ class FloatingNamespace(OrderedNamespace):
 
     def uniform(self, rng: RandomSource, shape: tuple[int, ...]) -> Array:
         # Drawn at the dtype's own precision: a double just below 1 would round up to 1.
-        return self.cast_numpy(rng.random(shape, dtype=np.dtype(_dtype_name(self.dtype)).type))
+        return self.cast_numpy(rng.random(shape, dtype=np.dtype(dtype_name(self.dtype)).type))
 
     # -- shape
     def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
@@ -212,6 +216,11 @@ class FloatingNamespace(OrderedNamespace):
         gram = self._linalg.homogeneous_gram(x) if weights is None else None
         return OrderedNamespace.homogeneous_gram(self, x, weights) if gram is None else gram
 
+    def congruence(self, matrix: Array, form: Array) -> Array:
+        if isinstance(self._linalg, NumpyLinearAlgebra):
+            return self._linalg.congruence(matrix, form)
+        return OrderedNamespace.congruence(self, matrix, form)
+
     def diagonal(self, x: Array) -> Array:
         return self.xp.linalg.diagonal(x)
 
@@ -240,6 +249,11 @@ class FloatingNamespace(OrderedNamespace):
 
     def cholesky_solve(self, factor: Array, b: Array) -> Array:
         return self._linalg.cholesky_solve(factor, b)
+
+    def cholesky_inverse(self, factor: Array) -> Array:
+        if isinstance(self._linalg, NumpyLinearAlgebra):
+            return self._linalg.cholesky_inverse(factor)
+        return OrderedNamespace.cholesky_inverse(self, factor)
 
     def triangular_solve(self, factor: Array, b: Array, *, transpose: bool = False) -> Array:
         return self._linalg.triangular_solve(factor, b, transpose)
@@ -280,10 +294,10 @@ class FloatingNamespace(OrderedNamespace):
         return self.xp.log1p(x)
 
     def tanh(self, x: Array) -> Array:
-        return self.xp.tanh(x)
+        return self._tanh(x)
 
     def erfcx(self, x: Array) -> Array:
-        return special.erfcx(_library_name(self.xp), x)
+        return special.erfcx(library_name(self.xp), x)
 
     def abs(self, x: Array) -> Array:
         return self.xp.abs(x)
@@ -349,10 +363,10 @@ def _restored(library: str, dtype: Any, device: str) -> FloatingNamespace:
 
 def _namespace_of(array: Array) -> FloatingNamespace:
     """The namespace of an array of any library; refuses all but float32 and float64 arrays."""
-    if not _is_floating(array):
+    if not is_floating(array):
         refuse_array(array, "array", "an array of float32 or float64")
     refuse_transformed(array)
-    xp = array_api_compat.array_namespace(array)
+    xp = library_of(array)
     return _restored(xp.__name__, array.dtype, device_name(array_api_compat.device(array)))
 
 
@@ -362,25 +376,3 @@ def _linear_algebra(xp: Any, device: Any) -> LinearAlgebra:
     if array_api_compat.is_cupy_namespace(xp):
         return CupyLinearAlgebra(xp)
     return JaxLinearAlgebra(xp) if array_api_compat.is_jax_namespace(xp) else StandardLinearAlgebra(xp)
-
-
-def _is_array(values: Any) -> bool:
-    if isinstance(values, np.ma.MaskedArray):
-        return False
-    return isinstance(values, np.ndarray | np.generic) or array_api_compat.is_array_api_obj(values)
-
-
-def _is_floating(values: Any) -> bool:
-    """Whether `values` is an array of float32 or float64."""
-    if not _is_array(values):
-        return False
-    xp = array_api_compat.array_namespace(values)
-    return any(values.dtype == dtype for dtype in (xp.float32, xp.float64))
-
-
-def _library_name(xp: Any) -> str:
-    return str(xp.__name__).removeprefix("array_api_compat.").split(".")[0]
-
-
-def _dtype_name(dtype: Any) -> str:
-    return "float32" if "float32" in str(dtype) else "float64"

@@ -194,6 +194,12 @@ class Namespace(ABC):
         inverse = [order.index(i) for i in range(x.ndim)]
         return self.permute(self.matmul(self.permute(x, order), matrix.mT), inverse)
 
+    def congruence(self, matrix: Array, form: Array) -> Array:
+        """``matrix @ form @ matrix.mT`` of a symmetric `form` (n, n) for `matrix` (m, n), exactly symmetric."""
+        product = self.matmul(self.matmul(matrix, form), matrix.mT)
+        # Symmetric but for rounding.
+        return product if self.kind.is_exact else (product + product.mT) / 2
+
     def pair(self, x: Array, y: Array, axes: int) -> Array:
         """Sum of ``x * y`` over the last `axes` axes: the pairing of a covector with a vector."""
         product = x * y
@@ -337,6 +343,10 @@ class OrderedNamespace(Namespace):
     @abstractmethod
     def cholesky_solve(self, factor: Array, b: Array) -> Array:
         """``x`` with ``factor @ factor.mT @ x = b``; `factor` lower (n, n), `b` (n, k)."""
+
+    def cholesky_inverse(self, factor: Array) -> Array:
+        """The inverse of ``factor @ factor.mT``, exactly symmetric; `factor` lower (n, n)."""
+        return self.gram(self.triangular_solve(factor, self.eye(factor.shape[0])))
 
     @abstractmethod
     def triangular_solve(self, factor: Array, b: Array, *, transpose: bool = False) -> Array:

@@ -20,8 +20,10 @@ from geomkfac.metrics.degenerate import (
 )
 from geomkfac.metrics.tensor import MetricTensor, Norm
 from geomkfac.operators import DenseMatrix
+from geomkfac.operators.cholesky_solver import CholeskySolver
 from geomkfac.spaces import Euclidean, Frame, LinearSpace, Span, Subspace, Vector
-from geomkfac.spaces.frame import DenseFrame, convert
+from geomkfac.spaces.change import SlotChange
+from geomkfac.spaces.frame import DenseFrame, change_of, convert
 
 __all__ = ["DenseTensor"]
 
@@ -92,10 +94,20 @@ class DenseTensor(MetricTensor):
     def _in(self, frame: Frame) -> Array:
         if frame is self._frame:
             return self._matrix
+        moved = self._moved(frame)
+        if moved is not None:
+            return moved
         half = self._rows_in(self._matrix, self._frame, frame)
         moved = self._rows_in(half.mT, self._frame, frame)
         # A form is symmetric in every frame; rounding is not.
         return moved if self.kind.is_exact else (moved + moved.mT) / 2
+
+    def _moved(self, frame: Frame) -> Array | None:
+        """The matrix in `frame`, where one change of coordinates acts on both sides of it."""
+        if self._matrix.ndim != 2 or isinstance(frame, DenseFrame) or isinstance(self._frame, DenseFrame):
+            return None
+        change = change_of(self.space.dual, self._frame.dual, frame.dual)
+        return change.congruence(self._ns, self._matrix) if isinstance(change, SlotChange) else None
 
     def _rows_in(self, rows: Array, source: Frame, target: Frame) -> Array:
         ns, dual = self._ns, self.space.dual
@@ -197,14 +209,24 @@ class DenseTensor(MetricTensor):
         ns = self._ns
         if ns.kind.is_exact:
             return ns.matmul(rows, self._keep("inverse", lambda: ns.inverse(self._one())))
-        ordered = ns.ordered("sharp")
-        factor = self._keep("cholesky", lambda: self._factorized(ordered))
         flat = ns.reshape(rows, (-1, self.space.dim))
-        return ns.reshape(ordered.cholesky_solve(factor, flat.mT).mT, tuple(rows.shape))
+        return ns.reshape(self._solver().rows(flat), tuple(rows.shape))
 
-    def _factorized(self, ns: OrderedNamespace) -> Array:
-        # Elsewhere the same check was made when the rank was decided.
-        return positive_factor(ns, self._one(), repr(self)) if self._positive else ns.cholesky(self._one())
+    def _solve_columns(self, columns: Array) -> Array:
+        """The same for columns (*batch, dim, k)."""
+        if self._ns.kind.is_exact:
+            return self._solve(columns.mT).mT
+        return self._solver().columns(columns)
+
+    def _solver(self) -> CholeskySolver:
+        def make() -> CholeskySolver:
+            ns, matrix = self._ns.ordered("sharp"), self._one()
+            # Elsewhere the same check was made when the rank was decided.
+            factor = positive_factor(ns, matrix, repr(self)) if self._positive else ns.cholesky(matrix)
+            return CholeskySolver(ns, matrix, factor)
+
+        made: CholeskySolver = self._keep("solver", make)
+        return made
 
     def _particular(self, phi: Vector) -> Vector:
         rows = self._columns(phi, self._frame.dual)

@@ -135,7 +135,7 @@ class KroneckerTensor(LayerTensor):
         """``G^{-1} D A^{-1}``.  Source: LG 2.1.3."""
         components = phi._in(self._frame.dual)
         half = self.domain_form._solve(components)
-        return self._wrap(self.codomain_form._solve(half.mT).mT, dual=False)
+        return self._wrap(self.codomain_form._solve_columns(half), dual=False)
 
     def _particular(self, phi: Vector) -> Vector:
         h, k = self.domain_form, self.codomain_form

@@ -79,6 +79,10 @@ class MetricTensor(ABC):
         Raises
         ------
         DegenerateMetricError : names the radical, the space and the two ways out.
+
+        Notes
+        -----
+        Factorisations are kept, in floating point later inverses too: a repeated solve may differ by rounding.
         """
         phi = self._covector(phi, "sharp")
         if self.nullity:

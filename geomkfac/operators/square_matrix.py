@@ -15,6 +15,7 @@ import numpy as np
 from geomkfac.arrays.dispatch import namespace_of
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
 from geomkfac.errors import NotPositiveError, ShapeError, SingularMatrixError
+from geomkfac.operators.cholesky_solver import CholeskySolver
 from geomkfac.operators.exponents import integer_power, spectral_power
 from geomkfac.operators.kept import Kept
 
@@ -109,7 +110,7 @@ class SquareMatrix:
     def solve_along(self, x: Array, axis: int) -> Array:
         """``array⁻¹`` contracted with `axis` (-1 or -2) of `x`, of shape (*batch, p, q)."""
         if x.ndim == 2:
-            return self._solve(x) if axis == -2 else self._solve(x.mT).mT
+            return self._solve(x) if axis == -2 else self._solve_rows(x)
         # All batches in one call: the axis first, everything else as columns.
         contracted = x.ndim + axis
         order = [contracted, *(i for i in range(x.ndim) if i != contracted)]
@@ -120,10 +121,23 @@ class SquareMatrix:
 
     def _solve(self, b: Array) -> Array:
         """``array⁻¹ @ b`` for `b` (k, columns): by Cholesky where positive definite, else by elimination."""
-        factor = self.cholesky()
-        if factor is not None:
-            return self.namespace.ordered("Cholesky").cholesky_solve(factor, b)
+        solver = self._solver()
+        if solver is not None:
+            return solver.columns(b)
         return self._invertible(lambda: self.namespace.solve(self.array, b))
+
+    def _solve_rows(self, b: Array) -> Array:
+        solver = self._solver()
+        return self._solve(b.mT).mT if solver is None else solver.rows(b)
+
+    def _solver(self) -> CholeskySolver | None:
+        return self._kept.get("solver", self._make_solver)
+
+    def _make_solver(self) -> CholeskySolver | None:
+        factor = self.cholesky()
+        if factor is None:
+            return None
+        return CholeskySolver(self.namespace.ordered("Cholesky"), self.array, factor, self.inverse)
 
     def inverse(self) -> Array:
         """The inverse array; exactly symmetric where this one is positive definite."""
@@ -133,8 +147,7 @@ class SquareMatrix:
         factor = self.cholesky()
         if factor is None:
             return self._invertible(lambda: self.namespace.inverse(self.array))
-        namespace = self.namespace.ordered("Cholesky")
-        return namespace.gram(namespace.triangular_solve(factor, namespace.eye(self.size)))
+        return self.namespace.ordered("Cholesky").cholesky_inverse(factor)
 
     def _invertible(self, compute: Callable[[], Array]) -> Array:
         """What elimination computes, where the array is not singular."""

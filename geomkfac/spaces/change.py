@@ -2,7 +2,8 @@
 
 A change is structured as its space is: one matrix per slot of a tensor, a translation where the
 space is affine, one change per factor of a product.  Kronecker matrices are never formed, identity
-matrices never multiplied.  Matrices are kept in the default namespace of their kind and cast once
+matrices never multiplied, and those with one entry in each row and column only pick and scale.
+Matrices are kept in the default namespace of their kind and cast once
 for each dtype and device.
 """
 
@@ -14,6 +15,7 @@ from typing import Any, TypeAlias, final
 from weakref import WeakKeyDictionary
 
 from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.spaces.monomial import Monomial, monomial
 
 __all__ = [
     "BaseChange",
@@ -46,13 +48,14 @@ class BaseChange:
     `translation` (n,) is None where it is zero, and always for vector spaces.
     """
 
-    __slots__ = ("dim", "inverse", "kind", "matrix", "translation")
+    __slots__ = ("_shape", "dim", "inverse", "kind", "matrix", "translation")
 
     def __init__(
         self, kind: Kind, dim: int, matrix: Array | None, inverse: Array | None, translation: Array | None
     ) -> None:
         self.kind, self.dim = kind, dim
         self.matrix, self.inverse, self.translation = matrix, inverse, translation
+        self._shape: tuple[Monomial | None] | None = None
 
     def inverted(self) -> BaseChange:
         """The change back, ``x = inverse @ y - inverse @ translation``."""
@@ -87,14 +90,32 @@ class BaseChange:
         return BaseChange(self.kind, self.dim, self.inverse.mT, self.matrix.mT, None)
 
     @property
+    def monomial(self) -> Monomial | None:
+        """The matrix as one that picks and scales, where it is one."""
+        if self._shape is None:
+            self._shape = (None if self.matrix is None else monomial(self.matrix),)
+        return self._shape[0]
+
+    @property
     def arrays(self) -> tuple[Array | None, ...]:
         """What `apply` needs, to be cast into its namespace."""
-        return (self.matrix,)
+        return (self.matrix if self.monomial is None else self.monomial.scales,)
 
     def apply(self, ns: Namespace, arrays: Sequence[Array | None], components: Array, axis: int) -> Array:
         """The linear part, along the negative `axis` of `components`."""
         (matrix,) = arrays
-        return components if matrix is None else ns.apply(matrix, components, axis)
+        if matrix is None:
+            return components
+        if self.monomial is not None:
+            return self.monomial.apply(ns, matrix, components, axis)
+        return ns.apply(matrix, components, axis)
+
+    def congruence(self, ns: Namespace, arrays: Sequence[Array | None], form: Array) -> Array:
+        """``B form B^T`` of a symmetric `form` (n, n), B the linear part; exactly symmetric."""
+        (matrix,) = arrays
+        if matrix is None:
+            return form
+        return ns.congruence(matrix, form) if self.monomial is None else self.monomial.congruence(ns, matrix, form)
 
 
 @final
@@ -112,10 +133,12 @@ class HullChange:
     covectors : whether it acts on the dual of the hull
     """
 
-    __slots__ = ("change", "copies", "covectors")
+    __slots__ = ("_linear", "change", "copies", "covectors")
 
     def __init__(self, copies: int, change: BaseChange, *, covectors: bool = False) -> None:
         self.copies, self.change, self.covectors = copies, change, covectors
+        linear = change.linear()
+        self._linear = linear.dual() if covectors else linear
 
     def dual(self) -> HullChange:
         """The same change on the dual space."""
@@ -124,8 +147,7 @@ class HullChange:
     @property
     def arrays(self) -> tuple[Array | None, ...]:
         """What `apply` needs, to be cast into its namespace."""
-        matrix = self.change.inverse if self.covectors else self.change.matrix
-        return matrix, self.change.translation
+        return *self._linear.arrays, self.change.translation
 
     def apply(self, ns: Namespace, arrays: Sequence[Array | None], components: Array, axis: int) -> Array:
         """The change along the negative `axis` of `components`."""
@@ -138,14 +160,37 @@ class HullChange:
             return ns.permute(moved, [order.index(i) for i in range(components.ndim)])
         n, batch = self.change.dim, tuple(components.shape)[:-1]
         blocks, last = ns.reshape(components[..., :-1], (*batch, self.copies, n)), components[..., -1:]
-        if matrix is not None:
-            blocks = ns.matmul(blocks, matrix if self.covectors else matrix.mT)
+        blocks = self._linear.apply(ns, (matrix,), blocks, -1)
         if translation is not None:
             if self.covectors:
-                last = last - ns.reshape(ns.sum(ns.sum(blocks, axis=-2) * translation, axis=-1), (*batch, 1))
+                last = last - ns.reshape(ns.sum(ns.matmul(blocks, translation), axis=-1), (*batch, 1))
             else:
                 blocks = blocks + last[..., None] * translation
         return ns.concat([ns.reshape(blocks, (*batch, self.copies * n)), last], axis=-1)
+
+    def congruence(self, ns: Namespace, arrays: Sequence[Array | None], form: Array) -> Array | None:
+        """``T form T^T`` of a symmetric `form`, T = [B c; 0 1], exactly symmetric; None where this is no such T.
+
+        With form = [C m; m^T w] it is ``[B C B^T, B m; m^T B^T, w] + h s^T + s h^T`` for ``s = [c; 0]`` and
+        ``h = [B m + c w / 2; w]``: beyond ``B C B^T`` it is O(n^2).
+        """
+        if self.covectors or self.copies != 1:
+            return None
+        matrix, translation = arrays
+        if matrix is None and translation is None:
+            return form
+        corner, column = form[-1:, -1:], form[:-1, -1:]
+        if matrix is not None:
+            block = self._linear.congruence(ns, (matrix,), form[:-1, :-1])
+            column = self._linear.apply(ns, (matrix,), column, -2)
+            rows = ns.concat([block, column], axis=1), ns.concat([column.mT, corner], axis=1)
+            form = ns.concat(rows, axis=0)
+        if translation is None:
+            return form
+        moved = ns.reshape(translation, (-1, 1))
+        half = ns.concat([column + moved * (corner / 2), corner], axis=0)
+        product = half * ns.concat([moved, corner * 0], axis=0).mT
+        return form + (product + product.mT)
 
 
 SlotwiseChange: TypeAlias = BaseChange | HullChange
@@ -203,6 +248,16 @@ class SlotChange(Change):
             components = slot.apply(ns, arrays[:count], components, axis)
             arrays = arrays[count:]
         return components if translation is None else components + translation
+
+    def congruence(self, ns: Namespace, form: Array) -> Array | None:
+        """``T form T^T`` of a symmetric `form` (n, n) for the matrix T of the one slot, exactly symmetric.
+
+        None where there is another number of slots, or no short way.
+        """
+        if len(self.slots) != 1 or self.translation is not None:
+            return None
+        (slot,) = self.slots
+        return slot.congruence(ns, self._in(ns, [*slot.arrays, None])[:-1], form)
 
 
 @final

@@ -27,7 +27,7 @@ from geomkfac.spaces.interning import MAKING
 if TYPE_CHECKING:
     from geomkfac.spaces.space import BaseSpace, Space
 
-__all__ = ["BaseFrame", "DenseFrame", "DerivedFrame", "Frame", "between", "convert", "derived_frame"]
+__all__ = ["BaseFrame", "DenseFrame", "DerivedFrame", "Frame", "between", "change_of", "convert", "derived_frame"]
 
 _by_id: WeakValueDictionary[str, BaseFrame] = WeakValueDictionary()
 _dense_by_id: WeakValueDictionary[str, DenseFrame] = WeakValueDictionary()
@@ -310,10 +310,15 @@ def convert(space: Space, components: Components, source: Frame, target: Frame, 
     if isinstance(target, DenseFrame):
         inner = convert(space, components, source, target.over, ns)
         return _dense(ns, target._forth, space._flatten(ns, inner))
+    return change_of(space, source, target)(ns, components)
+
+
+def change_of(space: Space, source: Frame, target: Frame) -> Change:
+    """The change from `source` to `target`, none of them dense; made once."""
     change = source._changes.get(target)
     if change is None:
         change = source._changes[target] = space._change(source, target)
-    return change(ns, components)
+    return change
 
 
 def _dense(ns: Any, change: BaseChange, flat: Array) -> Array:

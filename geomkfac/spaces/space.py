@@ -177,6 +177,8 @@ class Space(ABC):
     def _flatten(self, ns: Namespace, components: Components) -> Array:
         """Components (*batch, *slots) as (*batch, dim), in vec order."""
         rank = len(self.slots)
+        if rank == 1:
+            return components
         batch = tuple(components.shape)[: components.ndim - rank]
         order = self._vec_order
         if order != tuple(range(rank)):
@@ -185,6 +187,8 @@ class Space(ABC):
         return ns.reshape(components, (*batch, self.dim))
 
     def _unflatten(self, ns: Namespace, flat: Array) -> Components:
+        if len(self.slots) == 1:
+            return flat
         order = self._vec_order
         batch = tuple(flat.shape)[:-1]
         components = ns.reshape(flat, (*batch, *(self.slots[axis] for axis in order)))
