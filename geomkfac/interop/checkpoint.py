@@ -16,6 +16,7 @@ from typing import Any, final
 
 import numpy as np
 
+from geomkfac.arrays import PrimeField, RationalField
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import FileFormatError, KindError, ShapeError, ValuesError
 from geomkfac.interop.files import PathLike, read_arrays, write_arrays
@@ -76,7 +77,7 @@ class Checkpoint:
     def of(self, task: MomentsTask, sample: Sample, weights: Point, chunk_size: int) -> _SavedPass:
         """The saving of one pass."""
         ns = weights._ns
-        if not ns.epsilon and not ns.name.startswith(("GF(", "Q")):
+        if not ns.epsilon and not isinstance(ns.kind, PrimeField | RationalField):
             raise KindError(f"sums over {ns.name} cannot be saved; only floating point, GF(p) and Q can.")
         return _SavedPass(self, task, ns, *_described(self.parameterization, task, sample, weights, chunk_size))
 

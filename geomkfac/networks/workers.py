@@ -15,7 +15,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -51,7 +51,7 @@ def in_order(task: Task[Any], pieces: Iterator[Piece], workers: Workers) -> Iter
     pending: deque[_Work] = deque()
     try:
         for piece in pieces:
-            pending.append(_Work(piece, crew.submit(piece)))
+            pending.append(_Work(piece, crew.submit(piece), crew.executors))
             if len(pending) >= crew.ahead:
                 yield _finished(crew, pending)
         while pending:
@@ -64,11 +64,12 @@ def in_order(task: Task[Any], pieces: Iterator[Piece], workers: Workers) -> Iter
 
 @dataclass(slots=True)
 class _Work:
-    """A piece under way."""
+    """A piece under way, and with which executor of the crew, counted from 0."""
 
     piece: Piece
     future: Future[Any]
-    attempts: int = field(default=1)
+    executor: int = 0
+    attempts: int = 1
 
 
 def _finished(crew: _Crew, pending: deque[_Work]) -> tuple[Piece, Any]:
@@ -97,9 +98,11 @@ def _again(crew: _Crew, pending: deque[_Work], error: BaseException) -> None:
                 f"{work.attempts} times.\n  last: {type(error).__name__}: {error}\n"
                 "If it ran out of memory, take a smaller chunk_size or memory_limit, or fewer workers."
             ) from error
-    crew.renew(error)
+    # Of a pool that broke some pieces tell later than others: there is a new one already.
+    if pending[0].executor == crew.executors:
+        crew.renew(error)
     for work in lost:
-        work.attempts += 1
+        work.attempts, work.executor = work.attempts + 1, crew.executors
         work.future = crew.submit(work.piece, work.attempts)
 
 
@@ -128,6 +131,7 @@ class _Crew:
         self._executor: Executor | None = workers if isinstance(workers, Executor) else _made(workers)
         self._sent: _Sent = None
         self._spread = True
+        self.executors = 0
         self.ahead = 2 * _count(self._executor)
 
     def submit(self, piece: Piece, attempt: int = 1) -> Future[Any]:
@@ -149,6 +153,7 @@ class _Crew:
         self._sent, self._spread = None, False
         if not isinstance(error, BrokenExecutor):
             return
+        self.executors += 1
         executor, self._executor = self._executor, None
         if self._make is not None:
             if executor is not None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import geomkfac as gk
-from geomkfac.arrays import GF, rational
+from geomkfac.arrays import GF, DegreeField, rational
 from geomkfac.errors import FileFormatError, KindError, ValuesError
 from geomkfac.interop import Checkpoint, read_arrays, write_arrays
 from geomkfac.maps import polynomial
@@ -206,6 +206,9 @@ def test_other_suffixes_frames_and_kinds_are_refused(tmp_path: Path) -> None:
         Checkpoint(tmp_path / "sums.safetensors", iota)
     with pytest.raises(KindError, match="Parameterization"):
         Checkpoint(tmp_path / "sums.npz", "iota")  # type: ignore[arg-type]
+    net, weights, data, loss, iota = problem(DegreeField(2**31 - 1))
+    with pytest.raises(KindError, match=r"with degrees cannot be saved"):
+        net.moments(weights, data, loss, checkpoint=Checkpoint(tmp_path / "sums.npz", iota))
 
 
 PROGRAM = """
