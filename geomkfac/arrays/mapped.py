@@ -18,6 +18,11 @@ from geomkfac.errors import FileFormatError
 __all__ = ["MappedRows", "in_memory", "is_mapped", "open_mapped", "read_rows", "rows_of"]
 
 
+def _head(path: str, length: int) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(length)
+
+
 def is_mapped(array: Any) -> bool:
     """Whether `array` is a memory map, or a part of one, whose numbers have not been read."""
     return isinstance(array, np.memmap)
@@ -36,6 +41,7 @@ class MappedRows:
     offset : bytes before it
     order : 'C' or 'F'
     start, stop : the rows
+    head : what stands in the file before the array: a dtype and a shape, in a .npy file
     """
 
     path: str
@@ -45,6 +51,7 @@ class MappedRows:
     order: str
     start: int
     stop: int
+    head: bytes
 
     def read(self) -> Any:
         """The rows as an array (stop - start, ...), a view of the file's pages.
@@ -54,6 +61,8 @@ class MappedRows:
         FileFormatError : the file is not there, or too short.
         """
         try:
+            if _head(self.path, self.offset) != self.head:
+                raise ValueError("another array stands in it now")
             whole = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)  # type: ignore[call-overload]
         except (OSError, ValueError) as error:
             raise FileFormatError(
@@ -66,10 +75,13 @@ class MappedRows:
 def rows_of(array: Any, start: int, stop: int) -> Any:
     """Rows of an array: `MappedRows` of a whole memory map, else the rows themselves."""
     if is_mapped(array):
-        if isinstance(array.base, mmap.mmap) and array.flags.forc and array.filename is not None:
+        whole = isinstance(array.base, mmap.mmap) and array.flags.forc and array.filename is not None
+        # What was written to a copy (mode 'c') stands in memory alone.
+        if whole and array.mode != "c":
             order = "C" if array.flags.c_contiguous else "F"
             path = os.path.abspath(array.filename)
-            return MappedRows(path, array.dtype.str, array.shape, array.offset, order, start, stop)
+            head = _head(path, array.offset)
+            return MappedRows(path, array.dtype.str, array.shape, array.offset, order, start, stop, head)
         # A part of a map has forgotten where in its file it stands.
         return np.asarray(array[start:stop])
     return array[start:stop]

@@ -62,7 +62,7 @@ def free_memory(namespace: Namespace) -> int | None:
 def _free_on_host() -> int | None:
     """What the system has left, or the process of the address space that it may take."""
     try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        free = _available()
         resource = import_module("resource")
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         if limit != resource.RLIM_INFINITY:
@@ -72,3 +72,19 @@ def _free_on_host() -> int | None:
     except (AttributeError, ImportError, OSError, ValueError):
         return None
     return max(0, free)
+
+
+def _available() -> int:
+    """With pages that hold files and can be given back, such as those of mapped data; within a container's limit."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        found = re.search(r"^MemAvailable:\s+(\d+) kB", meminfo.read_text(), re.MULTILINE)
+        free = free if found is None else int(found[1]) * 1024
+    group = Path("/sys/fs/cgroup")
+    try:
+        most, used = (group / name for name in ("memory.max", "memory.current"))
+        return min(free, int(most.read_text()) - int(used.read_text()))
+    # No such group, or one without a limit ("max").
+    except (OSError, ValueError):
+        return free

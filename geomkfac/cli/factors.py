@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -14,6 +15,7 @@ from geomkfac.cli.devices import DEVICE
 from geomkfac.cli.loading import Problem, Wanted, basis, checked_output, entries, load, measurement, named_norm
 from geomkfac.cli.output import number, print_json, table, write_line
 from geomkfac.cli.running import HowToRun
+from geomkfac.errors import ValuesError
 from geomkfac.interop import write_arrays
 from geomkfac.metrics import DirectSumTensor
 from geomkfac.spaces import BaseFrame, Parameterization
@@ -50,6 +52,8 @@ def factors(
     y_chosen = B y_given + c.  The layers are called layer1, layer2, ...
     """
     checked_output(out)
+    if state is not None and out is not None and Path(state).absolute() == Path(out).absolute():
+        raise ValuesError(f"--state and --out name one file, {out}.\nGive each a file of its own.")
     how = measurement(fisher, samples, seed, HowToRun(chunk, memory, workers, scheduler))
     problem = load(network, data, Wanted(activation, architecture), output, device)
     named = named_norm(norm, problem.given)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.arrays.threads import one_thread_each
 from geomkfac.cli.output import data_progress
 from geomkfac.errors import MissingExtraError, ValuesError
-from geomkfac.networks import Running
+from geomkfac.networks import Running, worker_processes
 
 __all__ = ["HowToRun"]
 
@@ -60,10 +57,7 @@ class HowToRun:
             with _client(self.scheduler) as client:
                 yield client.get_executor()
         elif self.workers is not None:
-            # Not forked: a copy of a process whose arithmetic has threads may wait for them for ever.
-            context = multiprocessing.get_context("spawn")
-            with one_thread_each():
-                yield lambda: ProcessPoolExecutor(self.workers, mp_context=context)
+            yield worker_processes(self.workers)
         else:
             yield None
 

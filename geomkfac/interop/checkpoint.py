@@ -6,10 +6,13 @@ belong to: no other pass goes on from it.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, final
@@ -23,13 +26,16 @@ from geomkfac.interop.files import PathLike, read_arrays, write_arrays
 from geomkfac.networks.moments import KfacMoments, LayerMoments
 from geomkfac.networks.running_moments import RunningMoments
 from geomkfac.networks.tasks import MomentsTask
-from geomkfac.spaces import Parameterization, Point, Sample, Span
+from geomkfac.spaces import Chunk, Parameterization, Point, Sample, Span
 from geomkfac.spaces.change import map_components
 from geomkfac.spaces.targets import parts_of
 
 __all__ = ["Checkpoint"]
 
 FORMAT = "geomkfac moments, 1"
+ABANDONED = 3600.0
+"""Seconds after which a file that was left half written is nobody's."""
+
 FIRST_DATA = 64
 PROBES = 8
 
@@ -40,14 +46,16 @@ class Checkpoint:
     """Where moments are saved, chunk by chunk, and from where an interrupted run goes on.
 
     After every chunk the sums are written, all or nothing: what kills the run costs the chunk in hand.  With an
-    executor it costs what its workers had in hand, at most two chunks for each.  Where the sums are complete the file
-    stays, and the same call reads them from it; delete it to begin anew.
+    executor it costs what its workers had in hand, at most two chunks for each.  A run may go on in chunks of another
+    size.  Where the sums are complete the file stays, and the same call reads them from it; delete it to begin anew.
 
     Parameters
     ----------
     path : a ``.npz`` file, made by the first chunk
     parameterization : the frames in which the sums are written.  Where the weights are stored in these, what is read
         again is bit for bit what was saved
+    every : seconds that must have passed since the sums were written last, but for the end; 0 for every chunk.  What
+        kills a run then costs the work of these seconds
 
     Raises
     ------
@@ -62,6 +70,7 @@ class Checkpoint:
 
     path: PathLike
     parameterization: Parameterization
+    every: float = 0.0
 
     def __post_init__(self) -> None:
         if Path(self.path).suffix != ".npz":
@@ -74,12 +83,18 @@ class Checkpoint:
                 f"  came    : {type(self.parameterization).__name__}"
             )
 
-    def of(self, task: MomentsTask, sample: Sample, weights: Point, chunk_size: int) -> _SavedPass:
+    def of(self, task: MomentsTask, sample: Sample, weights: Point) -> _SavedPass:
         """The saving of one pass."""
+        folder = Path(self.path).parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise FileFormatError(
+                f"sums cannot be saved as {os.fspath(self.path)!r}.\n  required: a folder that exists and can be "
+                f"written to\n  came    : {os.fspath(folder)!r}\nMake it first, or name another file."
+            )
         ns = weights._ns
         if not ns.epsilon and not isinstance(ns.kind, PrimeField | RationalField):
             raise KindError(f"sums over {ns.name} cannot be saved; only floating point, GF(p) and Q can.")
-        return _SavedPass(self, task, ns, *_described(self.parameterization, task, sample, weights, chunk_size))
+        return _SavedPass(self, task, ns, sample, *_described(self.parameterization, task, sample, weights))
 
 
 @final
@@ -90,8 +105,11 @@ class _SavedPass:
     checkpoint: Checkpoint
     task: MomentsTask
     ns: Namespace
+    sample: Sample
     facts: dict[str, str]
-    probes: dict[str, Array]
+    probes: dict[str, Any]
+    # When the sums were written last, and how many data they were over.
+    written: list[float] = field(default_factory=lambda: [0.0, -1])
 
     @property
     def _path(self) -> Path:
@@ -99,23 +117,27 @@ class _SavedPass:
 
     def resume(self, sums: RunningMoments) -> int:
         """Add what was saved to empty sums; returns how many data that were."""
-        # What a killed run left half written.
-        for left in self._path.parent.glob(f".{self._path.name}.*.tmp"):
-            left.unlink(missing_ok=True)
+        # What a killed run left half written, long enough ago not to be another run's.
+        for left in self._path.parent.glob(f".{glob.escape(self._path.name)}.*.tmp"):
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > ABANDONED:
+                    left.unlink()
         if not self._path.exists():
             return 0
         try:
             arrays = read_arrays(self._path)
             about = json.loads(bytes(arrays.pop("about")).decode())
-            facts, done, terms = dict(about["facts"]), int(about["done"]), about["terms"]
+            facts, done, terms = dict(about["facts"]), about["done"], about["terms"]
         except FileFormatError as error:
             raise FileFormatError(f"{error}\nOr delete it, and the sums begin anew.") from error
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(f"no description ({error})") from error
         self._compare(facts, arrays)
+        if type(done) is not int or not 0 < done <= (self.sample.count or done):
+            raise self._damaged(f"sums over {done!r} data")
         try:
-            sums.absorb(self._moments(arrays, terms))
-        except (KeyError, IndexError, TypeError, ShapeError) as error:
+            sums.absorb(self._moments(arrays, terms, done))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise self._damaged(f"sums that do not fit the network ({error})") from error
         return done
 
@@ -139,17 +161,26 @@ class _SavedPass:
 
     def _differs(self, name: str, arrays: dict[str, Any]) -> bool:
         saved = arrays.get(f"probe.{name}")
-        now = _stored(self.ns, self.probes[name])
+        now = self.probes[name]
         if saved is None or saved.shape != now.shape:
             return True
         if not self.ns.epsilon:
             return bool((saved != now).any())
-        # Gross differences alone: another machine rounds otherwise.
-        few = self.ns.epsilon**0.25
+        # Weights and data are the same bit for bit, but another machine sums in another order: as many roundings as
+        # a pass has terms, and sixteen times that for what cancels.
+        terms = sum(layer.space.domain.dim + layer.space.codomain.dim for layer in self.task.layers)
+        few = 16 * terms * self.ns.epsilon
         return not float(np.linalg.norm(saved - now)) <= few * float(np.linalg.norm(now))
 
-    def save(self, sums: RunningMoments, done: int) -> None:
-        """Write the sums over the first `done` data in the place of those before."""
+    def save(self, sums: RunningMoments, done: int, *, last: bool = False) -> None:
+        """Write the sums over the first `done` data in the place of those before, if it is time to, or the `last`."""
+        since, before = self.written
+        if done == before or (not last and time.monotonic() - since < self.checkpoint.every):
+            return
+        self._write(sums, done)
+        self.written[:] = time.monotonic(), done
+
+    def _write(self, sums: RunningMoments, done: int) -> None:
         ns, iota, found = self.ns, self.checkpoint.parameterization, sums.moments()
         about = {"facts": self.facts, "done": done, "terms": [layer.terms for layer in found.layers]}
         arrays = {"about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
@@ -163,10 +194,10 @@ class _SavedPass:
             arrays["loss"] = _stored(ns, found.loss)
         if found.known is not None:
             arrays["known"] = _stored(ns, found.known.basis().coordinates(iota))
-        arrays |= {f"probe.{name}": _stored(ns, probe) for name, probe in self.probes.items()}
+        arrays |= {f"probe.{name}": probe for name, probe in self.probes.items()}
         write_arrays(self._path, arrays)
 
-    def _moments(self, arrays: dict[str, Any], terms: list[list[int]]) -> KfacMoments:
+    def _moments(self, arrays: dict[str, Any], terms: list[list[int]], done: int) -> KfacMoments:
         ns, iota, task = self.ns, self.checkpoint.parameterization, self.task
         layers = []
         for index, layer in enumerate(task.layers):
@@ -178,6 +209,8 @@ class _SavedPass:
             first, second = terms[index]
             layers.append(LayerMoments(layer.space, iota[layer.space], A, G, (int(first), int(second)), places))
         weight = _restored(ns, arrays["weight"], ())
+        if not self.sample.streamed and self.sample.weights is None and not _is_count(ns, weight, done):
+            raise ValueError(f"a total weight that is not {done}")
         loss = None if task.losses is None else _restored(ns, arrays["loss"], ())
         known = None
         if "known" in arrays:
@@ -189,10 +222,15 @@ class _SavedPass:
 
 # -- what a pass is ---------------------------------------------------------------------------------------------
 def _described(
-    iota: Parameterization, task: MomentsTask, sample: Sample, weights: Point, chunk_size: int
-) -> tuple[dict[str, str], dict[str, Array]]:
+    iota: Parameterization, task: MomentsTask, sample: Sample, weights: Point
+) -> tuple[dict[str, str], dict[str, Any]]:
     """Facts that must be the same, and numbers that must be nearly so."""
-    ns, first = weights._ns, next(sample.chunks(FIRST_DATA))
+    ns = weights._ns
+    first = _FirstData(iota, task, ns)
+    for chunk in sample.chunks(FIRST_DATA):
+        first.add(chunk.part(0, min(chunk.count, FIRST_DATA - first.count)))
+        if first.count == FIRST_DATA:
+            break
     facts = {
         "format": FORMAT,
         "network": repr(task.net),
@@ -204,21 +242,57 @@ def _described(
         "seed": str(task.seed),
         "sharing": task.sharing,
         "losses": "none" if task.losses is None else "summed",
-        "chunk size": str(chunk_size),
-        "data": "streamed" if sample.count is None else str(sample.count),
-        f"first {FIRST_DATA} data": _digest(
-            ns, (first.points.coordinates(iota), first.weights, *(part for _, part in parts_of(first.targets)))
-        ),
+        "data": "streamed" if sample.streamed else str(sample.count),
+        "weights of the data": _digest(ns, sample.weights),
+        "lengths": hashlib.sha256(repr(sample.lengths).encode()).hexdigest()[:16],
+        f"first {FIRST_DATA} data": first.digest(),
     }
-    probe = first.part(0, min(PROBES, first.count))
-    run = task.run(probe)
-    family = task.tensor_of()(run, probe)
-    probes = {
-        "outputs": run.outputs.coordinates(iota),
-        "weights of the output metric": family.weights,
-        "covectors of the output metric": family.covectors.coordinates(iota),
-    }
-    return facts, probes
+    return facts, {name: np.concatenate(parts, axis=axis) for name, axis, parts in first.probes}
+
+
+class _FirstData:
+    """The first data of a sample, however it is cut: a hash of them, and what the network makes of a few."""
+
+    def __init__(self, iota: Parameterization, task: MomentsTask, ns: Namespace) -> None:
+        self._iota, self._task, self._ns, self.count = iota, task, ns, 0
+        self._hashes: dict[str, Any] = {}
+        self.probes: list[tuple[str, int, list[Any]]] = [
+            ("outputs", 0, []), ("weights of the output metric", 1, []), ("covectors of the output metric", 1, []),
+        ]  # fmt: skip
+
+    def add(self, chunk: Chunk) -> None:
+        """The next of them."""
+        points = chunk.points.coordinates(self._iota)
+        parts = {"points": points, "weights": chunk.weights, **dict(parts_of(chunk.targets))}
+        for name, part in parts.items():
+            # One hash for each array, as its rows come in any number of pieces.
+            _update(self._hashes.setdefault(name, hashlib.sha256()), self._ns, part)
+        if self.count < PROBES:
+            self._probe(chunk.part(0, min(chunk.count, PROBES - self.count)))
+        self.count += chunk.count
+
+    def _probe(self, chunk: Chunk) -> None:
+        run = self._task.run(chunk)
+        family = self._task.tensor_of()(run, chunk)
+        arrays = run.outputs.coordinates(self._iota), family.weights, family.covectors.coordinates(self._iota)
+        for (_, _, parts), array in zip(self.probes, arrays, strict=True):
+            parts.append(_stored(self._ns, array))
+
+    def digest(self) -> str:
+        """All hashes in one."""
+        text = json.dumps({name: found.hexdigest() for name, found in self._hashes.items()})
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _update(digest: Any, ns: Namespace, rows: Any) -> None:
+    """Add rows of an array to a hash; None adds nothing."""
+    if rows is None:
+        return
+    array = np.ascontiguousarray(rows) if isinstance(rows, np.ndarray) else _stored(ns, rows)
+    if array.dtype.kind == "U":  # as wide as the longest of these rows
+        array = array.astype("U80")
+    for row in array:
+        digest.update(f"{row.dtype.str} {row.shape}".encode() + row.tobytes())
 
 
 def _digest(ns: Namespace, tree: Any) -> str:
@@ -247,8 +321,17 @@ def _restored(ns: Namespace, array: Any, shape: tuple[int, ...]) -> Array:
     if array.shape != shape:
         raise ShapeError(f"an array of shape {shape} is required; came {array.shape}.")
     if ns.epsilon:
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError("numbers that are not finite")
         return ns.ordered("saved sums").cast_numpy(array)
     exact = np.empty(shape, dtype=object)
     for index, entry in np.ndenumerate(array):
         exact[index] = Fraction(str(entry))
     return ns.asarray(exact)
+
+
+def _is_count(ns: Namespace, weight: Array, count: int) -> bool:
+    """Whether a sum of ones is that many, to what float32 makes of more than it can count."""
+    if not ns.epsilon:
+        return ns.equal(weight, ns.scalar(count))
+    return bool(abs(float(weight) - count) <= count * ns.epsilon**0.5)

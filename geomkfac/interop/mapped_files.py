@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from geomkfac.arrays.mapped import open_mapped
-from geomkfac.errors import FileFormatError
+from geomkfac.arrays.mapped import in_memory, open_mapped
+from geomkfac.errors import FileFormatError, ShapeError
 from geomkfac.interop.files import PathLike, check_data
 
 __all__ = ["open_data"]
@@ -23,7 +23,7 @@ def open_data(folder: PathLike, *, ndim: int = 2) -> tuple[Any, Any, Any]:
 
     Returns
     -------
-    X, y, lengths : memory maps, and lengths as an array, or None
+    X, y, lengths : memory maps, and lengths as an array of integers (N,), or None
 
     Raises
     ------
@@ -41,4 +41,13 @@ def open_data(folder: PathLike, *, ndim: int = 2) -> tuple[Any, Any, Any]:
     X, y = open_mapped(folder / "X.npy"), open_mapped(folder / "y.npy")
     check_data(X, y, ndim)
     lengths = folder / "lengths.npy"
-    return X, y, open_mapped(lengths)[:].tolist() if lengths.is_file() else None
+    if not lengths.is_file():
+        return X, y, None
+    steps = in_memory(open_mapped(lengths))
+    if steps.shape != (X.shape[0],) or steps.dtype.kind not in "iu":
+        raise ShapeError(
+            f"{os.fspath(lengths)!r} does not hold the lengths of these sequences.\n"
+            f"  required: integers of shape ({X.shape[0]},)\n  came    : {steps.dtype} of shape {steps.shape}\n"
+            "Write one length for every sequence."
+        )
+    return X, y, steps

@@ -12,6 +12,7 @@ from geomkfac.networks.progress import Progress
 from geomkfac.networks.recurrent import RecurrentNetwork
 from geomkfac.networks.running import Running
 from geomkfac.networks.sequences import pad_sequences
+from geomkfac.networks.workers import worker_processes
 
 __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "Network",
@@ -29,4 +30,5 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "LayerMoments",
     "Running",
     "Progress",
+    "worker_processes",
 ]

@@ -1,5 +1,9 @@
 """Streamed statistics of a network: sums that merge, from which the K-FAC metric is made.
 
+Moments add where they are of one network, and mean something where they are also of one point, output and Fisher
+metric; that is for the caller to see to.  Parts of the data number their data from 0 each: of sampled targets take
+another seed for each part, as draws depend on (seed, number) alone.
+
 For each layer: the sum of w a (x) a over data and places, as blocks of [a; 1][a; 1]^T, and the sum of
 w c_k phi_k (x) phi_k over data, covectors and places, pulled back to the pre-activations.  Sums of parts
 add, so several workers can each make one.  Source: LG (3.8), (4.5), (5.3).

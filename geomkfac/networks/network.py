@@ -219,7 +219,9 @@ class Network(ABC):
         task = MomentsTask(self, self._layers(weights), output, fisher, samples, seed, sharing, 1, losses)
         portion = self._portion(task, sample, count, running)
         task = replace(task, at_once=portion.covectors)
-        saving = None if checkpoint is None else checkpoint.of(task, sample, weights, portion.data)
+        if checkpoint is not None and not hasattr(checkpoint, "of"):
+            raise KindError(f"checkpoint must be a geomkfac.interop.Checkpoint(path, iota).\n  came: {checkpoint!r}")
+        saving = None if checkpoint is None else checkpoint.of(task, sample, weights)
         return summed(task, self._own_sample(sample), portion.data, running, saving).moments()
 
     def fisher_metric(

@@ -30,8 +30,8 @@ def taken(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 
 @contextmanager
-def in_hand(chunk: Chunk) -> Iterator[None]:
-    """While a chunk is worked on, exhausted memory says how large a chunk would fit.
+def in_hand(count: int, namespace: Namespace) -> Iterator[None]:
+    """While `count` data are read and worked on, exhausted memory says how large a chunk would fit.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def in_hand(chunk: Chunk) -> Iterator[None]:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise _exhausted(error, chunk.count, chunk.points._ns) from error
+        raise _exhausted(error, count, namespace) from error
 
 
 def watching_memory(function: Callable[P, R]) -> Callable[P, R]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol, TypedDict, TypeVar, final
 
-from geomkfac.errors import ValuesError
+from geomkfac.errors import KindError, ValuesError
 from geomkfac.networks.memory_limit import bytes_of
 from geomkfac.networks.progress import Progress
 from geomkfac.networks.running_moments import RunningMoments
@@ -26,14 +26,14 @@ class Saving(Protocol):
     def resume(self, sums: RunningMoments) -> int:
         """Add to empty `sums` what was saved of the same pass; returns how many data that were, 0 for none."""
 
-    def save(self, sums: RunningMoments, done: int) -> None:
-        """Save the sums over the first `done` data, all or nothing."""
+    def save(self, sums: RunningMoments, done: int, *, last: bool = False) -> None:
+        """Save the sums over the first `done` data, all or nothing; `last` of a pass, they must be saved."""
 
 
 class Checkpoint(Protocol):
     """What keeps moments through an interruption: `geomkfac.interop.Checkpoint`."""
 
-    def of(self, task: Any, sample: Sample, weights: Any, chunk_size: int) -> Saving:
+    def of(self, task: Any, sample: Sample, weights: Any) -> Saving:
         """The saving of one pass, which is described so that no other goes on from it."""
 
 
@@ -66,6 +66,9 @@ def checked_running(running: Running) -> tuple[int | None, int | None]:
     for word in running:
         if word not in Running.__annotations__:
             raise TypeError(f"{word!r} is no keyword here; a pass is run with {', '.join(Running.__annotations__)}.")
+    progress = running.get("progress")
+    if progress is not None and not callable(progress):
+        raise KindError(f"progress must be callable, for instance print.\n  came: {progress!r}")
     size, limit = running.get("chunk_size"), running.get("memory_limit")
     if size is not None and limit is not None:
         raise ValuesError(
@@ -103,16 +106,34 @@ def summed(task: Task[Sums], sample: Sample, size: int, running: Running, saving
     left = _after(sample.pieces(size), done)
     for piece, others in ((piece, None) for piece in left) if executor is None else in_order(task, left, executor):
         if others is None:
-            task.add(sums, piece.load())
+            task.take(sums, piece)
         else:
             task.absorb(sums, others)
         done = piece.first + piece.count
         if saving is not None:
             saving.save(sums, done)  # type: ignore[arg-type]
         clock.tell(done)
+    if saving is not None:
+        saving.save(sums, done, last=True)  # type: ignore[arg-type]
     return sums
 
 
-def _after(pieces: Iterator[Piece], done: int) -> Iterator[Piece]:
-    """The pieces of data from number `done` on."""
-    return (piece for piece in pieces if piece.first >= done)
+def _after(pieces: Iterator[Piece], done: int) -> Generator[Piece, None, None]:
+    """What the pieces hold of data from number `done` on.
+
+    Raises
+    ------
+    ValuesError : there are fewer data.
+    """
+    walked = 0
+    for piece in pieces:
+        walked = piece.first + piece.count
+        if piece.first >= done:
+            yield piece
+        elif walked > done:
+            yield piece.after(done)
+    if walked < done:
+        raise ValuesError(
+            f"the saved sums are over more data than there are.\n  saved: {done} data\n  now  : {walked}\n"
+            "Call with the data that they were made from, or delete the file (or name another) to begin anew."
+        )

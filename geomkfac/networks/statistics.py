@@ -9,7 +9,7 @@ from typing import TypeAlias
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.metrics.covectors import CovectorTensor
 from geomkfac.networks.layers import Layer
-from geomkfac.networks.moments import KfacMoments, Sharing
+from geomkfac.networks.moments import KfacMoments, Sharing, nonzero
 from geomkfac.networks.out_of_memory import watching_memory
 from geomkfac.networks.outputs import Covectors, TensorOf
 from geomkfac.networks.passes import Pass
@@ -128,4 +128,4 @@ def exact_metric(layers: Layers, space: ProductVectorSpace, steps: Steps, tensor
     ns = layers[0].omega._ns
     components = tuple(ns.concat(parts, axis=0) for parts in leaves)
     covectors: Vector = space.dual._make(frame, components, ns)
-    return CovectorTensor(ns.concat(weights, axis=0) / total, covectors, "E[pullback of the output metric]")
+    return CovectorTensor(ns.concat(weights, axis=0) / nonzero(total), covectors, "E[pullback of the output metric]")

@@ -21,7 +21,7 @@ from geomkfac.networks.moments import Sharing
 from geomkfac.networks.out_of_memory import in_hand
 from geomkfac.networks.passes import Pass
 from geomkfac.networks.running_moments import RunningMoments
-from geomkfac.spaces import AffineSpace, Chunk, Point
+from geomkfac.spaces import AffineSpace, Chunk, Piece, Point
 from geomkfac.spaces.pieces import chunk_weights
 
 __all__ = ["DifferentialTask", "LossTask", "MomentsTask", "Task"]
@@ -52,18 +52,19 @@ class Task(ABC, Generic[Sums]):
     def start(self) -> Sums:
         """Empty sums."""
 
-    def add(self, sums: Sums, chunk: Chunk) -> None:
-        """Add a chunk of data to the sums.
+    def take(self, sums: Sums, piece: Piece) -> None:
+        """Read a piece of the data, and add it to the sums.
 
         Raises
         ------
-        DeviceMemoryError : the memory does not suffice for the chunk.
+        DeviceMemoryError : the memory does not suffice for it.
         """
-        with in_hand(chunk):
-            self._add(sums, chunk)
+        with in_hand(piece.count, self.layers[0].omega._ns):
+            self.add(sums, piece.load())
 
     @abstractmethod
-    def _add(self, sums: Sums, chunk: Chunk) -> None: ...
+    def add(self, sums: Sums, chunk: Chunk) -> None:
+        """Add a chunk of data to the sums."""
 
     @abstractmethod
     def absorb(self, sums: Sums, others: Sums) -> None:
@@ -101,7 +102,7 @@ class LossTask(Task[LossSums]):
     def start(self) -> LossSums:
         return LossSums()
 
-    def _add(self, sums: LossSums, chunk: Chunk) -> None:
+    def add(self, sums: LossSums, chunk: Chunk) -> None:
         run = self.run(chunk)
         ns = run.outputs._ns
         weights = chunk_weights(chunk, ns)
@@ -134,7 +135,7 @@ class DifferentialTask(Task[DifferentialSums]):
     def start(self) -> DifferentialSums:
         return DifferentialSums([None] * len(self.layers))
 
-    def _add(self, sums: DifferentialSums, chunk: Chunk) -> None:
+    def add(self, sums: DifferentialSums, chunk: Chunk) -> None:
         run = self.run(chunk)
         ns = run.outputs._ns
         weights = chunk_weights(chunk, ns)
@@ -181,7 +182,7 @@ class MomentsTask(Task[RunningMoments]):
     def start(self) -> RunningMoments:
         return statistics.running_moments(self.layers, self.sharing, self.net.output_layer)
 
-    def _add(self, sums: RunningMoments, chunk: Chunk) -> None:
+    def add(self, sums: RunningMoments, chunk: Chunk) -> None:
         run, tensor_of = self.run(chunk), self.tensor_of()
         if self.losses is not None:
             ns = run.outputs._ns

@@ -12,18 +12,27 @@ import pickle
 import uuid
 import warnings
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext, SpawnProcess
 from threading import Lock
 from typing import Any, TypeAlias
 
-from geomkfac.errors import KindError, WorkerError, WorkerLostWarning
+from geomkfac.arrays.threads import one_thread_each
+from geomkfac.errors import KindError, ValuesError, WorkerError, WorkerLostWarning
 from geomkfac.networks.tasks import Task
 from geomkfac.spaces import Piece
 
-__all__ = ["Workers", "in_order"]
+__all__ = ["Workers", "in_order", "worker_processes"]
 
 Workers: TypeAlias = Executor | Callable[[], Executor]
 """A ``concurrent.futures.Executor``; or what makes one, and then a new one is made where it breaks."""
@@ -34,7 +43,34 @@ ATTEMPTS = 5
 _Sent: TypeAlias = "tuple[str, bytes] | Task[Any] | Any"
 
 
-def in_order(task: Task[Any], pieces: Iterator[Piece], workers: Workers) -> Iterator[tuple[Piece, Any]]:
+def worker_processes(count: int) -> Callable[[], Executor]:
+    """What makes an executor of `count` processes on this machine, each with one thread for its arithmetic.
+
+    They are started afresh and import what they need, so call from under ``if __name__ == "__main__":``.
+
+    Raises
+    ------
+    ValuesError : `count` is not a positive int.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValuesError(f"the number of processes must be a positive int, not {count!r}.")
+    # Not forked: a copy of a process whose arithmetic has threads may wait for them for ever.
+    return lambda: ProcessPoolExecutor(count, mp_context=_SingleThreaded())
+
+
+class _OneThread(SpawnProcess):
+    """A process that is started with one thread for its arithmetic."""
+
+    def start(self) -> None:
+        with one_thread_each():
+            super().start()
+
+
+class _SingleThreaded(SpawnContext):
+    Process = _OneThread
+
+
+def in_order(task: Task[Any], pieces: Generator[Piece, None, None], workers: Workers) -> Iterator[tuple[Piece, Any]]:
     """The sums of every piece by itself, in the order of the pieces.
 
     Parameters
@@ -51,63 +87,81 @@ def in_order(task: Task[Any], pieces: Iterator[Piece], workers: Workers) -> Iter
     pending: deque[_Work] = deque()
     try:
         for piece in pieces:
-            pending.append(_Work(piece, crew.submit(piece), crew.executors))
+            work = _Work(piece)
+            pending.append(work)
+            if not _suspects(pending):
+                crew.start(work)
             if len(pending) >= crew.ahead:
                 yield _finished(crew, pending)
         while pending:
             yield _finished(crew, pending)
     finally:
         for work in pending:
-            work.future.cancel()
+            if work.future is not None:
+                work.future.cancel()
+        pending.clear()
+        pieces.close()
         crew.close()
 
 
 @dataclass(slots=True)
 class _Work:
-    """A piece under way, and with which executor of the crew, counted from 0."""
+    """A piece, and who has it in hand: a future of one executor of the crew, counted from 0; None for nobody yet."""
 
     piece: Piece
-    future: Future[Any]
+    future: Future[Any] | None = None
     executor: int = 0
-    attempts: int = 1
+    attempts: int = 0
+
+
+def _suspects(pending: deque[_Work]) -> bool:
+    """Whether a piece is under way that may have killed its worker: then one at a time is done, to know which."""
+    return any(work.attempts > 1 for work in pending)
 
 
 def _finished(crew: _Crew, pending: deque[_Work]) -> tuple[Piece, Any]:
     """The first piece that is under way, with its sums; done again as long as its worker dies."""
+    first = pending[0]
     while True:
-        first = pending[0]
+        if first.future is None:
+            crew.start(first)
         try:
-            sums = first.future.result()
+            sums = first.future.result()  # type: ignore[union-attr]
         except BaseException as error:
             if not _is_lost(error):
                 raise
-            _again(crew, pending, error)
+            _lost(crew, pending, error)
             continue
         pending.popleft()
+        if not _suspects(pending):
+            for work in pending:
+                if work.future is None:
+                    crew.start(work)
         return first.piece, sums
 
 
-def _again(crew: _Crew, pending: deque[_Work], error: BaseException) -> None:
-    """Submit the first piece again, and with it all that the death of a worker has taken along."""
-    lost = [work for work in pending if _is_lost(_failure(work.future))]
-    for work in lost:
-        if work.attempts >= ATTEMPTS:
-            last = work.piece.first + work.piece.count - 1
-            raise WorkerError(
-                f"data {work.piece.first} to {last} cannot be summed: the worker that had them in hand died "
-                f"{work.attempts} times.\n  last: {type(error).__name__}: {error}\n"
-                "If it ran out of memory, take a smaller chunk_size or memory_limit, or fewer workers."
-            ) from error
+def _lost(crew: _Crew, pending: deque[_Work], error: BaseException) -> None:
+    """Take the first piece back, and with it all that the death of a worker has taken along."""
+    first = pending[0]
+    if first.attempts >= ATTEMPTS:
+        last = first.piece.first + first.piece.count - 1
+        raise WorkerError(
+            f"data {first.piece.first} to {last} cannot be summed: the worker that had them in hand died "
+            f"{first.attempts} times.\n  last: {type(error).__name__}: {error}\n"
+            "If it ran out of memory, take a smaller chunk_size or memory_limit, or fewer workers."
+        ) from error
     # Of a pool that broke some pieces tell later than others: there is a new one already.
-    if pending[0].executor == crew.executors:
+    if first.executor == crew.executors:
         crew.renew(error)
-    for work in lost:
-        work.attempts, work.executor = work.attempts + 1, crew.executors
-        work.future = crew.submit(work.piece, work.attempts)
+    for work in pending:
+        if _is_lost(_failure(work.future)):
+            work.future = None
 
 
-def _failure(future: Future[Any]) -> BaseException | None:
+def _failure(future: Future[Any] | None) -> BaseException | None:
     """The exception that a future ended in; None where it has not ended, or has ended well."""
+    if future is None:
+        return None
     if future.cancelled():
         return CancelledError()
     return future.exception() if future.done() else None
@@ -134,18 +188,24 @@ class _Crew:
         self.executors = 0
         self.ahead = 2 * _count(self._executor)
 
-    def submit(self, piece: Piece, attempt: int = 1) -> Future[Any]:
-        """The sums of a piece, sooner or later."""
+    def start(self, work: _Work) -> None:
+        """Have a piece summed, sooner or later."""
+        work.attempts, work.executor = work.attempts + 1, self.executors
         if self._executor is None:
-            return _here(self._task, piece)
+            work.future = _here(self._task, work.piece)
+            return
         if self._sent is None:
             self._sent = _as_sent(self._task, self._executor, self._spread)
         try:
-            return self._executor.submit(_summed, self._sent, piece, attempt)
+            work.future = self._executor.submit(_summed, self._sent, work.piece, work.attempts)
         except BrokenExecutor as error:
-            broken: Future[Any] = Future()
-            broken.set_exception(error)
-            return broken
+            work.future = Future()
+            work.future.set_exception(error)
+        except RuntimeError as error:
+            raise WorkerError(
+                f"the executor takes no work: {error}.\n  required: one that has not been shut down\n"
+                "Call within its `with` block, or pass what makes an executor."
+            ) from error
 
     def renew(self, error: BaseException) -> None:
         """Workers in the place of those that are gone: new ones where there is what makes them, else this process."""
@@ -157,13 +217,13 @@ class _Crew:
         executor, self._executor = self._executor, None
         if self._make is not None:
             if executor is not None:
-                executor.shutdown(wait=False, cancel_futures=True)
+                executor.shutdown(wait=False)
             self._executor = _made(self._make)
             return
         if executor is not None:
             warnings.warn(
                 f"the executor is broken ({error}); what is left is done in this process. Pass what makes an "
-                "executor, such as lambda: ProcessPoolExecutor(4), and a new one will be made.",
+                "executor, such as worker_processes(4), and a new one will be made.",
                 WorkerLostWarning,
                 stacklevel=2,
             )
@@ -171,7 +231,7 @@ class _Crew:
     def close(self) -> None:
         """End the workers, if they were made here."""
         if self._make is not None and self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor.shutdown(wait=False)
 
 
 def _made(make: Any) -> Executor:
@@ -180,7 +240,7 @@ def _made(make: Any) -> Executor:
         raise KindError(
             "executor must be an Executor of concurrent.futures, or a callable that makes one.\n"
             f"  came    : {type(make).__name__}{f', which gave {type(made).__name__}' if callable(make) else ''}\n"
-            "For instance ProcessPoolExecutor(4), or Client(address).get_executor() of Dask."
+            "For instance geomkfac.networks.worker_processes(4), or Client(address).get_executor() of Dask."
         )
     return made
 
@@ -237,5 +297,5 @@ def _summed(sent: _Sent, piece: Piece, attempt: int) -> Any:
 
 def _sums(task: Task[Any], piece: Piece) -> Any:
     sums = task.start()
-    task.add(sums, piece.load())
+    task.take(sums, piece)
     return sums

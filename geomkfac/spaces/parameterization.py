@@ -119,7 +119,9 @@ class Parameterization:
         return f"Parameterization({self.name!r}, {len(self)} spaces)"
 
     # -- the way in ----------------------------------------------------------------------------
-    def sample(self, X: Any, y: Any = None, *, weights: Array | None = None, lengths: Any = None) -> Sample:
+    def sample(
+        self, X: Any, y: Any = None, *, weights: Array | None = None, lengths: Any = None, count: int | None = None
+    ) -> Sample:
         """A sample from arrays, inputs read in this parameterization's frame of the input space.
 
         Parameters
@@ -130,6 +132,7 @@ class Parameterization:
             output family to say
         weights : array, shape (N,), nonnegative; normalised wherever a mean is taken
         lengths : integers (N,), how many steps of each sequence count; None for all
+        count : the number of data in batches, where it is known: then the end of a pass can be estimated
         """
         if self.inputs is None:
             raise FrameError(f"{self!r} names no input space; use Sample.from_coordinates with a frame.")
@@ -141,7 +144,9 @@ class Parameterization:
                     f"X must be an array, not {type(X).__name__}.\n"
                     "Pass arrays X and y, or batches (X, y) as one argument alone."
                 )
-            return Sample.from_batches(X, frame)
+            return Sample.from_batches(X, frame, count=count)
+        if count is not None:
+            raise KindError("an array X says itself how many data there are; leave count out.")
         return Sample.from_coordinates(X, y, frame, weights=weights, lengths=lengths)
 
     @property

@@ -84,6 +84,10 @@ class Piece:
         """
         return self._load()
 
+    def after(self, first: int) -> Piece:
+        """The data from number `first` of the sample on, which is one of these."""
+        return Piece(first, self.first + self.count - first, _Rest(self._load, first - self.first, self.count))
+
     def stored_in(self, frame: Frame) -> Piece:
         """The same data, whose points will be stored in `frame`."""
         return Piece(self.first, self.count, _Expressed(self._load, frame))
@@ -98,6 +102,19 @@ class _Held:
 
     def __call__(self) -> Chunk:
         return self.chunk
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rest:
+    """Data that are loaded with others before them."""
+
+    load: Callable[[], Chunk]
+    start: int
+    stop: int
+
+    def __call__(self) -> Chunk:
+        return self.load().part(self.start, self.stop)
 
 
 @final

@@ -31,12 +31,23 @@ class Sample:
     ----------
     space : the space of the points
     count : the number of data; None where they are streamed, and nobody has counted
+    weights, lengths : of all data, where they are not streamed; None for ones, and for all steps
     """
 
-    __slots__ = ("_pieces", "count", "space")
+    __slots__ = ("_pieces", "count", "lengths", "space", "streamed", "weights")
 
-    def __init__(self, space: Space, pieces: Callable[[int | None], Iterator[Piece]], count: int | None) -> None:
+    def __init__(
+        self,
+        space: Space,
+        pieces: Callable[[int | None], Iterator[Piece]],
+        count: int | None,
+        *,
+        weights: Array | None = None,
+        lengths: tuple[int, ...] | None = None,
+        streamed: bool = False,
+    ) -> None:
         self.space, self._pieces, self.count = space, pieces, count
+        self.weights, self.lengths, self.streamed = weights, lengths, streamed
 
     @staticmethod
     def from_coordinates(
@@ -67,7 +78,13 @@ class Sample:
         if chunk.count == 0:
             raise ValuesError("a sample needs at least one datum; none came.")
         _check_positive(chunk.weights, chunk.points)
-        return Sample(frame.space, lambda size: pieces_of_chunk(chunk, size), chunk.count)
+        return Sample(
+            frame.space,
+            lambda size: pieces_of_chunk(chunk, size),
+            chunk.count,
+            weights=chunk.weights,
+            lengths=chunk.lengths,
+        )
 
     @staticmethod
     def from_batches(batches: Any, frame: Frame, *, count: int | None = None) -> Sample:
@@ -85,6 +102,8 @@ class Sample:
                 "batches must be re-iterable: a one-shot iterator is empty on its second pass.\n"
                 "Pass the list or loader itself, or a callable that makes a fresh iterator."
             )
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise ValuesError(f"the number of data must be a positive int or None, not {count!r}.")
         if not callable(batches) and not isinstance(batches, Iterable):
             raise KindError(f"batches must be an iterable or a callable, not {type(batches).__name__}.")
 
@@ -97,6 +116,10 @@ class Sample:
                     )
                 points, targets, *rest = batch
                 chunk = _checked_chunk(first, points, targets, rest[0] if rest else None, frame)
+                if count is not None and first + chunk.count > count:
+                    raise ValuesError(
+                        f"the batches must hold {count} data, as was said; they hold {first + chunk.count} or more."
+                    )
                 if chunk.count:
                     yield from pieces_of_chunk(chunk, size)
                 first += chunk.count
@@ -105,7 +128,7 @@ class Sample:
             if count is not None and first != count:
                 raise ValuesError(f"the batches must hold {count} data, as was said; they held {first}.")
 
-        return Sample(frame.space, walk, count)
+        return Sample(frame.space, walk, count, streamed=True)
 
     def pieces(self, size: int | None = None) -> Iterator[Piece]:
         """Walk through the data in pieces of at most `size`, none of them read yet; None for pieces as they are stored.
@@ -124,7 +147,14 @@ class Sample:
     def expressed_in(self, frame: Any) -> Sample:
         """The same sample, its points stored in `frame`."""
         own = self.space._own_frame(frame)
-        return Sample(self.space, lambda size: (piece.stored_in(own) for piece in self._pieces(size)), self.count)
+        return Sample(
+            self.space,
+            lambda size: (piece.stored_in(own) for piece in self._pieces(size)),
+            self.count,
+            weights=self.weights,
+            lengths=self.lengths,
+            streamed=self.streamed,
+        )
 
     def __repr__(self) -> str:
         count = "streamed" if self.count is None else f"{self.count} data"
@@ -172,7 +202,7 @@ def _from_files(points: Any, targets: Any, weights: Any, frame: Frame, lengths: 
     def walk(size: int | None) -> Iterator[Piece]:
         return pieces_of_files(_checked_chunk, count, points, targets, weights, frame, lengths, size)
 
-    return Sample(frame.space, walk, count)
+    return Sample(frame.space, walk, count, weights=weights, lengths=lengths)
 
 
 def _checked_weights(points: Point, weights: Any, count: int) -> Array:

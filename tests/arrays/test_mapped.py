@@ -46,6 +46,21 @@ def test_a_part_of_a_map_gives_its_own_rows(path: Path) -> None:
     assert (rows == np.arange(60.0).reshape(12, 5)[5:9:2]).all()
 
 
+def test_what_was_written_to_a_copy_is_taken_from_it(path: Path) -> None:
+    copied = np.load(path, mmap_mode="c")
+    copied[:] = 777.0
+    assert (read_rows(pickle.loads(pickle.dumps(rows_of(copied, 1, 3)))) == 777.0).all()
+    assert (open_mapped(path)[1:3] != 777.0).all()
+
+
+def test_another_array_in_the_place_of_the_file_is_noticed(tmp_path: Path) -> None:
+    np.save(tmp_path / "X.npy", np.ones((4, 2)))
+    rows = rows_of(open_mapped(tmp_path / "X.npy"), 0, 2)
+    np.save(tmp_path / "X.npy", np.ones((8, 2), np.float32))  # of as many bytes
+    with pytest.raises(FileFormatError, match="another array stands in it now"):
+        read_rows(rows)
+
+
 def test_arrays_in_memory_give_views() -> None:
     X = np.arange(6.0)
     assert not is_mapped(X)

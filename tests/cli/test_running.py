@@ -72,6 +72,8 @@ def test_a_step_is_shared_as_well(geomkfac: Run, files: Path) -> None:
         (("--memory", "lots"), "positive number of bytes"),
         (("--memory", "100"), "too small for the factors themselves"),
         (("--state", "sums.txt"), "ends in .npz"),
+        (("--state", "nowhere/sums.npz"), "Make it first"),
+        (("--state", "same.npz", "--out", "same.npz"), "name one file"),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(

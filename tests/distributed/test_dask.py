@@ -71,6 +71,15 @@ def test_exact_sums_are_the_same_number_for_number(client: Any) -> None:
     assert all(equal(x, y) for x, y in zip(arrays_of(shared, iota), arrays_of(alone, iota), strict=True))
 
 
+def test_what_makes_the_executor_of_a_cluster_serves_as_well(client: Any) -> None:
+    kind = GF(2**31 - 1)
+    net, weights, data, loss, iota = problem(kind)
+    shared = net.moments(weights, data, loss, chunk_size=CHUNK, executor=client.get_executor)
+    equal = kind.default_namespace.equal
+    pairs = zip(arrays_of(shared, iota), arrays_of(net.moments(weights, data, loss), iota), strict=True)
+    assert all(equal(x, y) for x, y in pairs)
+
+
 def test_sums_of_mapped_files_are_the_same_to_rounding(client: Any, tmp_path: Path) -> None:
     net, weights, data, loss, iota = problem(activation="tanh")
     (whole,) = data.chunks()
@@ -116,9 +125,12 @@ def test_workers_that_die_cost_only_what_they_had_in_hand(
 def test_data_that_kill_every_worker_are_named(client: Any, tmp_path: Path) -> None:
     # Dask's own patience, with three deaths for every attempt, has been seen above.
     client.run_on_scheduler(_without_patience)
-    net, weights, data, loss, _ = planted(tmp_path, 60)
-    with pytest.raises(WorkerError, match=r"data 0 to 39 cannot be summed"):
-        net.moments(weights, data, loss, chunk_size=40, executor=client.get_executor())
+    net, weights, data, loss, iota = planted(tmp_path, 0)
+    (whole,) = data.chunks()
+    X = whole.points.coordinates(iota).copy()
+    X[23] = 1e6
+    with pytest.raises(WorkerError, match=r"data 21 to 27 cannot be summed"):
+        net.moments(weights, iota.sample(X, whole.targets), loss, chunk_size=CHUNK, executor=client.get_executor())
 
 
 def _without_patience(dask_scheduler: Any) -> None:

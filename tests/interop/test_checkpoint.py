@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import geomkfac as gk
 from geomkfac.arrays import GF, DegreeField, rational
 from geomkfac.errors import FileFormatError, KindError, ValuesError
 from geomkfac.interop import Checkpoint, read_arrays, write_arrays
+from geomkfac.interop import checkpoint as checkpoints
 from geomkfac.maps import polynomial
 from geomkfac.testing import integer_array
 
@@ -114,7 +120,6 @@ def test_sums_are_written_in_the_named_frames_wherever_the_pass_runs(tmp_path: P
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "seed": ({"seed": 1}, "seed: now 1, saved 0"),
     "fisher": ({"fisher": "sampled"}, "fisher: now sampled, saved exact"),
-    "chunks": ({"chunk_size": 3}, "chunk size: now 3, saved 4"),
     "losses": ({"with_loss": True}, "losses: now summed, saved none"),
     "sharing": ({"sharing": "kfc"}, "sharing: now kfc, saved expand"),
 }
@@ -160,6 +165,85 @@ def test_other_weights_data_activations_and_families_do_not_go_on_from_the_file(
     assert step.space is net.weight_space.direction.dual
 
 
+@given(st.integers(1, 18), st.integers(1, 18), st.integers(1, 20), st.booleans())
+def test_a_run_goes_on_in_chunks_or_batches_of_another_size(first: int, then: int, stop: int, streamed: bool) -> None:
+    kind = GF(2**31 - 1)
+    net, weights, data, loss, iota = problem(kind)
+    (whole,) = data.chunks()
+    X, y = whole.points.coordinates(iota), whole.targets
+
+    def how(size: int) -> tuple[Any, dict[str, Any]]:
+        if not streamed:
+            return data, {"chunk_size": size}
+        return iota.sample([(X[i : i + size, :], y[i : i + size, :]) for i in range(0, 18, size)]), {}
+
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Checkpoint(Path(folder) / "sums.npz", iota)
+        sample, keywords = how(first)
+        with suppress(Stopped):
+            net.moments(weights, sample, loss, checkpoint=checkpoint, progress=stop_after(stop), **keywords)
+        sample, keywords = how(then)
+        resumed = net.moments(weights, sample, loss, checkpoint=checkpoint, **keywords)
+    expected, ns = net.moments(weights, data, loss), kind.default_namespace
+    assert ns.equal(resumed.weight, ns.scalar(18))
+    assert all(ns.equal(x, y) for x, y in zip(arrays_of(resumed, iota), arrays_of(expected, iota), strict=True))
+
+
+def test_sums_over_more_data_than_a_stream_holds_are_refused(tmp_path: Path) -> None:
+    net, weights, data, loss, iota = problem()
+    (whole,) = data.chunks()
+    X, y = np.tile(whole.points.coordinates(iota), (5, 1)), np.tile(whole.targets, (5, 1))
+    checkpoint = Checkpoint(tmp_path / "sums.npz", iota)
+    net.moments(weights, iota.sample([(X, y)]), loss, checkpoint=checkpoint)
+    with pytest.raises(ValuesError, match=r"(?s)more data than there are.*saved: 90 data.*now  : 70"):
+        net.moments(weights, iota.sample([(X[:70], y[:70])]), loss, checkpoint=checkpoint)
+
+
+def test_all_weights_and_lengths_of_the_data_are_compared(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    net, weights, iota = gk.MLP.from_arrays([rng.standard_normal((2, 3))], [np.zeros(2)])
+    X, y, loss = rng.standard_normal((100, 3)), np.arange(100) % 2, gk.Categorical().on(iota)
+    checkpoint, ones = Checkpoint(tmp_path / "sums.npz", iota), np.ones(100)
+    net.moments(weights, iota.sample(X, y, weights=ones), loss, checkpoint=checkpoint)
+    ones[99] = 2.0
+    with pytest.raises(ValuesError, match="weights of the data: now"):
+        net.moments(weights, iota.sample(X, y, weights=ones), loss, checkpoint=checkpoint)
+    Ws = [rng.standard_normal(shape) for shape in ((3, 3), (3, 2), (2, 3))]
+    net, weights, iota = gk.RecurrentNetwork.from_arrays(Ws, [np.zeros(m) for m in (3, 3, 2)], 4, at="last")
+    X, loss = rng.standard_normal((100, 4, 2)), gk.Categorical().on(iota)
+    checkpoint, lengths = Checkpoint(tmp_path / "steps.npz", iota), np.full(100, 4)
+    net.moments(weights, iota.sample(X, y, lengths=lengths), loss, checkpoint=checkpoint)
+    lengths[99] = 2
+    with pytest.raises(ValuesError, match="lengths: now"):
+        net.moments(weights, iota.sample(X, y, lengths=lengths), loss, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize(("dtype", "change"), [("float64", 1e-9), ("float32", 1e-3)])
+def test_a_covariance_that_is_a_little_different_is_noticed(dtype: str, change: float, tmp_path: Path) -> None:
+    net, weights, iota = gk.MLP.from_arrays([np.eye(3, dtype=dtype)], [np.zeros(3, dtype)])
+    data, path = iota.sample(np.eye(3, dtype=dtype), np.eye(3, dtype=dtype)), tmp_path / "sums.npz"
+    for covariance in (np.eye(3), np.eye(3)):
+        loss = gk.Gaussian(covariance).on(iota)
+        net.moments(weights, data, loss, checkpoint=Checkpoint(path, iota))
+    with pytest.raises(ValuesError, match="output metric of the first data"):
+        loss = gk.Gaussian((1 + change) * np.eye(3)).on(iota)
+        net.moments(weights, data, loss, checkpoint=Checkpoint(path, iota))
+
+
+def test_sums_are_written_now_and_then_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, weights, data, loss, iota = problem()
+    seconds, written = iter(range(100)), []
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: float(next(seconds)))
+    monkeypatch.setattr(checkpoints, "write_arrays", lambda path, arrays: written.append(arrays))
+    for every, count in ((0.0, 9), (3.0, 4), (1e9, 1)):
+        written.clear()
+        net.moments(weights, data, loss, chunk_size=2, checkpoint=Checkpoint(tmp_path / "s.npz", iota, every=every))
+        assert len(written) == count
+        assert json.loads(bytes(written[-1]["about"]))["done"] == 18
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
 
@@ -189,7 +273,25 @@ def garble(path: Path) -> None:
     path.write_text("no archive")
 
 
-@pytest.mark.parametrize("damage", [cut, flip, strip, shrink, lose, garble])
+def poison(path: Path) -> None:
+    arrays = read_arrays(path)
+    arrays["layer1.activations"][0, 0] = np.nan
+    write_arrays(path, arrays)
+
+
+def miscount(done: Any) -> Any:
+    def damage(path: Path) -> None:
+        arrays = read_arrays(path)
+        about = json.loads(bytes(arrays["about"])) | {"done": done}
+        write_arrays(path, arrays | {"about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)})
+
+    return damage
+
+
+MISCOUNTS = [miscount(done) for done in (-4, 0, 4, 17, 19, 4.0, None)]
+
+
+@pytest.mark.parametrize("damage", [cut, flip, strip, shrink, lose, garble, poison, *MISCOUNTS])
 def test_a_damaged_file_is_refused_and_never_believed(damage: Any, tmp_path: Path) -> None:
     net, weights, data, loss, iota = problem()
     path = tmp_path / "sums.npz"
@@ -206,6 +308,11 @@ def test_other_suffixes_frames_and_kinds_are_refused(tmp_path: Path) -> None:
         Checkpoint(tmp_path / "sums.safetensors", iota)
     with pytest.raises(KindError, match="Parameterization"):
         Checkpoint(tmp_path / "sums.npz", "iota")  # type: ignore[arg-type]
+    with pytest.raises(FileFormatError, match="Make it first"):
+        net, weights, data, loss, iota = problem()
+        net.moments(weights, data, loss, checkpoint=Checkpoint(tmp_path / "nowhere" / "sums.npz", iota))
+    with pytest.raises(KindError, match=r"must be a geomkfac\.interop\.Checkpoint"):
+        net.moments(weights, data, loss, checkpoint="sums.npz")  # type: ignore[arg-type]
     net, weights, data, loss, iota = problem(DegreeField(2**31 - 1))
     with pytest.raises(KindError, match=r"with degrees cannot be saved"):
         net.moments(weights, data, loss, checkpoint=Checkpoint(tmp_path / "sums.npz", iota))
@@ -243,10 +350,13 @@ def test_a_process_that_is_killed_loses_nothing_but_the_chunk_in_hand(tmp_path: 
 
     first = run("sums.npz", 30)
     assert first.returncode == -signal.SIGKILL, first.stderr
-    (tmp_path / ".sums.npz.0123456789abcdef.tmp").write_text("half written")
+    left, other = (tmp_path / f".sums.npz.{name}.tmp" for name in ("0123456789abcdef", "another"))
+    left.write_text("half written")
+    os.utime(left, (0, 0))
+    other.write_text("being written by another run at this moment")
     second = run("sums.npz", -1)
     assert second.returncode == 0, second.stderr
     assert second.stdout.split() == [str(count) for count in range(30, 101, 10)]
     assert run("whole.npz", -1).returncode == 0
     assert (np.load(tmp_path / "sums.npz.npy") == np.load(tmp_path / "whole.npz.npy")).all()
-    assert not list(tmp_path.glob(".*.tmp"))
+    assert list(tmp_path.glob(".*.tmp")) == [other]

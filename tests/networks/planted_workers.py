@@ -14,7 +14,7 @@ from geomkfac.maps.activation import Activation
 
 @dataclass(frozen=True)
 class Deadly(Activation):
-    """tanh, which kills a process other than `home` as long as `flags` holds a file: one death for each file."""
+    """tanh, which kills a process other than `home`: once for each file in `flags`, and of every number above 1e5."""
 
     home: int
     flags: str
@@ -30,6 +30,8 @@ class Deadly(Activation):
                     flag.unlink()
                 except FileNotFoundError:  # another worker died of it
                     continue
+                os.kill(os.getpid(), signal.SIGKILL)
+            if float(abs(z).max()) > 1e5:
                 os.kill(os.getpid(), signal.SIGKILL)
         return activation("tanh").value_and_derivative(ns, z)
 

@@ -22,6 +22,7 @@ import geomkfac as gk
 from geomkfac.arrays import GF, rational
 from geomkfac.errors import KindError, ValuesError, WorkerError, WorkerLostWarning
 from geomkfac.maps import polynomial
+from geomkfac.networks import worker_processes
 from geomkfac.testing import integer_array
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -163,11 +164,44 @@ def test_a_pool_that_broke_for_good_is_replaced_by_this_process_which_says_so(de
 
 
 def test_data_that_kill_every_worker_are_named(deadly: Any) -> None:
-    net, weights, data, loss, _ = deadly(50)
-    with pytest.raises(WorkerError, match=r"data \d+ to \d+ cannot be summed"):
-        net.moments(
-            weights, data, loss, chunk_size=20, executor=lambda: ProcessPoolExecutor(1, mp_context=SPAWN)
-        )
+    net, weights, data, loss, iota = deadly(0)
+    (whole,) = data.chunks()
+    X = whole.points.coordinates(iota).copy()
+    # The activation dies of what only these data make of it.
+    X[23] = 1e6
+    data = iota.sample(X, whole.targets)
+    with pytest.raises(WorkerError, match=r"data 21 to 27 cannot be summed: .* died 5 times"):
+        net.moments(weights, data, loss, chunk_size=CHUNK, executor=worker_processes(3))
+
+
+def test_an_executor_that_was_shut_down_says_what_to_do() -> None:
+    net, weights, data, loss, _ = problem()
+    with ThreadPoolExecutor(1) as executor:
+        pass
+    with pytest.raises(WorkerError, match="within its `with` block"):
+        net.moments(weights, data, loss, executor=executor)
+
+
+@pytest.mark.parametrize("count", [0, True, 2.0])
+def test_a_number_of_processes_that_makes_no_sense_is_refused(count: Any) -> None:
+    with pytest.raises(ValuesError, match="positive int"):
+        worker_processes(count)
+
+
+def test_a_stream_is_closed_where_a_worker_finds_fault() -> None:
+    net, weights, _, loss, iota = problem(activation="tanh")
+    closed = []
+
+    def batches() -> Iterator[Any]:
+        try:
+            while True:
+                yield np.ones((2, 3)), np.full((2, 2), np.inf)
+        finally:
+            closed.append(True)
+
+    with ThreadPoolExecutor(2) as executor, pytest.raises(ValuesError):
+        net.loss(weights, iota.sample(batches), loss, executor=executor)
+    assert closed == [True]
 
 
 def test_what_is_wrong_with_the_data_is_said_as_without_workers(tmp_path: Path) -> None:
