@@ -228,7 +228,7 @@ def _described(
     ns = weights._ns
     first = _FirstData(iota, task, ns)
     for chunk in sample.chunks(FIRST_DATA):
-        first.add(chunk.part(0, min(chunk.count, FIRST_DATA - first.count)))
+        first.add(chunk, min(chunk.count, FIRST_DATA - first.count))
         if first.count == FIRST_DATA:
             break
     facts = {
@@ -260,16 +260,17 @@ class _FirstData:
             ("outputs", 0, []), ("weights of the output metric", 1, []), ("covectors of the output metric", 1, []),
         ]  # fmt: skip
 
-    def add(self, chunk: Chunk) -> None:
-        """The next of them."""
+    def add(self, chunk: Chunk, count: int) -> None:
+        """The first `count` of a chunk, the next of them."""
         points = chunk.points.coordinates(self._iota)
         parts = {"points": points, "weights": chunk.weights, **dict(parts_of(chunk.targets))}
         for name, part in parts.items():
             # One hash for each array, as its rows come in any number of pieces.
-            _update(self._hashes.setdefault(name, hashlib.sha256()), self._ns, part)
+            found = self._hashes.setdefault(name, hashlib.sha256())
+            _update(found, self._ns, None if part is None else part[:count, ...])
         if self.count < PROBES:
-            self._probe(chunk.part(0, min(chunk.count, PROBES - self.count)))
-        self.count += chunk.count
+            self._probe(chunk.part(0, min(count, PROBES - self.count)))
+        self.count += count
 
     def _probe(self, chunk: Chunk) -> None:
         run = self._task.run(chunk)
