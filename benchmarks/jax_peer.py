@@ -24,11 +24,10 @@ PACKAGES = ("torch", "curvlinops-for-pytorch", "kfac-jax", "jax")
 MODES = {"exact": "fisher_exact", "sampled": "fisher_gradients"}
 
 TEXT = """The networks of the first section; kfac-jax's estimate of all factors is one jitted function, called once
-before it is timed, so that compilation is not counted. Its exact Fisher metric makes one pass for every class, where
-geomkfac pulls back one covector less than there are classes, all in one product. Factors are compared
-for the exact Fisher metric before anything is timed: of the classifier as it is, of the Gaussian network with its
-widths divided by 50, as it has one covector for every output. XLA was told to use one thread
-(`--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1`)."""
+before it is timed, so that compilation is not counted. Factors are compared for the exact Fisher metric before
+anything is timed: of the classifier as it is, of the Gaussian network with its widths divided by 50, as it has one
+covector for every output. XLA was told to use one thread (`--xla_cpu_multi_thread_eigen=false
+intra_op_parallelism_threads=1`)."""
 
 
 class KfacJax:

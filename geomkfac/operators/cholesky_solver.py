@@ -1,11 +1,11 @@
 """Solves with one positive definite matrix, by its Cholesky factor and later by its inverse.
 
-A product with the inverse is faster than two triangular solves, by 5 to 25 percent with OpenBLAS, and its
-forward error has the same bound: the computed inverse X of a symmetric positive definite A leaves
+A product with the inverse is faster than two triangular solves (`docs/benchmarks.md`), and its forward error has
+the same bound: the computed inverse X of a symmetric positive definite A leaves
 ``|X A - 1| <= c n epsilon cond(A)``, so that ``|X b - x| = |(X A - 1) x| <= c n epsilon cond(A) |x|``, as for the
 triangular solves.  (Their *residual* is smaller; a damped step has no use for that.)
-Source: Higham, "Accuracy and Stability of Numerical Algorithms", 14.4; Druinsky and Toledo, "How accurate is
-inv(A)*b?" (2012).
+Source: Higham, "Accuracy and Stability of Numerical Algorithms", chapter on matrix inversion; Druinsky and Toledo,
+"How accurate is inv(A)*b?" (2012).
 """
 
 from __future__ import annotations
