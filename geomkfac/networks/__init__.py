@@ -10,9 +10,8 @@ from geomkfac.networks.moments import KfacMoments, LayerMoments
 from geomkfac.networks.network import Network
 from geomkfac.networks.progress import Progress
 from geomkfac.networks.recurrent import RecurrentNetwork
-from geomkfac.networks.running import Running
+from geomkfac.networks.running import Running, worker_processes
 from geomkfac.networks.sequences import pad_sequences
-from geomkfac.networks.workers import worker_processes
 
 __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "Network",

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
-from typing import Any, Protocol, TypedDict, TypeVar, final
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, final
 
 from geomkfac.errors import KindError, ValuesError
 from geomkfac.networks.memory_limit import bytes_of
 from geomkfac.networks.progress import Progress
 from geomkfac.networks.running_moments import RunningMoments
 from geomkfac.networks.tasks import Task
-from geomkfac.networks.workers import Workers, in_order
 from geomkfac.spaces import Piece, Sample
 
-__all__ = ["Checkpoint", "Running", "Saving", "checked_running", "summed"]
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from geomkfac.networks.workers import Workers
+
+__all__ = ["Checkpoint", "Running", "Saving", "checked_running", "summed", "worker_processes"]
 
 Sums = TypeVar("Sums")
 
@@ -104,7 +109,7 @@ def summed(task: Task[Sums], sample: Sample, size: int, running: Running, saving
         clock.tell(done)
     executor = running.get("executor")
     left = _after(sample.pieces(size), done)
-    for piece, others in ((piece, None) for piece in left) if executor is None else in_order(task, left, executor):
+    for piece, others in ((piece, None) for piece in left) if executor is None else _shared(task, left, executor):
         if others is None:
             task.take(sums, piece)
         else:
@@ -137,3 +142,25 @@ def _after(pieces: Iterator[Piece], done: int) -> Generator[Piece, None, None]:
             f"the saved sums are over more data than there are.\n  saved: {done} data\n  now  : {walked}\n"
             "Call with the data that they were made from, or delete the file (or name another) to begin anew."
         )
+
+
+def _shared(task: Task[Sums], pieces: Generator[Piece, None, None], workers: Workers) -> Iterator[tuple[Piece, Sums]]:
+    from geomkfac.networks.workers import in_order  # executors are slow to import, and most passes have none
+
+    return in_order(task, pieces, workers)
+
+
+def worker_processes(count: int) -> Callable[[], Executor]:
+    """What makes an executor of `count` processes on this machine, each with one thread for its arithmetic.
+
+    They are started afresh and import what they need, so call from under ``if __name__ == "__main__":``.
+
+    Raises
+    ------
+    ValuesError : `count` is not a positive int.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValuesError(f"the number of processes must be a positive int, not {count!r}.")
+    from geomkfac.networks.processes import pool  # likewise
+
+    return partial(pool, count)

@@ -13,26 +13,17 @@ import uuid
 import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import (
-    BrokenExecutor,
-    CancelledError,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-)
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.context import SpawnContext, SpawnProcess
 from threading import Lock
 from typing import Any, TypeAlias
 
-from geomkfac.arrays.threads import one_thread_each
-from geomkfac.errors import KindError, ValuesError, WorkerError, WorkerLostWarning
+from geomkfac.errors import KindError, WorkerError, WorkerLostWarning
 from geomkfac.networks.tasks import Task
 from geomkfac.spaces import Piece
 
-__all__ = ["Workers", "in_order", "worker_processes"]
+__all__ = ["Workers", "in_order"]
 
 Workers: TypeAlias = Executor | Callable[[], Executor]
 """A ``concurrent.futures.Executor``; or what makes one, and then a new one is made where it breaks."""
@@ -41,33 +32,6 @@ ATTEMPTS = 5
 """How often a piece is tried, where its worker dies."""
 
 _Sent: TypeAlias = "tuple[str, bytes] | Task[Any] | Any"
-
-
-def worker_processes(count: int) -> Callable[[], Executor]:
-    """What makes an executor of `count` processes on this machine, each with one thread for its arithmetic.
-
-    They are started afresh and import what they need, so call from under ``if __name__ == "__main__":``.
-
-    Raises
-    ------
-    ValuesError : `count` is not a positive int.
-    """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValuesError(f"the number of processes must be a positive int, not {count!r}.")
-    # Not forked: a copy of a process whose arithmetic has threads may wait for them for ever.
-    return lambda: ProcessPoolExecutor(count, mp_context=_SingleThreaded())
-
-
-class _OneThread(SpawnProcess):
-    """A process that is started with one thread for its arithmetic."""
-
-    def start(self) -> None:
-        with one_thread_each():
-            super().start()
-
-
-class _SingleThreaded(SpawnContext):
-    Process = _OneThread
 
 
 def in_order(task: Task[Any], pieces: Generator[Piece, None, None], workers: Workers) -> Iterator[tuple[Piece, Any]]:

@@ -182,6 +182,6 @@ def the_command_step(kind: Kind) -> Any:
 
 @program("geomkfac verify", "run", floats=False)
 def a_verified_statement(kind: Kind) -> Any:
-    report = run(STATEMENTS["LG-3.3"], trials=1, seed=0)
+    report = run(STATEMENTS["LG-P3.7"], trials=1, seed=0)
     ns: Any = FIELD.default_namespace
     return ns.asarray([int(report.holds), len(report.results)])

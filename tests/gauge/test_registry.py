@@ -38,6 +38,7 @@ WITHOUT_GEOMETRY = {
     "open_data": "maps arrays",
     "Progress": "counts data",
     "Running": "names words",
+    "worker_processes": "makes processes",
     "Piece": "data that are not read yet; what is read from it is a Chunk",
     "architecture": "reads a description, before there are spaces",
     "MLP.stages": "names spaces and maps",
