@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, final
 
 from geomkfac.cli.output import data_progress
@@ -65,14 +66,14 @@ class HowToRun:
 @contextmanager
 def _client(address: str) -> Iterator[Any]:
     try:
-        from distributed import Client
+        connect: Any = import_module("distributed").Client
     except ImportError as error:
         raise MissingExtraError(
             "--scheduler needs Dask.\n  required: the package distributed\n  came    : it is not installed\n"
             "Install it with pip install 'geomkfac[distributed]'."
         ) from error
     try:
-        client = Client(address, timeout=10)
+        client = connect(address, timeout=10)
     except (OSError, ValueError) as error:
         raise ValuesError(
             f"no Dask scheduler answers.\n  required: an address such as tcp://host:8786\n  came    : {address} "
