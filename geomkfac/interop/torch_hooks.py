@@ -29,6 +29,7 @@ from geomkfac.networks import outputs as at_outputs
 from geomkfac.networks import statistics
 from geomkfac.networks.moments import Sharing
 from geomkfac.networks.network import ENTRIES_PER_CHUNK
+from geomkfac.networks.out_of_memory import in_hand
 from geomkfac.networks.passes import Pass
 from geomkfac.networks.uses import PatchUse, PointUse, Use
 from geomkfac.spaces import (
@@ -113,19 +114,20 @@ def kfac_of_module(
     size = chunk_size or bound.chunk_size
     tensor_of = at_outputs.model_of(loss.on(bound.output_frame), fisher, samples, seed)
 
-    def steps() -> Iterator[tuple[Chunk, Pass]]:
-        for first in range(0, len(X), size):
-            seen = hooked.run(X[first : first + size])
+    running = statistics.running_moments(bound.layers, sharing, bound.output_layer)
+    for first in range(0, len(X), size):
+        count = min(size, len(X) - first)
+        with in_hand(count, bound.layers[0].omega._ns):
+            seen = hooked.run(X[first : first + count])
             if first == 0:
                 _check_alone(torch, module, seen.outputs.detach(), probe.outputs.detach())
             own = bound.pass_of(seen)
-            targets = slice_targets(y, first, first + size)
-            yield Chunk(first, own.outputs, _targets(targets, own.outputs, class_axis), None), own
-
-    moments = statistics.kfac_moments(
-        bound.layers, steps(), tensor_of, sharing=sharing, output=bound.output_layer, at_once=bound.at_once
-    )
-    metric, iota = bound.without_origins(moments.metric())
+            targets = _targets(slice_targets(y, first, first + count), own.outputs, class_axis)
+            chunk = Chunk(first, own.outputs, targets, None)
+            statistics.add_chunk(running, chunk, own, tensor_of(own, chunk), bound.at_once(count))
+            # Else they would still stand in memory beside the next ones.
+            del seen, own, chunk
+    metric, iota = bound.without_origins(running.moments().metric())
     covered = {name for part in bound.parts for name in part.entries}
     left_out = tuple(name for name, _ in module.named_parameters() if name not in covered)
     return ModuleMetric(metric, iota, bound.parts, left_out)

@@ -22,6 +22,7 @@ from geomkfac.networks.assumptions import LayerAssumptions, Observed, joined, me
 from geomkfac.networks.building import Builder, filled_in
 from geomkfac.networks.feed_forward import FeedForward
 from geomkfac.networks.network import Output
+from geomkfac.networks.out_of_memory import in_hand
 from geomkfac.networks.stages import AffineStage
 from geomkfac.networks.tasks import MomentsTask
 from geomkfac.spaces import Parameterization, Point, Sample, Vector
@@ -191,13 +192,16 @@ class ConvolutionalNetwork(FeedForward):
         layers = self._layers(stored)
         task = MomentsTask(self, layers, output, fisher, samples, seed, "expand", 1)
         tensor_of = task.tensor_of()
-        for chunk, run in self._passes(task, sample, self._chunk_size(1)):
-            if chunk.weights is not None:
-                raise KindError("the assumptions are measured on data without weights.")
-            family = tensor_of(run, chunk).lifted()
-            roots = ns.reshape(ns.sqrt(family.weights), (*family.weights.shape, *(1,) * len(run.places)))
-            covectors = family.covectors.scaled(roots)
-            whole.append(list(observed(ns, run, covectors, layers, frames)))  # type: ignore[arg-type]
+        for piece in self._own_sample(sample).pieces(self._chunk_size(1)):
+            with in_hand(piece.count, ns):
+                chunk = piece.load()
+                if chunk.weights is not None:
+                    raise KindError("the assumptions are measured on data without weights.")
+                run = task.run(chunk)
+                family = tensor_of(run, chunk).lifted()
+                roots = ns.reshape(ns.sqrt(family.weights), (*family.weights.shape, *(1,) * len(run.places)))
+                covectors = family.covectors.scaled(roots)
+                whole.append(list(observed(ns, run, covectors, layers, frames)))  # type: ignore[arg-type]
         blocks = metric.coordinates(frames).blocks
         parts = [joined(ns, layer) for layer in zip(*whole, strict=True)]
         return tuple(measured(ns, part, blocks[part.layer - 1].dense(), seed) for part in parts)

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any, Unpack, get_args
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, UnknownNameError
 from geomkfac.maps import AffineMaps
 from geomkfac.metrics.covectors import CovectorTensor
@@ -25,10 +25,9 @@ from geomkfac.networks import statistics
 from geomkfac.networks.layers import Layer
 from geomkfac.networks.memory_limit import Demand, Portion, portion_within
 from geomkfac.networks.moments import KfacMoments, Sharing, nonzero
-from geomkfac.networks.out_of_memory import taken
 from geomkfac.networks.passes import Pass
 from geomkfac.networks.running import Checkpoint, Running, checked_running, summed
-from geomkfac.networks.tasks import DifferentialTask, LossTask, MomentsTask, Task
+from geomkfac.networks.tasks import DifferentialTask, LossTask, MomentsTask
 from geomkfac.spaces import AffineSpace, Point, PointSpace, ProductSpace, Sample, Vector
 from geomkfac.spaces.frame import derived_frame
 
@@ -106,7 +105,7 @@ class Network(ABC):
         **running : how the pass is run, as `Running` has it: chunk_size, memory_limit, executor, progress
         """
         task = LossTask(self, self._layers(weights), self._model(output))
-        sums = summed(task, self._own_sample(sample), self._portion(task, sample, 1, running).data, running)
+        sums = summed(task, self._own_sample(sample), self._portion(weights._ns, sample, 1, running).data, running)
         return sums.loss / nonzero(sums.weight)
 
     def predictions(self, weights: Point, points: Point, output: PlacedFamily) -> Array:
@@ -138,7 +137,7 @@ class Network(ABC):
     ) -> tuple[Array, Vector]:
         layers = self._layers(weights)
         task = DifferentialTask(self, layers, self._model(output), with_loss)
-        sums = summed(task, self._own_sample(sample), self._portion(task, sample, 1, running).data, running)
+        sums = summed(task, self._own_sample(sample), self._portion(weights._ns, sample, 1, running).data, running)
         weight, direction = nonzero(sums.weight), self.weight_space.direction
         frame = derived_frame(direction, tuple(layer.frame.linear for layer in layers)).dual
         means = tuple(total / weight for total in sums.layers)
@@ -216,9 +215,9 @@ class Network(ABC):
             raise UnknownNameError(f"sharing must be 'expand', 'reduce' or 'kfc', not {sharing!r}.")
         output, count = self._output(output, fisher, samples)
         losses = self._model(output) if with_loss else None
-        task = MomentsTask(self, self._layers(weights), output, fisher, samples, seed, sharing, 1, losses)
-        portion = self._portion(task, sample, count, running)
-        task = replace(task, at_once=portion.covectors)
+        layers = self._layers(weights)
+        portion = self._portion(weights._ns, sample, count, running, lifted=sharing == "reduce")
+        task = MomentsTask(self, layers, output, fisher, samples, seed, sharing, portion.covectors, losses)
         if checkpoint is not None and not hasattr(checkpoint, "of"):
             raise KindError(f"checkpoint must be a geomkfac.interop.Checkpoint(path, iota).\n  came: {checkpoint!r}")
         saving = None if checkpoint is None else checkpoint.of(task, sample, weights)
@@ -241,8 +240,8 @@ class Network(ABC):
         """
         output, count = self._output(output, fisher, samples)
         task = MomentsTask(self, self._layers(weights), output, fisher, samples, seed, "expand", 1)
-        steps = self._passes(task, sample, self._portion(task, sample, count, {}).data)
-        return statistics.exact_metric(task.layers, self.weight_space.direction, steps, task.tensor_of())
+        pieces = self._own_sample(sample).pieces(self._portion(weights._ns, sample, count, {}).data)
+        return statistics.exact_metric(task.layers, self.weight_space.direction, pieces, task.run, task.tensor_of())
 
     def gauss_newton_metric(self, weights: Point, sample: Sample, metric: Metric) -> CovectorTensor:
         """``E[J^T G J]`` for a metric on the outputs, such as EuclideanMetric(frame).  Source: LG E3.3, E3.4."""
@@ -304,10 +303,6 @@ class Network(ABC):
         if not isinstance(points, Point) or points.space is not self.inputs:
             raise SpaceMismatchError(f"the network takes points of {self.inputs!r}.\n  came: {points!r}")
 
-    def _passes(self, task: Task[Any], sample: Sample, size: int | None) -> statistics.Steps:
-        """Chunks of at most `size` data, with their passes; None for chunks as the data are stored."""
-        return ((chunk, task.run(chunk)) for chunk in taken(self._own_sample(sample).chunks(size)))
-
     def _own_sample(self, sample: Any) -> Sample:
         if not isinstance(sample, Sample) or sample.space is not self.inputs:
             raise SpaceMismatchError(
@@ -316,14 +311,15 @@ class Network(ABC):
             )
         return sample
 
-    def _portion(self, task: Task[Any], sample: Sample, covectors: int, running: Running) -> Portion:
-        """How many data and covectors are taken at a time."""
+    def _portion(
+        self, ns: Namespace, sample: Sample, covectors: int, running: Running, *, lifted: bool = False
+    ) -> Portion:
+        """How many data and covectors are taken at a time, of arrays of `ns`; `lifted` as for `_demand`."""
         size, limit = checked_running(running)
         data = self._chunk_size(covectors) if size is None else size
         portion = Portion(data, min(covectors, self._at_once(data)))
         if limit is not None:
-            itemsize = 4 if task.layers[0].omega._ns.epsilon > 1e-10 else 8
-            lifted = getattr(task, "sharing", "expand") == "reduce"
+            itemsize = 4 if ns.epsilon > 1e-10 else 8
             portion = portion_within(limit, self._demand(covectors, lifted, itemsize), covectors, portion)
         count = self._own_sample(sample).count
         if running.get("executor") is not None and size is None and count is not None:

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 from geomkfac.arrays.memory import asked_for, free_memory, is_out_of_memory
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import DeviceMemoryError
-from geomkfac.spaces import Chunk
 
-__all__ = ["chunk_that_fits", "in_hand", "taken", "watching_memory"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-_in_hand = threading.local()
-
-
-def taken(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """The same chunks; `watching_memory` then knows which one was in hand."""
-    for chunk in chunks:
-        _in_hand.chunk = chunk.count, chunk.points._ns
-        yield chunk
+__all__ = ["chunk_that_fits", "in_hand"]
 
 
 @contextmanager
@@ -43,29 +27,6 @@ def in_hand(count: int, namespace: Namespace) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise _exhausted(error, count, namespace) from error
-
-
-def watching_memory(function: Callable[P, R]) -> Callable[P, R]:
-    """A function that walks through `taken` chunks, such that exhausted memory says how large a chunk would fit.
-
-    Raises
-    ------
-    DeviceMemoryError : in place of what the array library raises.
-    """
-
-    @wraps(function)
-    def watched(*args: P.args, **kwargs: P.kwargs) -> R:
-        _in_hand.chunk = None
-        try:
-            return function(*args, **kwargs)
-        except Exception as error:
-            if not is_out_of_memory(error) or _in_hand.chunk is None:
-                raise
-            raise _exhausted(error, *_in_hand.chunk) from error
-        finally:
-            _in_hand.chunk = None
-
-    return watched
 
 
 def chunk_that_fits(count: int, used: int | None, asked: int | None, free: int | None) -> int:

@@ -9,19 +9,18 @@ from typing import TypeAlias
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.metrics.covectors import CovectorTensor
 from geomkfac.networks.layers import Layer
-from geomkfac.networks.moments import KfacMoments, Sharing, nonzero
-from geomkfac.networks.out_of_memory import watching_memory
+from geomkfac.networks.moments import Sharing, nonzero
+from geomkfac.networks.out_of_memory import in_hand
 from geomkfac.networks.outputs import Covectors, TensorOf
 from geomkfac.networks.passes import Pass
 from geomkfac.networks.running_moments import RunningMoments
-from geomkfac.spaces import Chunk, ProductVectorSpace, Vector
+from geomkfac.spaces import Chunk, Piece, ProductVectorSpace, Vector
 from geomkfac.spaces.frame import derived_frame
 from geomkfac.spaces.pieces import chunk_weights
 
-__all__ = ["Layers", "Steps", "add_chunk", "exact_metric", "kfac_moments", "running_moments"]
+__all__ = ["Layers", "add_chunk", "exact_metric", "running_moments"]
 
 Layers: TypeAlias = tuple[Layer, ...]
-Steps: TypeAlias = Iterator[tuple[Chunk, Pass]]
 
 
 def running_moments(layers: Layers, sharing: Sharing, output: int | None) -> RunningMoments:
@@ -35,31 +34,6 @@ def running_moments(layers: Layers, sharing: Sharing, output: int | None) -> Run
     frames = tuple(layer.frame for layer in layers)
     spaces = tuple(layer.space for layer in layers)
     return RunningMoments(layers[0].omega._ns, spaces, frames, sharing, output)
-
-
-@watching_memory
-def kfac_moments(
-    layers: Layers,
-    steps: Steps,
-    tensor_of: TensorOf,
-    *,
-    sharing: Sharing,
-    output: int | None,
-    at_once: Callable[[int], int],
-) -> KfacMoments:
-    """The sums of every chunk, of passes that are made elsewhere.
-
-    Parameters
-    ----------
-    sharing, output : as for `running_moments`
-    at_once : how many covectors may be pulled back together, for this many data
-    """
-    running = running_moments(layers, sharing, output)
-    for chunk, run in steps:
-        add_chunk(running, chunk, run, tensor_of(run, chunk), at_once(chunk.count))
-        # Else it would still stand in memory beside the next one.
-        del run
-    return running.moments()
 
 
 def add_chunk(running: RunningMoments, chunk: Chunk, run: Pass, family: Covectors, at_once: int) -> None:
@@ -104,9 +78,18 @@ def _folded(ns: Namespace, family: Covectors, chunk: Chunk, places: int) -> tupl
     return family.covectors.scaled(roots if family.local else ns.reshape(roots, (*roots.shape, *extra))), None
 
 
-@watching_memory
-def exact_metric(layers: Layers, space: ProductVectorSpace, steps: Steps, tensor_of: TensorOf) -> CovectorTensor:
+def exact_metric(
+    layers: Layers,
+    space: ProductVectorSpace,
+    pieces: Iterator[Piece],
+    run_of: Callable[[Chunk], Pass],
+    tensor_of: TensorOf,
+) -> CovectorTensor:
     """``E_xi[Psi_xi^* g]`` on the whole weight space, as a family of covectors; for small networks.
+
+    Raises
+    ------
+    DeviceMemoryError : the memory does not suffice for a piece.
 
     Source: LG 3.3, Examples 3.2 to 3.4.
     """
@@ -115,17 +98,19 @@ def exact_metric(layers: Layers, space: ProductVectorSpace, steps: Steps, tensor
     weights: list[Array] = []
     leaves: list[list[Array]] = [[] for _ in layers]
     total: Array = None
-    for chunk, run in steps:
-        ns = run.outputs._ns
-        family = tensor_of(run, chunk).lifted()
-        shares = chunk_weights(chunk, ns)
-        total = ns.sum(shares) if total is None else total + ns.sum(shares)
-        weights.append(ns.reshape(family.weights * shares, (-1,)))
-        uses = run.uses()
-        for index, rows in run.backward(family.covectors):
-            each = uses[index].each(ns, rows)
-            leaves[index].append(ns.reshape(each, (-1, *layers[index].space.slots)))
     ns = layers[0].omega._ns
+    for piece in pieces:
+        with in_hand(piece.count, ns):
+            chunk = piece.load()
+            run = run_of(chunk)
+            family = tensor_of(run, chunk).lifted()
+            shares = chunk_weights(chunk, ns)
+            total = ns.sum(shares) if total is None else total + ns.sum(shares)
+            weights.append(ns.reshape(family.weights * shares, (-1,)))
+            uses = run.uses()
+            for index, rows in run.backward(family.covectors):
+                each = uses[index].each(ns, rows)
+                leaves[index].append(ns.reshape(each, (-1, *layers[index].space.slots)))
     components = tuple(ns.concat(parts, axis=0) for parts in leaves)
     covectors: Vector = space.dual._make(frame, components, ns)
     return CovectorTensor(ns.concat(weights, axis=0) / nonzero(total), covectors, "E[pullback of the output metric]")

@@ -37,7 +37,7 @@ class CholeskySolver:
     an earlier one by rounding.
     """
 
-    __slots__ = ("_a", "_columns", "_factor", "_inverse", "_make", "_namespace")
+    __slots__ = ("_a", "_columns", "_factor", "_inverse", "_make", "_namespace", "_undecided")
 
     def __init__(
         self, namespace: OrderedNamespace, a: Array, factor: Array, inverse: Callable[[], Array] | None = None
@@ -46,6 +46,7 @@ class CholeskySolver:
         self._make = inverse or (lambda: namespace.cholesky_inverse(factor))
         self._columns = 0
         self._inverse: Array | None = None
+        self._undecided = True
 
     def columns(self, b: Array) -> Array:
         """``a⁻¹ b`` for columns b (*batch, n, k)."""
@@ -66,13 +67,12 @@ class CholeskySolver:
 
     def _has_inverse(self) -> bool:
         n = int(self._a.shape[0])
-        if self._inverse is None and n <= self._columns:
+        if self._undecided and n <= self._columns:
+            self._undecided = False
             inverse = self._make()
             condition = self._size(self._a) * self._size(inverse)
             if n * self._namespace.epsilon * condition < 1:
                 self._inverse = inverse
-            else:
-                self._columns = -(1 << 62)
         return self._inverse is not None
 
     def _size(self, x: Array) -> float:

@@ -29,14 +29,22 @@ def layers_to_update(
     weights : a point of the network's weight space
     sample : inputs with targets, all with the same weight, and of one length
     output : an output family on a frame
+
+    Raises
+    ------
+    ValuesError : the sample has weights or lengths, or came in several batches.
     """
     layers = network._layers(weights)
     task = LossTask(network, layers, network._model(output))
-    ((chunk, run),) = network._passes(task, sample, None)
+    chunks = list(network._own_sample(sample).chunks())
+    if len(chunks) != 1:
+        raise ValuesError(f"an update rule takes its data at once; came a sample of {len(chunks)} batches.")
+    (chunk,) = chunks
     if chunk.weights is not None or chunk.lengths is not None:
         raise ValuesError(
             "an update rule takes data of one weight and one length; came a sample with weights or lengths."
         )
+    run = task.run(chunk)
     ns, model = run.outputs._ns, network._model(output)
     inputs = [use.rows(ns) for use in run.uses()]
     family = model_of(model, "exact", 1, 0)(run, chunk).lifted()

@@ -13,6 +13,7 @@ import geomkfac as gk
 from geomkfac.arrays import GF
 from geomkfac.errors import ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.metrics import Bernoulli, GenericFamily
+from geomkfac.spaces import Sample
 from geomkfac.testing import convolutional_networks, networks, recurrent_networks
 from geomkfac.updates.on_networks import layers_to_update
 
@@ -90,6 +91,16 @@ def test_samples_with_weights_or_lengths_are_refused():
     net, weights, iota, X, y = problem()
     with pytest.raises(ValuesError, match="one weight and one length"):
         layers_to_update(net, weights, iota.sample(X, y, weights=np.ones(7)), Bernoulli().on(iota))
+
+
+def test_a_stream_of_several_batches_is_refused():
+    net, weights, iota, X, y = problem()
+    loss = Bernoulli().on(iota)
+    with pytest.raises(ValuesError, match="came a sample of 2 batches"):
+        layers_to_update(net, weights, Sample.from_batches([(X[:4], y[:4]), (X[4:], y[4:])], iota[net.inputs]), loss)
+    whole = layers_to_update(net, weights, iota.sample(X, y), loss)
+    one = layers_to_update(net, weights, Sample.from_batches([(X, y)], iota[net.inputs]), loss)
+    assert all(np.array_equal(a.gradient, b.gradient) for a, b in zip(one, whole, strict=True))
 
 
 # -- arrays of steps and of differentials ------------------------------------------------------------------

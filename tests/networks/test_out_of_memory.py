@@ -112,6 +112,7 @@ def test_a_failure_of_another_kind_stays_what_it_is(monkeypatch: pytest.MonkeyPa
 
 PROGRAM = """
 import re, resource
+from pathlib import Path
 import numpy as np
 import geomkfac as gk
 
@@ -121,7 +122,7 @@ net, weights, iota = gk.MLP.from_arrays(Ws, bs)
 data = iota.sample(rng.standard_normal((60000, 10)), np.arange(60000) % 10)
 loss = gk.Categorical().on(iota)
 net.kfac_metric(weights, data, loss, fisher="sampled", chunk_size=1000)  # imports and tables
-held = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
+held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + 300 * 2**20,) * 2)
 size, tries = 60000, 0
 while True:
