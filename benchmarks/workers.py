@@ -91,7 +91,7 @@ def _crews(count: int) -> Iterator[tuple[tuple[str, int], Any]]:
 def _dask(count: int) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
-    with LocalCluster(count, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(count, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         yield client.get_executor()
 
 

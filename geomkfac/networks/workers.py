@@ -20,6 +20,7 @@ from threading import Lock
 from typing import Any, TypeAlias
 
 from geomkfac.errors import KindError, WorkerError, WorkerLostWarning
+from geomkfac.networks.cluster import client_of, on_cluster, result_of, spread, threads_of
 from geomkfac.networks.tasks import Task
 from geomkfac.spaces import Piece
 
@@ -32,6 +33,8 @@ ATTEMPTS = 5
 """How often a piece is tried, where its worker dies."""
 
 _Sent: TypeAlias = "tuple[str, bytes] | Task[Any] | Any"
+_Future: TypeAlias = "Future[Any] | Any"
+"""Of concurrent.futures, or of Dask's client, which has the same methods."""
 
 
 def in_order(task: Task[Any], pieces: Generator[Piece, None, None], workers: Workers) -> Iterator[tuple[Piece, Any]]:
@@ -62,7 +65,9 @@ def in_order(task: Task[Any], pieces: Generator[Piece, None, None], workers: Wor
     finally:
         for work in pending:
             if work.future is not None:
-                work.future.cancel()
+                # A cluster that is gone has nothing to be told.
+                with suppress(Exception):
+                    work.future.cancel()
         pending.clear()
         pieces.close()
         crew.close()
@@ -73,7 +78,7 @@ class _Work:
     """A piece, and who has it in hand: a future of one executor of the crew, counted from 0; None for nobody yet."""
 
     piece: Piece
-    future: Future[Any] | None = None
+    future: _Future | None = None
     executor: int = 0
     attempts: int = 0
 
@@ -90,7 +95,7 @@ def _finished(crew: _Crew, pending: deque[_Work]) -> tuple[Piece, Any]:
         if first.future is None:
             crew.start(first)
         try:
-            sums = first.future.result()  # type: ignore[union-attr]
+            sums = crew.result(first)
         except BaseException as error:
             if not _is_lost(error):
                 raise
@@ -122,13 +127,14 @@ def _lost(crew: _Crew, pending: deque[_Work], error: BaseException) -> None:
             work.future = None
 
 
-def _failure(future: Future[Any] | None) -> BaseException | None:
+def _failure(future: _Future | None) -> BaseException | None:
     """The exception that a future ended in; None where it has not ended, or has ended well."""
     if future is None:
         return None
     if future.cancelled():
         return CancelledError()
-    return future.exception() if future.done() else None
+    found: BaseException | None = future.exception() if future.done() else None
+    return found
 
 
 def _is_lost(error: BaseException | None) -> bool:
@@ -148,7 +154,7 @@ class _Crew:
         self._make = None if isinstance(workers, Executor) else workers
         self._executor: Executor | None = workers if isinstance(workers, Executor) else _made(workers)
         self._sent: _Sent = None
-        self._spread = True
+        self._spreads = True
         self.executors = 0
         self.ahead = 2 * _count(self._executor)
 
@@ -159,9 +165,12 @@ class _Crew:
             work.future = _here(self._task, work.piece)
             return
         if self._sent is None:
-            self._sent = _as_sent(self._task, self._executor, self._spread)
+            self._sent = _as_sent(self._task, self._executor, self._spreads)
         try:
-            work.future = self._executor.submit(_summed, self._sent, work.piece, work.attempts)
+            if client_of(self._executor) is None:
+                work.future = self._executor.submit(_summed, self._sent, work.piece)
+            else:
+                work.future = on_cluster(self._executor, _summed, self._sent, work.piece)
         except BrokenExecutor as error:
             work.future = Future()
             work.future.set_exception(error)
@@ -171,10 +180,17 @@ class _Crew:
                 "Call within its `with` block, or pass what makes an executor."
             ) from error
 
+    def result(self, work: _Work) -> Any:
+        """The sums of a piece that was started, once they are there; it raises what became of them else."""
+        client = client_of(self._executor)
+        if client is None or isinstance(work.future, Future):
+            return work.future.result()  # type: ignore[union-attr]
+        return result_of(client, work.future)
+
     def renew(self, error: BaseException) -> None:
         """Workers in the place of those that are gone: new ones where there is what makes them, else this process."""
         # What was spread over a cluster can be lost with a machine, and all that waited for it: now it goes along.
-        self._sent, self._spread = None, False
+        self._sent, self._spreads = None, False
         if not isinstance(error, BrokenExecutor):
             return
         self.executors += 1
@@ -218,22 +234,19 @@ def _here(task: Task[Any], piece: Piece) -> Future[Any]:
 
 def _count(executor: Executor) -> int:
     """How many workers an executor has, as far as it tells."""
-    known = getattr(executor, "_max_workers", None)
-    if known is None:
-        # Dask's executor does not say; its client knows the threads of every worker.
-        with suppress(Exception):
-            known = sum(executor._client.nthreads().values())  # type: ignore[attr-defined]
+    client = client_of(executor)
+    known = getattr(executor, "_max_workers", None) if client is None else threads_of(client)
     return int(known or os.cpu_count() or 1)
 
 
 # -- the task, sent once -----------------------------------------------------------------------------------------
-def _as_sent(task: Task[Any], executor: Executor, spread: bool) -> _Sent:
+def _as_sent(task: Task[Any], executor: Executor, spreads: bool) -> _Sent:
     """The task for the workers: itself to threads, else pickled once, and spread over a cluster ahead of the pieces."""
     if isinstance(executor, ThreadPoolExecutor):
         return task
     sent = uuid.uuid4().hex, pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL)
-    client = getattr(executor, "_client", None) if spread else None
-    return sent if client is None else client.scatter(sent, broadcast=True, hash=False)
+    client = client_of(executor) if spreads else None
+    return sent if client is None else spread(client, sent)
 
 
 _unpacked: OrderedDict[str, Task[Any]] = OrderedDict()
@@ -254,8 +267,8 @@ def _task_of(sent: _Sent) -> Task[Any]:
         return task
 
 
-def _summed(sent: _Sent, piece: Piece, attempt: int) -> Any:
-    """What a worker does; `attempt` tells a cluster that it is not to look the answer up."""
+def _summed(sent: _Sent, piece: Piece) -> Any:
+    """What a worker does."""
     return _sums(_task_of(sent), piece)
 
 

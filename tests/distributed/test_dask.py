@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import importlib
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +17,12 @@ import pytest
 
 import geomkfac as gk
 from geomkfac.arrays import GF
-from geomkfac.errors import ValuesError, WorkerError
+from geomkfac.errors import ValuesError, WorkerError, WorkerLostWarning
 from geomkfac.maps import polynomial
+from geomkfac.networks import cluster as at_cluster
 from geomkfac.testing import integer_array
 
+dask = pytest.importorskip("dask", reason="Dask is an extra: pip install 'geomkfac[distributed]'")
 distributed = pytest.importorskip("distributed", reason="Dask is an extra: pip install 'geomkfac[distributed]'")
 
 # Its own, at import and at the end of a cluster; none of what is tested here.
@@ -32,11 +36,15 @@ def cluster() -> Iterator[Any]:
     """Two processes of one thread, which find the planted activation as this process does."""
     planted = str(Path(__file__).parents[1] / "networks")
     sys.path.insert(0, planted)
-    with warnings.catch_warnings(), distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
+    # A worker whose successor is being started when this time ends is closed for good: minutes on a busy machine.
+    patience = {"distributed.deploy.lost-worker-timeout": "10 minutes"}
+    with warnings.catch_warnings(), dask.config.set(patience):
         warnings.simplefilter("ignore")
-        yield cluster
+        # Any free port, as another may hold the usual one.
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+        ) as cluster:
+            yield cluster
     sys.path.remove(planted)
 
 
@@ -120,6 +128,63 @@ def test_workers_that_die_cost_only_what_they_had_in_hand(
     alone = net.moments(weights, data, loss)
     for x, y in zip(arrays_of(shared, iota), arrays_of(alone, iota), strict=True):
         assert np.abs(x - y).max() <= 40 * 2.0**-52 * np.abs(y).max()
+
+
+@pytest.mark.timeout(60)
+def test_a_result_that_is_lost_on_its_way_is_made_again(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The future of Dask's executor would never be completed."""
+    kind = GF(2**31 - 1)
+    net, weights, data, loss, iota = problem(kind)
+    gather, lost = distributed.Client._gather, iter([True, False, True])
+
+    async def unreliable(self: Any, futures: Any, *arguments: Any, **named: Any) -> Any:
+        if next(lost, False):
+            raise concurrent.futures.CancelledError("lost with its worker")
+        return await gather(self, futures, *arguments, **named)
+
+    monkeypatch.setattr(distributed.Client, "_gather", unreliable)
+    shared = net.moments(weights, data, loss, chunk_size=CHUNK, executor=client.get_executor())
+    assert next(lost, None) is None
+    equal = kind.default_namespace.equal
+    pairs = zip(arrays_of(shared, iota), arrays_of(net.moments(weights, data, loss), iota), strict=True)
+    assert all(equal(x, y) for x, y in pairs)
+
+
+@pytest.mark.parametrize("what", ["executor", "client"])
+def test_a_cluster_that_was_left_takes_no_work(cluster: Any, what: str) -> None:
+    net, weights, data, loss, _ = problem()
+    with distributed.Client(cluster) as client:
+        executor = client.get_executor()
+        if what == "executor":
+            executor.shutdown()
+            with pytest.raises(WorkerError, match="takes no work"):
+                net.moments(weights, data, loss, chunk_size=CHUNK, executor=executor)
+    with pytest.raises(WorkerError, match="takes no work"):
+        net.moments(weights, data, loss, chunk_size=CHUNK, executor=executor)
+
+
+def test_work_goes_where_the_executor_sends_it(client: Any, tmp_path: Path) -> None:
+    """What an executor was made with, such as the workers that may be used, holds for its calls."""
+    chosen = sorted(client.scheduler_info()["workers"])[0]
+    net, weights, data, loss, _ = problem(activation=importlib.import_module("planted_workers").Tattling(str(tmp_path)))
+    net.moments(weights, data, loss, chunk_size=CHUNK, executor=client.get_executor(workers=[chosen]))
+    assert [path.name for path in tmp_path.iterdir()] == [str(client.run(os.getpid)[chosen])]
+
+
+@pytest.mark.timeout(120)
+def test_a_cluster_without_workers_is_waited_for_and_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(at_cluster, "PATIENCE", 0.1)
+    net, weights, data, loss, iota = problem(GF(2**31 - 1))
+    threads = {"threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
+    with distributed.LocalCluster(n_workers=0, **threads) as cluster:
+        with distributed.Client(cluster) as client, pytest.warns(WorkerLostWarning, match="no workers"):
+            late = threading.Timer(1.0, cluster.scale, (1,))
+            late.start()
+            shared = net.moments(weights, data, loss, chunk_size=CHUNK, executor=client.get_executor())
+        late.join()
+    equal = GF(2**31 - 1).default_namespace.equal
+    pairs = zip(arrays_of(shared, iota), arrays_of(net.moments(weights, data, loss), iota), strict=True)
+    assert all(equal(x, y) for x, y in pairs)
 
 
 def test_data_that_kill_every_worker_are_named(client: Any, tmp_path: Path) -> None:

@@ -37,3 +37,21 @@ class Deadly(Activation):
 
     def second_derivative(self, ns: Any, z: Any) -> Any:
         return activation("tanh").second_derivative(ns, z)
+
+
+@dataclass(frozen=True)
+class Tattling(Activation):
+    """tanh, which leaves a file of the name of every process that computes it in `folder`."""
+
+    folder: str
+
+    @property
+    def name(self) -> str:
+        return "tattling"
+
+    def value_and_derivative(self, ns: Any, z: Any) -> tuple[Any, Any]:
+        (Path(self.folder) / str(os.getpid())).touch()
+        return activation("tanh").value_and_derivative(ns, z)
+
+    def second_derivative(self, ns: Any, z: Any) -> Any:
+        return activation("tanh").second_derivative(ns, z)
