@@ -8,7 +8,7 @@ from geomkfac.arrays.doors import recording_gradients
 from geomkfac.arrays.draws import Draws, generator
 from geomkfac.arrays.exact import ExactArray
 from geomkfac.arrays.floating import FloatingKind, FloatingNamespace, floating
-from geomkfac.arrays.libraries import LIBRARIES, floating_namespace
+from geomkfac.arrays.libraries import LIBRARIES, LIBRARY_ON, floating_namespace
 from geomkfac.arrays.namespace import Array, Kind, Namespace, OrderedNamespace, RandomSource, Scalar
 from geomkfac.arrays.prime import GF, PrimeField, PrimeNamespace, random_prime
 from geomkfac.arrays.rational import RationalField, RationalNamespace, rational
@@ -30,6 +30,7 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "FloatingNamespace",
     "floating_namespace",
     "LIBRARIES",
+    "LIBRARY_ON",
     "recording_gradients",
     "GF",
     "PrimeField",

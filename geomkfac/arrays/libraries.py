@@ -10,10 +10,13 @@ from geomkfac.arrays.floating import FloatingNamespace, floating
 from geomkfac.errors import KindError, MissingExtraError
 from geomkfac.names import look_up
 
-__all__ = ["LIBRARIES", "floating_namespace", "imported_library"]
+__all__ = ["LIBRARIES", "LIBRARY_ON", "floating_namespace", "imported_library"]
 
 LIBRARIES = {"numpy": "numpy", "cupy": "gpu", "torch": "torch", "jax": "jax", "array_api_strict": "test"}
 """Names of libraries, and the extra of this package that installs each (NumPy comes with it)."""
+
+LIBRARY_ON = {"cpu": "numpy", "cuda": "cupy"}
+"""Devices on which a whole command can compute, and the library whose arrays it uses there."""
 
 
 def floating_namespace(library: str, dtype: str = "float64", device: str | None = None) -> FloatingNamespace:

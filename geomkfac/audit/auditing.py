@@ -57,6 +57,7 @@ def audit(
     seed: int = 0,
     networks: int = 2,
     exact: bool = True,
+    device: str = "cpu",
     progress: Callable[[str], None] | None = None,
 ) -> AuditReport:
     """What an optimizer is invariant to: it trains a network and its double in other bases, and they are compared.
@@ -82,6 +83,8 @@ def audit(
     seed : of weights, data and bases
     networks : on how many networks, at most 3; one's own network is one
     exact : whether rational rules are decided over GF(p) besides, with other networks
+    device : 'cpu', or 'cuda': PyTorch optimizers then get parameters there, rules CuPy's arrays; the networks
+        themselves are small, and stay on the host
     progress : called with the name of each group that is audited
 
     Raises
@@ -89,13 +92,14 @@ def audit(
     UnauditableError : it cannot be run on plain parameters, does not do the same twice, does not move, or diverges;
         or a group that was asked for by name does not act here.
     UnknownNameError, ValuesError
+    MissingExtraError, DeviceError : the device, or the library for it, is not there.
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
         raise ValuesError(f"an audit takes 2 steps or more, not {steps}: one step may look invariant by accident.")
     if isinstance(networks, bool) or not isinstance(networks, int) or not 1 <= networks <= MOST:
         raise ValuesError(f"an audit takes 1 to {MOST} networks, not {networks!r}.")
     _check_numbers(rate, seed, network, widths)
-    chosen, runner = chosen_groups(groups), contestant(optimizer, rate)
+    chosen, runner = chosen_groups(groups), contestant(optimizer, rate, device)
     count = 1 if isinstance(network, Problem) else networks
     shapes = WIDTHS if widths is None else (tuple(widths),) * count
 

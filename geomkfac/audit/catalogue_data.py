@@ -34,6 +34,7 @@ class Catalogue:
     reports : {package: {name: document}}, as `AuditReport.to_json` makes them, to three digits
     unaudited : {package: {name: reason}}
     missing : {package: reason}, of packages that are not there
+    device : of every audit
     """
 
     steps: int
@@ -42,6 +43,7 @@ class Catalogue:
     reports: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     unaudited: dict[str, dict[str, str]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    device: str = "cpu"
 
     def has(self, entry: Entry) -> bool:
         """Whether there is a result for this entry."""
@@ -82,6 +84,7 @@ class Catalogue:
             "format": FORMAT,
             "steps": self.steps,
             "seed": self.seed,
+            "device": self.device,
             "versions": self.versions,
             "columns": list(COLUMNS),
             "reports": {package: found for package, found in reports.items() if found},
@@ -108,7 +111,10 @@ class Catalogue:
             package: {name: _unpacked(one) for name, one in found.items()} for package, found in data["reports"].items()
         }
         unaudited = {package: dict(found) for package, found in data["unaudited"].items()}
-        return cls(data["steps"], data["seed"], dict(data["versions"]), reports, unaudited, dict(data["missing"]))
+        return cls(
+            data["steps"], data["seed"], dict(data["versions"]), reports, unaudited, dict(data["missing"]),
+            data.get("device", "cpu"),
+        )  # fmt: skip
 
     @classmethod
     def read(cls, path: str | Path) -> Catalogue:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from geomkfac.arrays import LIBRARY_ON, floating_namespace
 from geomkfac.audit.catalogue_data import Catalogue
 from geomkfac.audit.catalogue_entries import PACKAGES, Entry, entries_of, libraries, rules, versions
 from geomkfac.audit.catalogue_workers import audited_in_processes
-from geomkfac.audit.runs import UnauditableError
+from geomkfac.audit.runs import UnauditableError, import_torch
 from geomkfac.errors import ValuesError
+from geomkfac.names import look_up
 
 __all__ = ["catalogue"]
 
@@ -23,6 +25,7 @@ def catalogue(
     with_libraries: bool = True,
     steps: int = 10,
     seed: int = 0,
+    device: str = "cpu",
     jobs: int = 1,
     limit: float = 600.0,
     file: str | Path | None = None,
@@ -35,7 +38,7 @@ def catalogue(
     ----------
     packages : modules that hold subclasses of `torch.optim.Optimizer`
     with_rules, with_libraries : whether the rules of `geomkfac.updates`, and K-FAC libraries, are in it
-    steps, seed : as for `audit`
+    steps, seed, device : as for `audit`; the updates of libraries run on the CPU alone
     jobs : processes that audit
     limit : seconds for one optimizer; one that takes longer is listed as such
     file : where it is kept, written anew after each optimizer; what it holds already is not audited again
@@ -45,10 +48,12 @@ def catalogue(
     Raises
     ------
     FileFormatError : the file is no catalogue.
-    ValuesError : the file was made with other versions, steps or another seed, and `again` is not set.
+    ValuesError : the file was made with other versions, steps, another seed or device, and `again` is not set.
+    UnknownNameError, MissingExtraError, DeviceError : no such device, no library for it, none here.
     """
+    _check_device(device, bool(packages))
     wanted, missing = _wanted(packages, with_rules, with_libraries)
-    made = Catalogue(steps, seed, versions([entry.package for entry in wanted]), missing=missing)
+    made = Catalogue(steps, seed, versions([entry.package for entry in wanted]), missing=missing, device=device)
     path = None if file is None else Path(file)
     if path is not None and path.exists() and not again:
         made = _continued(Catalogue.read(path), made, path)
@@ -63,11 +68,20 @@ def catalogue(
 
     modules = ("geomkfac.audit.auditing", "geomkfac.audit.torch_runs", *packages)
     audited_in_processes(
-        left, jobs=jobs, limit=limit, modules=modules, steps=steps, seed=seed, finished=finished
-    )  # fmt: skip
+        left, jobs=jobs, limit=limit, modules=modules, settings=(steps, seed, device), finished=finished
+    )
     if path is not None:
         made.write(path)
     return made
+
+
+def _check_device(device: str, tensors: bool) -> None:
+    """Refuse, before anything is run, a device that is not there for PyTorch, or for rules where these are all."""
+    library = look_up("device", device, LIBRARY_ON)
+    if device != "cpu":
+        if tensors:
+            import_torch()
+        floating_namespace("torch" if tensors else library, "float64", device)
 
 
 def _wanted(
@@ -93,13 +107,16 @@ def _continued(kept: Catalogue, new: Catalogue, path: Path) -> Catalogue:
     """The catalogue of a file, to be completed; refused where what is new would not be comparable."""
     differ = [
         f"{name} {was} there, {now} here"
-        for name, was, now in [("steps", kept.steps, new.steps), ("seed", kept.seed, new.seed)]
+        for name, was, now in [
+            ("steps", kept.steps, new.steps), ("seed", kept.seed, new.seed), ("device", kept.device, new.device)
+        ]
         + [(name, version, new.versions.get(name, version)) for name, version in kept.versions.items()]
         if was != now
     ]
     if differ:
         raise ValuesError(
-            f"the catalogue in {os.fspath(path)!r} was made otherwise.\n  required: the same steps, seed and versions\n"
+            f"the catalogue in {os.fspath(path)!r} was made otherwise.\n"
+            "  required: the same steps, seed, device and versions\n"
             f"  came    : {'; '.join(differ)}\nMake it again (--again), or name another file."
         )
     kept.versions |= new.versions

@@ -91,7 +91,9 @@ def _lines(made: Catalogue, notes: str, figure: str) -> Iterator[str]:
     count = sum(map(len, made.reports.values()))
     refused = sum(map(len, made.unaudited.values()))
     yield HEAD
-    yield "Made with " + ", ".join(f"{name} {version}" for name, version in made.versions.items()) + "."
+    yield "Made with " + ", ".join(f"{name} {version}" for name, version in made.versions.items()) + (
+        "." if made.device == "cpu" else f", on {made.device}."
+    )
     yield f"{count} optimizers, rules and updates of libraries were audited; {refused} could not be, for reasons below."
     yield ""
     if figure:

@@ -21,7 +21,7 @@ __all__ = ["audited_in_processes", "result_of"]
 
 
 
-def result_of(entry: Entry, steps: int, seed: int) -> dict[str, Any]:
+def result_of(entry: Entry, steps: int, seed: int, device: str = "cpu") -> dict[str, Any]:
     """``{"report": ...}`` as `AuditReport.to_json` makes it, or ``{"reason": ...}`` why there is none."""
     from geomkfac.audit.auditing import audit
     from geomkfac.audit.confirming import MOST
@@ -29,7 +29,7 @@ def result_of(entry: Entry, steps: int, seed: int) -> dict[str, Any]:
     try:
         report = audit(
             entry.optimizer(), rate=entry.rate, steps=steps, seed=seed, widths=entry.widths or None, data=entry.data,
-            networks=MOST,
+            networks=MOST, device=device,
         )  # fmt: skip
         return {"report": report.to_json()}
     except GeomkfacError as error:
@@ -38,7 +38,7 @@ def result_of(entry: Entry, steps: int, seed: int) -> dict[str, Any]:
         return {"reason": f"it stopped with {type(error).__name__}: {' '.join(str(error).split())}"}
 
 
-def _serve(connection: Connection, modules: Sequence[str], steps: int, seed: int) -> None:
+def _serve(connection: Connection, modules: Sequence[str], settings: tuple[int, int, str]) -> None:
     """What a worker does: imports once, says so, and audits what it is sent."""
     # An interruption is for the process that started this one, which ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -49,16 +49,16 @@ def _serve(connection: Connection, modules: Sequence[str], steps: int, seed: int
     connection.send({})
     with contextlib.suppress(EOFError):
         while True:
-            connection.send(result_of(connection.recv(), steps, seed))
+            connection.send(result_of(connection.recv(), *settings))
 
 
 @final
 class _Worker:
     """A process, and what it is at; nothing yet while it imports."""
 
-    def __init__(self, context: Any, modules: Sequence[str], steps: int, seed: int) -> None:
+    def __init__(self, context: Any, modules: Sequence[str], settings: tuple[int, int, str]) -> None:
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, modules, steps, seed), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, modules, settings), daemon=True)
         self.process.start()
         theirs.close()
         self.entry: Entry | None = None
@@ -94,8 +94,7 @@ def audited_in_processes(
     jobs: int,
     limit: float,
     modules: Sequence[str],
-    steps: int,
-    seed: int,
+    settings: tuple[int, int, str],
     finished: Callable[[Entry, dict[str, Any]], None],
 ) -> None:
     """Audit every entry, and hand over each result as it comes in.
@@ -105,6 +104,7 @@ def audited_in_processes(
     jobs : processes
     limit : seconds for one entry; a worker that takes longer is ended, and another one started
     modules : imported by every worker before its first entry
+    settings : steps, seed and device, as for `audit`
     finished : called with the entry and its result
     """
     context = multiprocessing.get_context("spawn")
@@ -115,7 +115,7 @@ def audited_in_processes(
         try:
             while left or any(worker.entry for worker in workers):
                 while left and len(workers) < min(jobs, len(entries)):
-                    workers.append(_Worker(context, modules, steps, seed))
+                    workers.append(_Worker(context, modules, settings))
                 ready = wait([worker.connection for worker in workers], timeout=0.2)
                 for worker in list(workers):
                     result, alive = worker.result(worker.connection in ready, limit)

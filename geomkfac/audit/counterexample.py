@@ -99,7 +99,7 @@ def _text(array: Any, digits: int = 6) -> str:
 
 
 def counterexample(
-    optimizer: Any, group: str, *, rate: float | None = None, steps: int = 10, seed: int = 0
+    optimizer: Any, group: str, *, rate: float | None = None, steps: int = 10, seed: int = 0, device: str = "cpu"
 ) -> Counterexample | None:
     """The smallest network found on which an optimizer is not invariant to a group; None where none was found.
 
@@ -108,13 +108,13 @@ def counterexample(
 
     Parameters
     ----------
-    optimizer, rate : as for `audit`
+    optimizer, rate, device : as for `audit`
     group : name of a change of basis, of a group of units, or 'loss scale'
     """
     (wanted,) = chosen_groups([group])
     if not isinstance(wanted, ChangeOfBasis | OfUnits | LossScale):
         return None
-    runner = contestant(optimizer, rate)
+    runner = contestant(optimizer, rate, device)
     own = rate_of(runner, rate)
     faint: Counterexample | None = None
     for count in (1, steps):

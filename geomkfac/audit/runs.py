@@ -9,12 +9,13 @@ from typing import Any, final
 
 import numpy as np
 
-from geomkfac.arrays import namespace_of
+from geomkfac.arrays import LIBRARY_ON, FloatingNamespace, floating_namespace, namespace_of
 from geomkfac.audit.problem import Twin
 from geomkfac.audit.second_order import has_hessian, hessian_of
 from geomkfac.audit.storage import PLAIN, Arrays, Storage
 from geomkfac.errors import GeomkfacError, KindError, MissingExtraError, ShapeError, SingularMatrixError
-from geomkfac.updates import NetworkToUpdate, Update
+from geomkfac.names import look_up
+from geomkfac.updates import LayerToUpdate, NetworkToUpdate, Update
 
 __all__ = ["Contestant", "RuleContestant", "UnauditableError", "contestant", "flat", "import_torch", "on_rule"]
 
@@ -69,13 +70,37 @@ class Contestant(ABC):
     ) -> list[list[tuple[Any, Any]]]:
         """The weights after each of `steps` updates: copies."""
 
+    def on(self, device: str) -> Contestant:
+        """The same, with its arithmetic on another device.
+
+        Raises
+        ------
+        UnauditableError : it runs on the CPU alone.
+        UnknownNameError, MissingExtraError, DeviceError : no such device, no library for it, none here.
+        """
+        if device == "cpu":
+            return self
+        raise UnauditableError(
+            f"{self.name} is run on the CPU alone.\n  required: device 'cpu'\n  came    : {device!r}"
+        )
+
 
 @final
 class RuleContestant(Contestant):
-    """An update rule over the array contract, run on NumPy arrays."""
+    """An update rule over the array contract, run on NumPy arrays, or on those of a device's own library."""
 
-    def __init__(self, rule: Update, name: str | None = None) -> None:
+    def __init__(self, rule: Update, name: str | None = None, device: str = "cpu") -> None:
         self.rule, self.name = rule, name or str(rule)
+        self._device, self._library = device, look_up("device", device, LIBRARY_ON)
+        if device != "cpu":
+            self._namespace("float64")
+            self.how = f"on {device}"
+
+    def on(self, device: str) -> Contestant:
+        return RuleContestant(self.rule, self.name, device)
+
+    def _namespace(self, dtype: str) -> FloatingNamespace:
+        return floating_namespace(self._library, dtype, self._device)
 
     def run(
         self, twin: Twin, start: Arrays, *, rate: float, steps: int, loss_scale: float = 1.0, storage: Storage = PLAIN
@@ -83,13 +108,14 @@ class RuleContestant(Contestant):
         if storage is not PLAIN:
             raise UnauditableError(f"{self.name} sees (W b) of every layer: there are no other layouts of it.")
         current, state, found = twin.cast(start), {}, []  # type: ignore[var-annotated]
+        ns = self._namespace(twin.dtype)
         for step in range(steps):
-            layers = twin.layers(current)
+            layers = tuple(_placed(layer, ns) for layer in twin.layers(current))
             if loss_scale != 1:
                 layers = tuple(_scaled(layer, loss_scale) for layer in layers)
-            hessian = _hessian(twin, current, loss_scale) if has_hessian(twin) else None
-            network = NetworkToUpdate(layers, np.asarray(rate, dtype=twin.dtype), step, state, layers[0].ns, hessian)
-            current = self._checked(twin, self._taken(network))
+            hessian = _hessian(twin, current, loss_scale, ns) if has_hessian(twin) else None
+            network = NetworkToUpdate(layers, ns.cast_numpy(rate), step, state, ns, hessian)
+            current = self._checked(twin, self._taken(network), ns)
             found.append(current)
         return found
 
@@ -104,17 +130,18 @@ class RuleContestant(Contestant):
         except Exception as error:  # A rule may raise anything.
             raise UnauditableError(f"{self.name} cannot take a step: {type(error).__name__}: {error}") from error
 
-    def _checked(self, twin: Twin, new: Any) -> list[tuple[Any, Any]]:
-        """What the rule returned, as weights and biases."""
+    def _checked(self, twin: Twin, new: Any, ns: FloatingNamespace) -> list[tuple[Any, Any]]:
+        """What the rule returned, as weights and biases on the host."""
         try:
-            if any(str(part.dtype) != twin.dtype for part in new):
-                raise KindError("another dtype")
-            return twin.of_components(list(new))
+            if any(namespace_of(part) is not ns for part in new):
+                raise KindError("another dtype, library or device")
+            return twin.of_components([ns.to_numpy(part) for part in new])
         except (AttributeError, ShapeError, KindError, TypeError) as error:
             shapes = [(len(b), W.size // len(b) + 1) for W, b in twin.start]
+            place = "" if self._device == "cpu" else f" ({ns.name})"
             raise UnauditableError(
                 f"{self.name} does not return new weights.\n"
-                f"  required: (W b) of every layer, arrays of {twin.dtype} of shapes {shapes}\n"
+                f"  required: (W b) of every layer, arrays of {twin.dtype}{place} of shapes {shapes}\n"
                 f"  came    : {_described(new)}"
             ) from error
 
@@ -126,8 +153,16 @@ def _described(new: Any) -> str:
     return ", ".join(parts) or "nothing"
 
 
-def _hessian(twin: Twin, arrays: Arrays, scale: float) -> Callable[[], Any]:
-    return lambda: hessian_of(twin, arrays) * np.asarray(scale, dtype=twin.dtype)
+def _hessian(twin: Twin, arrays: Arrays, scale: float, ns: FloatingNamespace) -> Callable[[], Any]:
+    return lambda: ns.cast_numpy(hessian_of(twin, arrays) * np.asarray(scale, dtype=twin.dtype))
+
+
+def _placed(layer: LayerToUpdate, ns: FloatingNamespace) -> LayerToUpdate:
+    """The same, with its arrays where `ns` has them."""
+    if layer.ns is ns:
+        return layer
+    names = ("weights", "inputs", "derivatives", "coefficients", "covectors")
+    return replace(layer, ns=ns, **{name: ns.cast_numpy(getattr(layer, name)) for name in names})
 
 
 def _scaled(layer: Any, scale: float) -> Any:
@@ -145,10 +180,10 @@ def on_rule(rule: Update, name: str | None = None) -> RuleContestant:
     return RuleContestant(rule, name or str(getattr(rule, "__qualname__", rule)))
 
 
-def contestant(optimizer: Any, rate: float | None) -> Contestant:
-    """What is to be audited: a PyTorch optimizer's class or factory, a rule, or a `Contestant`."""
+def contestant(optimizer: Any, rate: float | None, device: str = "cpu") -> Contestant:
+    """What is to be audited, on a device: a PyTorch optimizer's class or factory, a rule, or a `Contestant`."""
     if isinstance(optimizer, Contestant):
-        return optimizer
+        return optimizer if device == "cpu" else optimizer.on(device)
     if not callable(optimizer):
         advice = "Pass its class, or a function that makes one of parameters."
         if isinstance(optimizer, str):
@@ -158,14 +193,14 @@ def contestant(optimizer: Any, rate: float | None) -> Contestant:
             f"  came: {optimizer if isinstance(optimizer, str) else type(optimizer).__name__}\n{advice}"
         )
     if str(getattr(optimizer, "__module__", "")).startswith("geomkfac.audit.libraries"):
-        return contestant(optimizer(), rate)
+        return contestant(optimizer(), rate, device)
     if type(optimizer).__module__.startswith("geomkfac.updates"):
-        return RuleContestant(optimizer)
+        return RuleContestant(optimizer, device=device)
     if isinstance(optimizer, type) and optimizer.__module__.startswith("geomkfac.updates"):
-        return RuleContestant(optimizer())
+        return RuleContestant(optimizer(), device=device)
     from geomkfac.audit.torch_runs import TorchContestant
 
-    return TorchContestant(optimizer, rate)
+    return TorchContestant(optimizer, rate, device=device)
 
 
 def flat(arrays: Sequence[tuple[Any, Any]]) -> Any:

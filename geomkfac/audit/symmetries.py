@@ -33,12 +33,13 @@ def symmetries(
     data: int = 60,
     instances: int = 4,
     seed: int = 0,
+    device: str = "cpu",
 ) -> Symmetries:
     """The Lie algebra of the infinitesimal symmetries of an optimizer's first update.
 
     Parameters
     ----------
-    optimizer, rate, network, widths, data, seed : as for `audit`
+    optimizer, rate, network, widths, data, seed, device : as for `audit`
     instances : how many random networks must have a symmetry together; few of them have accidental ones, and
         fewer equations than unknowns
 
@@ -52,7 +53,7 @@ def symmetries(
     """
     if instances < 1:
         raise ValuesError(f"symmetries take one random network or more, not {instances}.")
-    runner = contestant(optimizer, rate)
+    runner = contestant(optimizer, rate, device)
     own = rate_of(runner, rate)
     # Seeds of instances do not meet those of neighbouring calls.
     problems = [

@@ -18,7 +18,7 @@ __all__ = ["alone", "drew", "narrowings", "surrounded", "widened"]
 @contextlib.contextmanager
 def surrounded(torch: Any, dtype: Any, seed: int = 0) -> Iterator[None]:
     """Random numbers from a seed, nothing printed or compiled, new tensors of `dtype`; all put back afterwards."""
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    states = _states(torch)
     default = torch.get_default_dtype()
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
@@ -33,9 +33,7 @@ def surrounded(torch: Any, dtype: Any, seed: int = 0) -> Iterator[None]:
             yield
         finally:
             torch.set_default_dtype(default)
-            torch.set_rng_state(states[0])
-            np.random.set_state(states[1])
-            random.setstate(states[2])
+            _restore(torch, states)
 
 
 def _eager(torch: Any) -> Any:
@@ -46,22 +44,37 @@ def _eager(torch: Any) -> Any:
 
 def _seed(torch: Any, seed: int) -> None:
     torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
     np.random.seed(seed)
     random.seed(seed)
 
 
+def _states(torch: Any) -> tuple[list[Any], Any, Any]:
+    """Of all generators: PyTorch's, on the host and on devices that are in use, NumPy's and Python's."""
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return [torch.get_rng_state(), *devices], np.random.get_state(), random.getstate()
+
+
+def _restore(torch: Any, states: tuple[list[Any], Any, Any]) -> None:
+    host, *devices = states[0]
+    torch.set_rng_state(host)
+    if devices:
+        torch.cuda.set_rng_state_all(devices)
+    np.random.set_state(states[1])
+    random.setstate(states[2])
+
+
 def drew(torch: Any, seed: int) -> bool:
     """Whether random numbers were drawn since the seed was set.  Inside `surrounded`; its states stay."""
-    here = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    here = _states(torch)
     _seed(torch, seed)
-    seeded = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    torch.set_rng_state(here[0])
-    np.random.set_state(here[1])
-    random.setstate(here[2])
+    seeded = _states(torch)
+    _restore(torch, here)
     return not (
-        torch.equal(here[0], seeded[0])
-        and here[1][2] == seeded[1][2]  # type: ignore[index]
-        and np.array_equal(here[1][1], seeded[1][1])  # type: ignore[index]
+        all(map(torch.equal, here[0], seeded[0]))
+        and here[1][2] == seeded[1][2]
+        and np.array_equal(here[1][1], seeded[1][1])
         and here[2] == seeded[2]
     )
 

@@ -21,15 +21,17 @@ __all__ = ["TwinLoss"]
 
 @final
 class TwinLoss:
-    """The mean loss of a twin's data, times `scale`, as a function of parameters in some layout.
+    """The mean loss of a twin's data, times `scale`, as a function of parameters in some layout, on a device.
+
+    The twin computes on the host, where its small arrays are.
 
     Attributes
     ----------
     calls, second : how often the loss, and products with the Hessian, were asked for
     """
 
-    def __init__(self, torch: Any, twin: Twin, storage: Storage, scale: float) -> None:
-        self.torch, self.twin, self.storage, self.scale = torch, twin, storage, scale
+    def __init__(self, torch: Any, twin: Twin, storage: Storage, scale: float, device: str = "cpu") -> None:
+        self.torch, self.twin, self.storage, self.scale, self.device = torch, twin, storage, scale, device
         self.calls = self.second = 0
         self._sample: Any = None
 
@@ -40,17 +42,25 @@ class TwinLoss:
 
     def weights(self, parameters: Sequence[Any]) -> list[tuple[Any, Any]]:
         """``[(W, b), ...]`` of parameters: views of their numbers where the layout allows."""
-        return self.storage.arrays([one.detach().numpy() for one in parameters], self.twin.start)
+        return self.storage.arrays([self._numbers(one) for one in parameters], self.twin.start)
+
+    def tensor(self, part: Any) -> Any:
+        """A tensor of the parameters' device, of the numbers of an array."""
+        return self.torch.from_numpy(part).to(self.device)
+
+    @staticmethod
+    def _numbers(tensor: Any) -> Any:
+        return tensor.detach().cpu().numpy()
 
     def _first(self, parameters: Sequence[Any]) -> tuple[float, list[Any]]:
         """The loss, and its derivatives by the parameters."""
-        raw = [one.detach().numpy() for one in parameters]
+        raw = [self._numbers(one) for one in parameters]
         loss, by_weights = self.twin.loss_and_derivatives(self.storage.arrays(raw, self.twin.start))
         scaled = [
             np.ascontiguousarray(part * self.scale, dtype=self.twin.dtype)
             for part in self.storage.derivatives(by_weights, raw)
         ]
-        return loss * self.scale, [self.torch.from_numpy(part) for part in scaled]
+        return loss * self.scale, [self.tensor(part) for part in scaled]
 
     def _product(self, parameters: Sequence[Any], vectors: Sequence[Any]) -> list[Any]:
         """The Hessian by the parameters, times vectors laid out as these."""
@@ -70,7 +80,7 @@ class TwinLoss:
         found = torch.autograd.grad(first, leaves, along, allow_unused=True, materialize_grads=True)
         numbers = [part.numpy() for part in found]
         laid = self.storage.parameters(list(zip(numbers[::2], numbers[1::2], strict=True)))
-        return [torch.from_numpy(np.ascontiguousarray(part * self.scale, dtype=twin.dtype)) for part in laid]
+        return [self.tensor(np.ascontiguousarray(part * self.scale, dtype=twin.dtype)) for part in laid]
 
 
 def _leaf(torch: Any, part: Any) -> Any:
@@ -87,7 +97,7 @@ def _functions(torch: Any) -> tuple[Any, Any]:
             loss, ctx.first = of._first(parameters)
             ctx.of = of
             ctx.save_for_backward(*parameters)
-            return torch.tensor(loss, dtype=parameters[0].dtype)
+            return torch.tensor(loss, dtype=parameters[0].dtype, device=parameters[0].device)
 
         @staticmethod
         def backward(ctx: Any, factor: Any) -> Any:

@@ -15,6 +15,8 @@ from typing import Any, final
 
 import numpy as np
 
+from geomkfac.arrays import LIBRARY_ON
+from geomkfac.arrays.devices import device_named
 from geomkfac.audit.problem import Twin, random_problem
 from geomkfac.audit.runs import Contestant, UnauditableError, flat, import_torch
 from geomkfac.audit.storage import PLAIN, Arrays, Storage
@@ -24,6 +26,7 @@ from geomkfac.audit.torch_making import FORMS, Maker, NotMadeError
 from geomkfac.audit.torch_steps import BEFORE, BOTH, CLOSURE, FUSED, TWO_STEPS, USUAL, Way
 from geomkfac.audit.torch_traces import Setting, Trace, traced
 from geomkfac.errors import DegenerateMetricError, GeomkfacError, SingularMatrixError, ValuesError
+from geomkfac.names import look_up
 
 __all__ = ["TorchContestant"]
 
@@ -56,9 +59,11 @@ class TorchContestant(Contestant):
     ----------
     make : called with parameters, and with ``lr=`` where it takes that
     rate : the learning rate; None for the optimizer's own default, lowered where a run of it diverges
+    device : of its parameters; the twin's derivatives are computed on the host
 
     Raises
     ------
+    DeviceError : PyTorch has no such device here.
     UnauditableError : no way was found to run it, or what it does in the end cannot be judged.
     """
 
@@ -66,8 +71,13 @@ class TorchContestant(Contestant):
     _base: float | None = None
     _idle = 0
 
-    def __init__(self, make: Callable[..., Any], rate: float | None = None, name: str | None = None) -> None:
+    def __init__(
+        self, make: Callable[..., Any], rate: float | None = None, name: str | None = None, device: str = "cpu"
+    ) -> None:
         self._torch = import_torch()
+        look_up("device", device, LIBRARY_ON)
+        device_named("torch", device)
+        self._make, self._asked, self._device = make, rate, device
         label: Any = make
         self.name = name or str(getattr(label, "__qualname__", label))
         try:
@@ -75,7 +85,8 @@ class TorchContestant(Contestant):
         except NotMadeError as error:
             raise UnauditableError(f"{self.name} cannot be made of parameters alone: {error}") from error
         self._setting, own = self._explored(rate)
-        says = [*dict.fromkeys(self._maker.says), FORMS[self._setting.form], self._setting.way.says]
+        says = ["" if device == "cpu" else f"on {device}"]
+        says += [*dict.fromkeys(self._maker.says), FORMS[self._setting.form], self._setting.way.says]
         if self._setting.graph:
             says.append("with exact second derivatives")
         if self._setting.grouped:
@@ -93,6 +104,9 @@ class TorchContestant(Contestant):
         says += self._examined(self.rate or 0.0)
         self.how = "; ".join(filter(None, says))
         self._layouts: dict[str, str] = {}
+
+    def on(self, device: str) -> Contestant:
+        return TorchContestant(self._make, self._asked, self.name, device)
 
     # -- running -------------------------------------------------------------------------------------------
     def run(
@@ -152,7 +166,7 @@ class TorchContestant(Contestant):
         def made(parameters: list[Any]) -> Any:
             return self._maker(parameters, asked, setting.form, factor)
 
-        loss = TwinLoss(self._torch, twin, storage, loss_scale)
+        loss = TwinLoss(self._torch, twin, storage, loss_scale, self._device)
         return traced(loss, made, setting, start, steps, watched=watched, seed=self.seed)
 
     # -- finding out ---------------------------------------------------------------------------------------
@@ -192,7 +206,7 @@ class TorchContestant(Contestant):
     def _own_rate(self, setting: Setting) -> float | None:
         torch = self._torch
         with alone(torch, setting.grouped), surrounded(torch, torch.float64):
-            parts = [torch.nn.Parameter(torch.zeros(2, 2)), torch.nn.Parameter(torch.zeros(2))]
+            parts = [torch.nn.Parameter(torch.zeros(shape, device=self._device)) for shape in ((2, 2), (2,))]
             own = self._maker.own_rate(parts, setting.form)
         self._made = True
         return own

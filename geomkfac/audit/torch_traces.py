@@ -81,7 +81,7 @@ def traced(
     """
     torch, twin, trace = loss.torch, loss.twin, Trace()
     dtype = getattr(torch, twin.dtype)
-    parameters = [torch.nn.Parameter(torch.from_numpy(part)) for part in loss.storage.parameters(twin.cast(start))]
+    parameters = [torch.nn.Parameter(loss.tensor(part)) for part in loss.storage.parameters(twin.cast(start))]
 
     def evaluate() -> Any:
         with torch.enable_grad():

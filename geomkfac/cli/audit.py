@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from geomkfac.cli.devices import DEVICE
 from geomkfac.cli.output import number, print_json, progress_bar, table, write_line
 from geomkfac.errors import ConditioningError, ValuesError
 
@@ -50,6 +51,7 @@ def audit(
         None, "--vary", metavar="NAME=V,V,...", show_default=False,
         help="Audit with several values of an option, such as eps=1e-9,1e-8,1e-7: exponents of what is lost.",
     ),
+    device: str = DEVICE,
     html: Path = HTML,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:  # fmt: skip
@@ -61,6 +63,7 @@ def audit(
     plain, options = named_optimizer(optimizer), dict(map(parsed_option, option or ()))
     settings: dict[str, Any] = {
         "groups": group or None, "rate": lr, "steps": steps, "network": network, "seed": seed,
+        "device": device,
     }  # fmt: skip
     if vary is not None:
         if html is not None or counterexamples or lie_algebra:
@@ -72,9 +75,9 @@ def audit(
         report = run(chosen, progress=lambda _: advance(1), **settings)
     document = report.to_json()
     if lie_algebra:
-        document["lie_algebra"] = _algebra(chosen, lr, network, seed)
+        document["lie_algebra"] = _algebra(chosen, lr, network, seed, device)
     if counterexamples:
-        document["counterexamples"] = _examples(chosen, report, lr, seed)
+        document["counterexamples"] = _examples(chosen, report, lr, seed, device)
     if html is not None:
         _write_page(document, optimizer, group, html)
     if as_json:
@@ -152,14 +155,14 @@ def _cell(finding: Any) -> str:
     return str(finding.verdict)
 
 
-def _algebra(optimizer: Any, lr: float | None, network: str, seed: int) -> dict[str, Any]:
+def _algebra(optimizer: Any, lr: float | None, network: str, seed: int, device: str) -> dict[str, Any]:
     """Bounds of the algebra's dimension, that of the whole, and the groups whose algebras lie in it."""
     from geomkfac.audit.groups import GROUPS, ChangeOfBasis
     from geomkfac.audit.problem import random_problem
     from geomkfac.audit.symmetries import contains, symmetries
 
     widths = (2, 3, 2)
-    found = symmetries(optimizer, rate=lr, network=network, widths=widths, seed=seed)
+    found = symmetries(optimizer, rate=lr, network=network, widths=widths, seed=seed, device=device)
     problem = random_problem(network, widths=widths, seed=seed)
     holds: list[str] = []
     undecided: list[str] = []
@@ -175,7 +178,7 @@ def _algebra(optimizer: Any, lr: float | None, network: str, seed: int) -> dict[
     }  # fmt: skip
 
 
-def _examples(optimizer: Any, report: Any, lr: float | None, seed: int) -> dict[str, str]:
+def _examples(optimizer: Any, report: Any, lr: float | None, seed: int, device: str) -> dict[str, str]:
     """The smallest counterexample of every broken group for which one was found."""
     from geomkfac.audit.counterexample import counterexample
 
@@ -183,7 +186,7 @@ def _examples(optimizer: Any, report: Any, lr: float | None, seed: int) -> dict[
     with progress_bar("counterexamples", len(broken)) as advance:
         found = {}
         for name in broken:
-            example = counterexample(optimizer, name, rate=lr, steps=report.steps, seed=seed)
+            example = counterexample(optimizer, name, rate=lr, steps=report.steps, seed=seed, device=device)
             if example is not None:
                 found[name] = str(example)
             advance(1)

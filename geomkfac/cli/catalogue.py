@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from geomkfac.cli.devices import DEVICE
 from geomkfac.cli.output import print_json, progress_bar, write_line
 from geomkfac.errors import ValuesError
 
@@ -39,6 +40,7 @@ def catalogue(
     libraries: bool = typer.Option(True, "--libraries/--no-libraries", help="Updates of K-FAC libraries at hand."),
     steps: int = typer.Option(10, "--steps", metavar="N", min=2, help="Updates of each run."),
     seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="Of weights, data and bases."),
+    device: str = DEVICE,
     jobs: int | None = JOBS,
     limit: float = typer.Option(600.0, "--limit", metavar="SECONDS", min=1, help="For one optimizer."),
     file: Path | None = FILE,
@@ -65,7 +67,7 @@ def catalogue(
     with _progress() as progress:
         made = run(
             tuple(package or PACKAGES), with_rules=rules, with_libraries=libraries, steps=steps, seed=seed,
-            jobs=jobs or processors(), limit=limit, file=file, again=again, progress=progress,
+            device=device, jobs=jobs or processors(), limit=limit, file=file, again=again, progress=progress,
         )  # fmt: skip
     if html is not None:
         html.write_text(page(made), encoding="utf-8")

@@ -7,13 +7,10 @@ from typing import Any
 
 import typer
 
-from geomkfac.arrays import floating_namespace, namespace_of
+from geomkfac.arrays import LIBRARY_ON, floating_namespace, namespace_of
 from geomkfac.names import look_up
 
 __all__ = ["DEVICE", "library_on", "onto"]
-
-DEVICES = {"cpu": "numpy", "cuda": "cupy"}
-"""Devices by name, and the library whose arrays are used there."""
 
 DEVICE: Any = typer.Option(
     "cpu",
@@ -30,7 +27,7 @@ def onto(device: str, arrays: Sequence[Any]) -> list[Any]:
     ------
     UnknownNameError, MissingExtraError, DeviceError : no such device, no library for it, none here.
     """
-    library = look_up("device", device, DEVICES)
+    library = look_up("device", device, LIBRARY_ON)
     moved = []
     for array in arrays:
         if library == "numpy" or array.dtype.kind != "f":
@@ -44,7 +41,7 @@ def onto(device: str, arrays: Sequence[Any]) -> list[Any]:
 
 def library_on(library: str, device: str) -> str:
     """The name of an array library and a device, for `floating_namespace`; NumPy means the device's own library."""
-    own = look_up("device", device, DEVICES)
+    own = look_up("device", device, LIBRARY_ON)
     if device == "cpu" and library != "cupy":
         return library
     return f"{own if library == 'numpy' else library}:{device}"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import geomkfac as gk
+from geomkfac.arrays import LIBRARY_ON, namespace_of
 from geomkfac.audit import (
     GROUPS,
     ChangeOfBasis,
@@ -29,7 +30,7 @@ from geomkfac.audit.symmetries import contains, symmetries
 from geomkfac.audit.verdicts import judged
 from geomkfac.errors import ConditioningError, KindError, UnknownNameError, ValuesError
 from geomkfac.metrics import Categorical, Gaussian
-from geomkfac.updates import DampedKfac, DiagonalFisher, Foof, GradientDescent, Kfac, NaturalGradient, PolarStep
+from geomkfac.updates import DampedKfac, DiagonalFisher, Foof, GradientDescent, Kfac, NaturalGradient, Newton, PolarStep
 
 ISOMETRIES = {
     f"{place} {action}"
@@ -45,6 +46,50 @@ def verdicts(report, verdict="invariant"):
 def one(rule, group, **settings):
     """The finding of a rule that is written in a test."""
     return audit(RuleContestant(rule, "planted"), groups=[group], **settings).findings[0]
+
+
+# -- devices -----------------------------------------------------------------------------------------------
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """A device whose arrays NumPy cannot read, by the name of one that every machine has."""
+    monkeypatch.setitem(LIBRARY_ON, "device1", "array_api_strict")
+    return "device1"
+
+
+@pytest.mark.parametrize("rule", [Kfac(joint=False), Newton(), PolarStep(), GradientDescent(momentum=0.5)], ids=str)
+def test_rules_compute_on_a_device_and_have_the_same_profiles(rule, elsewhere):
+    seen = []
+
+    def watched(network):
+        seen.append((network.ns.name, {namespace_of(part).name for layer in network.layers for part in parts(layer)}))
+        return rule(network)
+
+    settings = {"steps": 3, "exact": False, "networks": 1}
+    there, here = audit(RuleContestant(watched, "watched"), device=elsewhere, **settings), audit(rule, **settings)
+    assert there.how == "on device1"
+    assert not here.how
+    assert [(one.group, one.verdict) for one in there.findings] == [(one.group, one.verdict) for one in here.findings]
+    assert all("device1" in name and names == {name} for name, names in seen)
+
+
+def parts(layer):
+    return layer.weights, layer.inputs, layer.derivatives, layer.coefficients, layer.covectors
+
+
+def test_a_rule_must_stay_on_the_device(elsewhere):
+    def leaves(network):
+        return [np.zeros(layer.weights.shape) for layer in network.layers]
+
+    with pytest.raises(UnauditableError, match=r"arrays of float64 \(array_api_strict float64 on device1\)"):
+        audit(RuleContestant(leaves, "leaves"), device=elsewhere)
+
+
+def test_counterexamples_and_symmetries_are_found_on_a_device(elsewhere):
+    group, rule = "activation diagonal", GradientDescent()
+    there, here = counterexample(rule, group, device=elsewhere), counterexample(rule, group)
+    # Everything but the last digits of what was trained.
+    assert str(there).splitlines()[:-2] == str(here).splitlines()[:-2]
+    assert symmetries(rule, device=elsewhere).dimension == symmetries(rule).dimension
 
 
 # -- architectures with shared weights ---------------------------------------------------------------------

@@ -6,11 +6,13 @@ import json
 import sys
 import types
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from geomkfac.arrays import LIBRARY_ON
 from geomkfac.audit import GROUPS, catalogue_making, subgroups
 from geomkfac.audit.auditing import audit
 from geomkfac.audit.catalogue_data import Catalogue
@@ -22,7 +24,7 @@ from geomkfac.audit.draws import apart_by_draws, weighed
 from geomkfac.audit.runs import RuleContestant
 from geomkfac.audit.verdicts import Finding
 from geomkfac.display.order import Order
-from geomkfac.errors import FileFormatError, ValuesError
+from geomkfac.errors import FileFormatError, MissingExtraError, UnknownNameError, ValuesError
 
 ROOT = Path(__file__).parents[2]
 FOLDER = str(Path(__file__).parent)
@@ -189,6 +191,39 @@ def test_an_interrupted_catalogue_goes_on_where_it_was(tmp_path, monkeypatch):
     assert len(asked) == 5
     with pytest.raises(ValuesError, match="seed 0 there, 1 here"):
         catalogue(**settings, seed=1)
+    monkeypatch.setitem(LIBRARY_ON, "device1", "array_api_strict")
+    with pytest.raises(ValuesError, match="device cpu there, device1 here"):
+        catalogue(**settings, device="device1")
+
+
+def test_a_catalogue_of_a_device_says_so_and_needs_one(tmp_path, monkeypatch):
+    given = []
+
+    def in_turn(entries, *, finished, settings, **others):
+        given.append(settings)
+        for entry in entries:
+            finished(entry, result_of(entry, *settings))
+
+    monkeypatch.setitem(LIBRARY_ON, "device1", "array_api_strict")
+    monkeypatch.setattr(catalogue_making, "audited_in_processes", in_turn)
+    monkeypatch.setattr(catalogue_making, "rules", lambda: [SGD])
+    made = catalogue((), with_libraries=False, steps=2, device="device1", file=tmp_path / "c.json")
+    assert given == [(2, 0, "device1")]
+    (report,) = made.reports["geomkfac.updates"].values()
+    assert report["how"] == "on device1"
+    assert Catalogue.read(tmp_path / "c.json").device == "device1"
+    assert ", on device1." in markdown(made)
+    with pytest.raises(UnknownNameError, match="'cpu', 'cuda'"):
+        catalogue((), with_libraries=False, device="gpu")
+    if find_spec("cupy") is None:
+        with pytest.raises(MissingExtraError, match=r"geomkfac\[gpu\]"):
+            catalogue((), with_libraries=False, device="cuda")
+
+
+def test_files_without_a_device_are_of_the_cpu(small):
+    plain = small.to_json()
+    assert plain.pop("device") == "cpu"
+    assert Catalogue.from_json(plain).device == "cpu"
 
 
 def test_workers_that_hang_or_die_take_nothing_else_along():
@@ -204,7 +239,7 @@ def test_workers_that_hang_or_die_take_nothing_else_along():
     sys.path.insert(0, FOLDER)
     try:
         audited_in_processes(
-            entries, jobs=2, limit=15.0, modules=("geomkfac.audit.auditing", "no_such_module"), steps=2, seed=0,
+            entries, jobs=2, limit=15.0, modules=("geomkfac.audit.auditing", "no_such_module"), settings=(2, 0, "cpu"),
             finished=lambda entry, result: found.update({entry.name: result}),
         )  # fmt: skip
     finally:

@@ -11,6 +11,7 @@ import pytest
 from geomkfac.audit import ARCHITECTURES, Twin, UnauditableError, audit, random_problem
 from geomkfac.audit.runs import flat
 from geomkfac.audit.storage import PLAIN, STORAGES
+from geomkfac.errors import DeviceError, UnknownNameError
 
 torch = pytest.importorskip("torch")
 
@@ -257,3 +258,28 @@ def test_an_optimizer_that_differentiates_derivatives_gets_them_exactly(optimize
     assert np.abs(found - expected).max() <= 100 * h**2 * np.abs(expected).max()
     assert "cannot take this layout" in contestant.unfit(STORAGES[-1])
     assert contestant.unfit(STORAGES[0]) == ""
+
+
+# -- devices ---------------------------------------------------------------------------------------------
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(UnknownNameError, match="'cpu', 'cuda'"):
+        TorchContestant(torch.optim.SGD, device="gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="torch finds no device 'cuda' here"):
+            TorchContestant(torch.optim.SGD, device="cuda")
+
+
+def test_what_runs_on_the_host_alone_says_so():
+    from geomkfac.audit import on_module
+
+    with pytest.raises(UnauditableError, match="on the CPU alone"):
+        audit(on_module(lambda seen: {}, "planted"), device="cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam, torch.optim.Muon, planted.Draws])
+def test_optimizers_have_the_same_profiles_on_a_gpu(optimizer):
+    there, here = audit(optimizer, device="cuda"), audit(optimizer)
+    assert there.how.startswith("on cuda")
+    assert [(one.group, one.verdict) for one in there.findings] == [(one.group, one.verdict) for one in here.findings]

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from geomkfac.arrays import LIBRARY_ON
 from geomkfac.audit import GROUPS
 from geomkfac.cli import main
 
@@ -119,3 +120,16 @@ def test_optimizers_of_pytorch(capsys):
     document = json.loads(out)
     assert document["optimizer"] == "SGD(momentum=0.9, nesterov=True)"
     assert {finding["verdict"] for finding in document["findings"]} == {"invariant"}
+
+
+def test_the_device_is_told_or_named_where_it_is_missing(capsys, monkeypatch):
+    words = (RULE, "--group", "activation orthogonal", "--steps", "2", "--json", "--counterexamples", "--lie-algebra")
+    monkeypatch.setitem(LIBRARY_ON, "device1", "array_api_strict")
+    code, out, _ = run(capsys, *words, "--device", "device1")
+    document = json.loads(out)
+    assert code == 0
+    assert document["how"] == "on device1"
+    assert [finding["verdict"] for finding in document["findings"]] == ["invariant"]
+    code, _, err = run(capsys, *words, "--device", "device7")
+    assert code == 2
+    assert "unknown device 'device7'" in err

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geomkfac.arrays import LIBRARIES, devices, floating_namespace
-from geomkfac.cli.devices import DEVICES, library_on
+from geomkfac.arrays import LIBRARIES, LIBRARY_ON, devices, floating_namespace
+from geomkfac.cli.devices import library_on
 from geomkfac.cli.info import EXTRAS
 from geomkfac.errors import DeviceError, GeomkfacError, KindError, MissingExtraError
 from geomkfac.interop import read_arrays
@@ -71,7 +71,7 @@ def test_the_extras_are_those_of_the_package() -> None:
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> str:
     """A device whose arrays NumPy cannot read, by the name of one that every machine has."""
-    monkeypatch.setitem(DEVICES, "device1", "array_api_strict")
+    monkeypatch.setitem(LIBRARY_ON, "device1", "array_api_strict")
     return "device1"
 
 
