@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import uuid
 import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterator
@@ -244,7 +243,7 @@ def _as_sent(task: Task[Any], executor: Executor, spreads: bool) -> _Sent:
     """The task for the workers: itself to threads, else pickled once, and spread over a cluster ahead of the pieces."""
     if isinstance(executor, ThreadPoolExecutor):
         return task
-    sent = uuid.uuid4().hex, pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL)
+    sent = os.urandom(16).hex(), pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL)
     client = client_of(executor) if spreads else None
     return sent if client is None else spread(client, sent)
 

@@ -13,7 +13,7 @@ feel; gauge fuzzing draws it at random.
 
 from __future__ import annotations
 
-import uuid
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, final
@@ -89,7 +89,7 @@ class BaseFrame(Frame):
     def __init__(self, space: BaseSpace, name: str, parent: BaseFrame | None, step: BaseChange) -> None:
         super().__init__(space, name)
         self._parent, self._step = parent, step
-        self._id = uuid.uuid4().hex
+        self._id = os.urandom(16).hex()
         self._derived_frames: dict[str, Frame] = {}
         _by_id[self._id] = self
 
@@ -254,7 +254,7 @@ class DenseFrame(Frame):
         self.over, self._forth, self._back = over, forth, forth.inverted()
         self._linear: DenseFrame | None = None
         self._dual: DenseFrame | None = None
-        self._id = uuid.uuid4().hex
+        self._id = os.urandom(16).hex()
         _dense_by_id[self._id] = self
 
     @property

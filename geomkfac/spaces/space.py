@@ -7,7 +7,7 @@ type check is ``is``.
 from __future__ import annotations
 
 import math
-import uuid
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -220,7 +220,7 @@ class BaseSpace(Space):
                 f"the kind of {name!r} must be a kind of scalar such as floating or GF(p), not {kind!r}."
             )
         self._set_up(name, kind, dim, (dim,))
-        self._id = uuid.uuid4().hex
+        self._id = os.urandom(16).hex()
         self._reference: BaseFrame | None = None
         self._declared = False
         _bases[self._id] = self
