@@ -11,7 +11,7 @@ from geomkfac.arrays import LIBRARY_ON, floating_namespace
 from geomkfac.audit.catalogue_data import Catalogue
 from geomkfac.audit.catalogue_entries import PACKAGES, Entry, entries_of, libraries, rules, versions
 from geomkfac.audit.catalogue_workers import audited_in_processes
-from geomkfac.audit.runs import UnauditableError, import_torch
+from geomkfac.audit.runs import UnauditableError
 from geomkfac.errors import ValuesError
 from geomkfac.names import look_up
 
@@ -79,8 +79,6 @@ def _check_device(device: str, tensors: bool) -> None:
     """Refuse, before anything is run, a device that is not there for PyTorch, or for rules where these are all."""
     library = look_up("device", device, LIBRARY_ON)
     if device != "cpu":
-        if tensors:
-            import_torch()
         floating_namespace("torch" if tensors else library, "float64", device)
 
 

@@ -12,7 +12,7 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, final
@@ -98,9 +98,9 @@ class Checkpoint:
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _SavedPass:
-    """One pass, its facts, and what it makes of the first data."""
+    """One pass, its facts, what it makes of the first data; when its sums were written last, and over how many data."""
 
     checkpoint: Checkpoint
     task: MomentsTask
@@ -108,8 +108,8 @@ class _SavedPass:
     sample: Sample
     facts: dict[str, str]
     probes: dict[str, Any]
-    # When the sums were written last, and how many data they were over.
-    written: list[float] = field(default_factory=lambda: [0.0, -1])
+    written_at: float = 0.0
+    written: int = -1
 
     @property
     def _path(self) -> Path:
@@ -174,11 +174,10 @@ class _SavedPass:
 
     def save(self, sums: RunningMoments, done: int, *, last: bool = False) -> None:
         """Write the sums over the first `done` data in the place of those before, if it is time to, or the `last`."""
-        since, before = self.written
-        if done == before or (not last and time.monotonic() - since < self.checkpoint.every):
+        if done == self.written or (not last and time.monotonic() - self.written_at < self.checkpoint.every):
             return
         self._write(sums, done)
-        self.written[:] = time.monotonic(), done
+        self.written_at, self.written = time.monotonic(), done
 
     def _write(self, sums: RunningMoments, done: int) -> None:
         ns, iota, found = self.ns, self.checkpoint.parameterization, sums.moments()

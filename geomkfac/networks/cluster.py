@@ -13,11 +13,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import Any, final
 
 from geomkfac.errors import WorkerLostWarning
 
-__all__ = ["client_of", "on_cluster", "result_of", "spread", "threads_of"]
+__all__ = ["ClusterFuture", "client_of", "on_cluster", "spread", "threads_of"]
 
 PATIENCE = 30.0
 """Seconds after which it is asked whether a cluster that does not answer has workers at all."""
@@ -45,10 +45,8 @@ def spread(client: Any, data: Any) -> Any:
     return data
 
 
-def on_cluster(executor: Executor, function: Callable[..., Any], *arguments: Any) -> Any:
-    """The client's future of a call, with what its executor was given for calls, such as resources.
-
-    It has ``result``, ``cancel``, ``cancelled``, ``done`` and ``exception``, as those of ``concurrent.futures``.
+def on_cluster(executor: Executor, function: Callable[..., Any], *arguments: Any) -> ClusterFuture:
+    """The future of a call, with what the executor was given for calls, such as resources.
 
     Raises
     ------
@@ -58,31 +56,59 @@ def on_cluster(executor: Executor, function: Callable[..., Any], *arguments: Any
         raise RuntimeError("cannot schedule new futures after shutdown")
     # Not pure: no answer is to be looked up, and no argument to be hashed for it.
     given = {**getattr(executor, "_kwargs", {}), "pure": False}
+    client = client_of(executor)
     try:
-        return client_of(executor).submit(function, *arguments, **given)
+        return ClusterFuture(client, client.submit(function, *arguments, **given))
     except Exception as error:
         if type(error).__name__ == "ClosedClientError":
             raise RuntimeError(str(error)) from error
         raise
 
 
-def result_of(client: Any, future: Any) -> Any:
-    """What a future of the client ends in; a cluster without workers is waited for, and warned of.
+@final
+class ClusterFuture:
+    """A future of Dask's client, with what is asked of those of ``concurrent.futures``."""
 
-    A cluster may be about to get workers.  But a local one also closes for good a worker that is away when
-    ``distributed.deploy.lost-worker-timeout`` ends.
-    """
-    distributed = import_module("distributed")
-    warned = False
-    while not future.done():
-        with suppress(distributed.TimeoutError):
-            distributed.wait([future], timeout=PATIENCE)
-        if not (warned or future.done()) and threads_of(client) == 0:
-            warned = True
-            warnings.warn(
-                f"the cluster has no workers ({client!r}); their sums are waited for. Add workers, or interrupt: "
-                "what a checkpoint has saved is kept.",
-                WorkerLostWarning,
-                stacklevel=2,
-            )
-    return future.result()
+    __slots__ = ("_client", "_future")
+
+    def __init__(self, client: Any, future: Any) -> None:
+        self._client, self._future = client, future
+
+    def result(self) -> Any:
+        """What it ends in; a cluster without workers is waited for, and warned of.
+
+        A cluster may be about to get workers.  But a local one also closes for good a worker that is away when
+        ``distributed.deploy.lost-worker-timeout`` ends.
+        """
+        distributed = import_module("distributed")
+        warned = False
+        while not self._future.done():
+            with suppress(distributed.TimeoutError):
+                distributed.wait([self._future], timeout=PATIENCE)
+            if not (warned or self._future.done()) and threads_of(self._client) == 0:
+                warned = True
+                warnings.warn(
+                    f"the cluster has no workers ({self._client!r}); their sums are waited for. Add workers, or "
+                    "interrupt: what a checkpoint has saved is kept.",
+                    WorkerLostWarning,
+                    stacklevel=2,
+                )
+        return self._future.result()
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return bool(self._future.cancelled())
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return bool(self._future.done())
+
+    def exception(self) -> BaseException | None:
+        """The exception that it ended in; None where it ended well."""
+        found: BaseException | None = self._future.exception()
+        return found
+
+    def cancel(self) -> None:
+        """Forget the call, if there is still a cluster to be told."""
+        with suppress(Exception):
+            self._future.cancel()

@@ -13,13 +13,12 @@ import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, TypeAlias
 
 from geomkfac.errors import KindError, WorkerError, WorkerLostWarning
-from geomkfac.networks.cluster import client_of, on_cluster, result_of, spread, threads_of
+from geomkfac.networks.cluster import ClusterFuture, client_of, on_cluster, spread, threads_of
 from geomkfac.networks.tasks import Task
 from geomkfac.spaces import Piece
 
@@ -32,8 +31,7 @@ ATTEMPTS = 5
 """How often a piece is tried, where its worker dies."""
 
 _Sent: TypeAlias = "tuple[str, bytes] | Task[Any] | Any"
-_Future: TypeAlias = "Future[Any] | Any"
-"""Of concurrent.futures, or of Dask's client, which has the same methods."""
+_Future: TypeAlias = "Future[Any] | ClusterFuture"
 
 
 def in_order(task: Task[Any], pieces: Generator[Piece, None, None], workers: Workers) -> Iterator[tuple[Piece, Any]]:
@@ -64,9 +62,7 @@ def in_order(task: Task[Any], pieces: Generator[Piece, None, None], workers: Wor
     finally:
         for work in pending:
             if work.future is not None:
-                # A cluster that is gone has nothing to be told.
-                with suppress(Exception):
-                    work.future.cancel()
+                work.future.cancel()
         pending.clear()
         pieces.close()
         crew.close()
@@ -94,7 +90,7 @@ def _finished(crew: _Crew, pending: deque[_Work]) -> tuple[Piece, Any]:
         if first.future is None:
             crew.start(first)
         try:
-            sums = crew.result(first)
+            sums = first.future.result()  # type: ignore[union-attr]
         except BaseException as error:
             if not _is_lost(error):
                 raise
@@ -132,8 +128,7 @@ def _failure(future: _Future | None) -> BaseException | None:
         return None
     if future.cancelled():
         return CancelledError()
-    found: BaseException | None = future.exception() if future.done() else None
-    return found
+    return future.exception() if future.done() else None
 
 
 def _is_lost(error: BaseException | None) -> bool:
@@ -178,13 +173,6 @@ class _Crew:
                 f"the executor takes no work: {error}.\n  required: one that has not been shut down\n"
                 "Call within its `with` block, or pass what makes an executor."
             ) from error
-
-    def result(self, work: _Work) -> Any:
-        """The sums of a piece that was started, once they are there; it raises what became of them else."""
-        client = client_of(self._executor)
-        if client is None or isinstance(work.future, Future):
-            return work.future.result()  # type: ignore[union-attr]
-        return result_of(client, work.future)
 
     def renew(self, error: BaseException) -> None:
         """Workers in the place of those that are gone: new ones where there is what makes them, else this process."""
