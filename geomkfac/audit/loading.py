@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+from geomkfac.audit.runs import import_torch
 from geomkfac.errors import UnknownNameError, ValuesError
 from geomkfac.names import look_up
 
@@ -22,6 +23,7 @@ def named_optimizer(name: str) -> Any:
     ------
     ValuesError : the name has no colon.
     UnknownNameError : there is no such module, or nothing of that name in it.
+    MissingExtraError : the module is PyTorch's, or needs it, and it is not installed.
     """
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
@@ -32,6 +34,8 @@ def named_optimizer(name: str) -> Any:
     try:
         found = importlib.import_module(module)
     except ImportError as error:
+        if (error.name or "").partition(".")[0] == "torch":
+            import_torch()
         raise UnknownNameError(f"the module {module!r} cannot be imported: {error}.") from error
     known = {key: value for key, value in vars(found).items() if callable(value) and not key.startswith("_")}
     return look_up(f"optimizer of {module}", attribute, known)

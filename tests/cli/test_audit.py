@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -120,6 +121,14 @@ def test_optimizers_of_pytorch(capsys):
     document = json.loads(out)
     assert document["optimizer"] == "SGD(momentum=0.9, nesterov=True)"
     assert {finding["verdict"] for finding in document["findings"]} == {"invariant"}
+
+
+def test_an_optimizer_of_pytorch_without_pytorch_names_the_extra(capsys, monkeypatch):
+    for name in ("torch", "torch.optim"):
+        monkeypatch.setitem(sys.modules, name, None)
+    code, _, err = run(capsys, "torch.optim:Adam")
+    assert code == 2
+    assert "geomkfac[torch]" in err
 
 
 def test_the_device_is_told_or_named_where_it_is_missing(capsys, monkeypatch):
