@@ -143,6 +143,24 @@ def test_the_code_blocks_of_a_document_run(
         pytest.skip("; ".join(left_out))
 
 
+def alone(path: Path) -> list[Block]:
+    """The Python blocks of a document that need nothing, where others do."""
+    blocks = [block for block in blocks_of(path.read_text(encoding="utf-8")) if block.language == "python"]
+    free = [block for block in blocks if not block.needs]
+    return free if len(free) < len(blocks) else []
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if alone(path)], ids=lambda path: path.name)
+def test_blocks_that_need_nothing_run_without_those_that_do(
+    path: Path, tmp_path: Path, flags: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an extra's block imports is not there for who has not installed it."""
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for block in alone(path):
+        run_python(block, path.name, namespace, flags)
+
+
 def modules() -> list[str]:
     found = pkgutil.walk_packages(geomkfac.__path__, "geomkfac.")
     return ["geomkfac", *(module.name for module in found if not module.name.endswith("__main__"))]
