@@ -64,7 +64,7 @@ class OnArrays:
 
     def factors(self, metric: Any) -> list[Any]:
         """All factors as NumPy arrays."""
-        ns = metric.parts[0]._ns
+        ns = metric.parts[0].namespace
         return [ns.to_numpy(factor) for block in metric.coordinates(self.iota).blocks for factor in block.factors]
 
 

@@ -5,32 +5,6 @@ A message says what was required, what came, and what to do.
 
 from __future__ import annotations
 
-__all__ = [
-    "ConditioningError",
-    "DegenerateMetricError",
-    "DeviceError",
-    "DeviceMemoryError",
-    "DivisionByZeroError",
-    "FileFormatError",
-    "FrameError",
-    "GeomkfacError",
-    "HostFallbackWarning",
-    "InexactEqualityError",
-    "KindError",
-    "MemoryLimitError",
-    "MissingExtraError",
-    "NotInRangeError",
-    "NotPositiveError",
-    "ShapeError",
-    "SingularMatrixError",
-    "SpaceMismatchError",
-    "UnknownNameError",
-    "VacuousCheckError",
-    "ValuesError",
-    "WorkerError",
-    "WorkerLostWarning",
-]
-
 
 class GeomkfacError(Exception):
     """Root of everything that geomkfac raises on purpose."""

@@ -8,8 +8,6 @@ from typing import TypeVar
 
 from geomkfac.errors import UnknownNameError
 
-__all__ = ["look_up"]
-
 T = TypeVar("T")
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from geomkfac.arrays.degree import DegreeArray, DegreeField, equality_bound, false_identity_bound
 from geomkfac.arrays.dispatch import kind_of, namespace_of
-from geomkfac.arrays.doors import recording_gradients
-from geomkfac.arrays.draws import Draws, generator
-from geomkfac.arrays.exact import ExactArray
-from geomkfac.arrays.floating import FloatingKind, FloatingNamespace, floating
-from geomkfac.arrays.libraries import LIBRARIES, LIBRARY_ON, floating_namespace
+from geomkfac.arrays.exact.degree import DegreeArray, DegreeField, equality_bound, false_identity_bound
+from geomkfac.arrays.exact.fields import ExactArray
+from geomkfac.arrays.exact.prime import GF, PrimeField, PrimeNamespace, random_prime
+from geomkfac.arrays.exact.rational import RationalField, RationalNamespace, rational
+from geomkfac.arrays.exact.symbolic import SymbolicKind, SymbolicNamespace, symbolic, symbols, vanishes
+from geomkfac.arrays.floats.doors import recording_gradients
+from geomkfac.arrays.floats.floating import FloatingKind, FloatingNamespace, floating
+from geomkfac.arrays.floats.library_names import LIBRARIES, LIBRARY_ON, floating_namespace
 from geomkfac.arrays.namespace import Array, Kind, Namespace, OrderedNamespace, RandomSource, Scalar
-from geomkfac.arrays.prime import GF, PrimeField, PrimeNamespace, random_prime
-from geomkfac.arrays.rational import RationalField, RationalNamespace, rational
+from geomkfac.arrays.random.draws import Draws, generator
+from geomkfac.arrays.random.stream import Stream
 from geomkfac.arrays.regression import Exponent, fitted_exponent
-from geomkfac.arrays.stream import Stream
-from geomkfac.arrays.symbolic import SymbolicKind, SymbolicNamespace, symbolic, symbols, vanishes
 
 __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "Array",

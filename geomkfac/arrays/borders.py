@@ -14,8 +14,6 @@ from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import ShapeError, UnknownNameError, ValuesError
 from geomkfac.names import look_up
 
-__all__ = ["BORDERS", "Borders", "padding_of"]
-
 BORDERS = {name: name for name in ("point", "reflect", "replicate", "circular")}
 """How the border is filled; `point` with one value, the others with copies."""
 

@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from geomkfac.arrays.floating import floating
+from geomkfac.arrays.exact.strict import StrictArray
+from geomkfac.arrays.floats.floating import floating
 from geomkfac.arrays.namespace import Array, Kind, Namespace
-from geomkfac.arrays.strict import StrictArray
 from geomkfac.errors import KindError
-
-__all__ = ["kind_of", "namespace_of"]
 
 _NUMPY: dict[Any, Namespace] = {}
 

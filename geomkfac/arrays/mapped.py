@@ -15,8 +15,6 @@ import numpy as np
 
 from geomkfac.errors import FileFormatError
 
-__all__ = ["MappedRows", "in_memory", "is_mapped", "open_mapped", "read_rows", "rows_of"]
-
 
 def _head(path: str, length: int) -> bytes:
     with open(path, "rb") as file:

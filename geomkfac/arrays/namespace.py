@@ -23,8 +23,6 @@ from typing import Any, TypeAlias
 
 from geomkfac.errors import KindError
 
-__all__ = ["Array", "Kind", "Namespace", "OrderedNamespace", "RandomSource", "Scalar"]
-
 Array: TypeAlias = Any
 """An array of some namespace.  Array libraries share no static type, so this is opaque."""
 

@@ -8,9 +8,6 @@ import numpy as np
 
 from geomkfac.errors import KindError, ValuesError
 
-__all__ = ["describe", "refuse_array", "refuse_integers", "refuse_mixture", "refuse_values"]
-
-
 _SUMS = "factors are sums over the data, and are solved with: both need more."
 _NARROW = {
     "float16": f"float16 keeps 3 digits and overflows at 65504; {_SUMS}",

@@ -10,8 +10,6 @@ import numpy as np
 
 from geomkfac.errors import ValuesError
 
-__all__ = ["Exponent", "fitted_exponent"]
-
 CONFIDENCE = 0.99
 
 

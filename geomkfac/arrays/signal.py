@@ -8,8 +8,6 @@ import numpy as np
 
 from geomkfac.arrays.namespace import Array
 
-__all__ = ["cross_correlation"]
-
 
 def cross_correlation(x: Array, weight: Array) -> Array:
     """``z_t = sum_delta w_delta a_{t + delta}`` by `scipy.signal.correlate`, without borders.

@@ -24,8 +24,6 @@ from typing import final
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import ShapeError, ValuesError
 
-__all__ = ["Windows", "per_axis"]
-
 ENTRIES_AT_ONCE = 1 << 19
 """How many entries of an expanded array are made at a time: about what a core's cache holds."""
 

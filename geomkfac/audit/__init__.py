@@ -10,13 +10,14 @@ from types import ModuleType
 from typing import Any
 
 from geomkfac.audit.auditing import audit
-from geomkfac.audit.catalogue_data import Catalogue
-from geomkfac.audit.catalogue_making import catalogue
+from geomkfac.audit.catalogues.file import Catalogue
+from geomkfac.audit.catalogues.making import catalogue
+from geomkfac.audit.contestants.contestant import UnauditableError
+from geomkfac.audit.contestants.modules import ModuleToUpdate, ModuleUpdate, on_module
+from geomkfac.audit.contestants.rules import on_rule
 from geomkfac.audit.counterexample import Counterexample, counterexample
 from geomkfac.audit.groups import GROUPS, ChangeOfBasis, Group, LossScale, OfUnits, Stored, subgroups
-from geomkfac.audit.modules import ModuleToUpdate, ModuleUpdate, on_module
 from geomkfac.audit.problem import ARCHITECTURES, Problem, Twin, problem_of, random_problem
-from geomkfac.audit.runs import UnauditableError, on_rule
 from geomkfac.audit.symmetries import symmetries
 from geomkfac.audit.variation import Variation, vary
 from geomkfac.audit.verdicts import AuditReport, Finding

@@ -10,19 +10,19 @@ from typing import Any, final
 import numpy as np
 
 from geomkfac.audit.confirming import LOUDNESS, MOST, WIDTHS, Louder, refuted
-from geomkfac.audit.draws import apart_by_draws, weighed
+from geomkfac.audit.contestants.choosing import contestant
+from geomkfac.audit.contestants.contestant import Contestant, UnauditableError
+from geomkfac.audit.contestants.rules import RuleContestant
 from geomkfac.audit.exactly import exactly
 from geomkfac.audit.groups import GROUPS, Double, Group
 from geomkfac.audit.hints import hinted
 from geomkfac.audit.problem import Problem, random_problem
-from geomkfac.audit.runs import Contestant, RuleContestant, UnauditableError, contestant
+from geomkfac.audit.random_updates import apart_by_draws, weighed
 from geomkfac.audit.session import DivergedError, Session
 from geomkfac.audit.verdicts import AuditReport, Finding, judged
 from geomkfac.errors import GeomkfacError, ValuesError
 from geomkfac.metrics import Bernoulli, Gaussian
 from geomkfac.names import look_up
-
-__all__ = ["RULE_RATE", "audit", "chosen_groups", "rate_of"]
 
 PLAIN_ACTIVATION = "tanh"
 """Of the hidden units, where a group asks for none."""

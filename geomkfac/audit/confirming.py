@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import final
 
+from geomkfac.audit.contestants.contestant import Contestant
 from geomkfac.audit.problem import Twin
-from geomkfac.audit.runs import Contestant
 from geomkfac.audit.storage import PLAIN, Arrays, Storage
 from geomkfac.audit.verdicts import Finding
-
-__all__ = ["LOUDNESS", "MOST", "WIDTHS", "Louder", "refuted"]
 
 WIDTHS = ((2, 3, 3, 2), (3, 2, 4, 3), (4, 4, 2))
 """Of the networks: a layer that is wide in the first is tall in the second."""

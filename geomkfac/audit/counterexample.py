@@ -9,15 +9,14 @@ from typing import Any, final
 import numpy as np
 
 from geomkfac.audit.auditing import chosen_groups, rate_of
+from geomkfac.audit.contestants.choosing import contestant
+from geomkfac.audit.contestants.contestant import Contestant, UnauditableError
 from geomkfac.audit.groups import ChangeOfBasis, Double, Group, LossScale, OfUnits
 from geomkfac.audit.problem import Problem, Twin
-from geomkfac.audit.runs import Contestant, UnauditableError, contestant
 from geomkfac.audit.session import LOST, Session, quiet
 from geomkfac.audit.verdicts import judged
 from geomkfac.metrics import Bernoulli
 from geomkfac.networks import MLP
-
-__all__ = ["Counterexample", "counterexample"]
 
 SHAPES = (((1, 1), 1), ((1, 1), 2), ((2, 1), 2), ((1, 2), 2), ((1, 1, 1), 1), ((1, 1, 1), 3), ((2, 1), 4), ((1, 2), 3),
           ((2, 2), 4), ((1, 2, 1), 3), ((2, 2, 1), 4), ((2, 2, 2), 5))  # fmt: skip

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from geomkfac.audit.contestants.rules import RuleContestant
 from geomkfac.audit.groups import ChangeOfBasis, Group
-from geomkfac.audit.runs import RuleContestant
 from geomkfac.theorems import Check, Sizes
-from geomkfac.theorems.exact import exact
-from geomkfac.theorems.invariance import InvarianceClaim
-
-__all__ = ["exactly"]
+from geomkfac.theorems.engine.exact_evidence import exact
+from geomkfac.theorems.instances.invariance import InvarianceClaim
 
 SAME = ("translation", "permutation", "scalar", "diagonal", "orthogonal", "affine")
 """Actions of the audit that are groups of the exact checks too, by the same names."""

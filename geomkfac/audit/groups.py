@@ -18,8 +18,6 @@ from geomkfac.audit.problem import Problem
 from geomkfac.audit.storage import PLAIN, STORAGES, Storage
 from geomkfac.spaces import Parameterization
 
-__all__ = ["ACTIONS", "GROUPS", "ChangeOfBasis", "Double", "Group", "LossScale", "OfUnits", "Stored", "subgroups"]
-
 SPREAD = 4.0
 """The largest stretch of a random basis; its condition number is at most this."""
 
@@ -47,7 +45,10 @@ class Double:
 
     def is_trivial(self, problem: Problem) -> bool:
         """Whether it is the problem itself, so that every optimizer would pass."""
-        changes = (self.parameterization._base(space).change_from(problem.iota._base(space)) for space in problem.iota)
+        changes = (
+            self.parameterization.base_frame(space).change_from(problem.iota.base_frame(space))
+            for space in problem.iota
+        )
         same = all(np.array_equal(matrix, np.eye(len(shift))) and not shift.any() for matrix, shift in changes)
         return same and self.storage is PLAIN and self.loss_scale == 1
 
@@ -154,7 +155,7 @@ PLACES = ("input", "activation", "pre-activation", "output")
 def _condition(problem: Problem, kappa: Parameterization) -> float:
     found = 1.0
     for space in problem.iota:
-        matrix, shift = kappa._base(space).change_from(problem.iota._base(space))
+        matrix, shift = kappa.base_frame(space).change_from(problem.iota.base_frame(space))
         n = space.dim
         whole = np.eye(n + 1)
         whole[:n, :n], whole[:n, n] = matrix, shift
@@ -189,7 +190,9 @@ class ChangeOfBasis(Group):
         spaces = problem.spaces_at(self.place)
         if self.action == "whitening":
             white = problem.whitened()
-            chosen = [white._base(space) if space in spaces else problem.iota._base(space) for space in problem.iota]
+            chosen = [
+                white.base_frame(space) if space in spaces else problem.iota.base_frame(space) for space in problem.iota
+            ]
             kappa = Parameterization(
                 chosen, inputs=problem.iota.inputs, outputs=problem.iota.outputs, name="whitened"
             )

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from geomkfac.audit.verdicts import Finding
 
-__all__ = ["hinted"]
-
 JOINT = "linear changes are kept, translations are not: put weight and bias in one block (joint=True)"
 DAMPING = (
     "orthogonal changes are kept and others nearly so, as with a small damping: damp by a metric that is carried along "

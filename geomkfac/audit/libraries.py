@@ -10,26 +10,10 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from geomkfac.audit.libraries_jax import kfac_jax_optimizer
-from geomkfac.audit.modules import ModuleContestant, ModuleToUpdate, on_module
-from geomkfac.audit.runs import Contestant
+from geomkfac.audit.contestants.contestant import Contestant
+from geomkfac.audit.contestants.kfac_jax import kfac_jax_optimizer
+from geomkfac.audit.contestants.modules import ModuleContestant, ModuleToUpdate, on_module
 from geomkfac.errors import MissingExtraError
-
-__all__ = [
-    "UPDATES",
-    "backpack_kflr",
-    "curvlinops_ekfac",
-    "curvlinops_kfac",
-    "curvlinops_kfac_damped",
-    "curvlinops_kfac_exact",
-    "curvlinops_kfac_heuristic",
-    "curvlinops_kfac_joint",
-    "kfac_jax_optimizer",
-    "nngeometry_ekfac",
-    "nngeometry_kfac",
-    "singd_dense",
-    "singd_kfac_like",
-]
 
 DAMPING = 1e-3
 """Where a damping is asked for, or a library has no default."""
@@ -195,7 +179,7 @@ def _of_layers(torch: Any, module: Any) -> Any:
 
     Of chains without places.
     """
-    from geomkfac.interop.torch_layers import FixedAffine
+    from geomkfac.interop.pytorch.fixed_layers import FixedAffine
 
     made = []
     for part in module.modules():

@@ -17,16 +17,14 @@ from geomkfac.arrays import namespace_of
 from geomkfac.audit.storage import Arrays
 from geomkfac.errors import ValuesError
 from geomkfac.metrics import Bernoulli
-from geomkfac.metrics.output_family import OutputFamily
+from geomkfac.metrics.families.output_family import OutputFamily
 from geomkfac.networks import MLP, ConvolutionalNetwork, RecurrentNetwork
 from geomkfac.networks.feed_forward import FeedForward
 from geomkfac.networks.network import Network
-from geomkfac.networks.stages import ActivationStage
+from geomkfac.networks.passes.stages import ActivationStage
 from geomkfac.spaces import Parameterization, Point, Sample
 from geomkfac.updates import LayerToUpdate
 from geomkfac.updates.on_networks import layers_to_update
-
-__all__ = ["ARCHITECTURES", "Problem", "Twin", "Unit", "problem_of", "random_problem"]
 
 
 @final
@@ -128,7 +126,7 @@ class Twin:
         targets = np.asarray(problem.targets)
         self.targets = targets.astype(dtype) if targets.dtype.kind == "f" else targets
         self.sample: Sample = kappa.sample(self.inputs, self.targets)
-        self._frame = kappa[problem.network.weight_space]
+        self.storage_frame = kappa[problem.network.weight_space]
         self.start = self.cast(problem.network.to_arrays(problem.weights, kappa))
 
     def cast(self, arrays: Arrays) -> list[tuple[Any, Any]]:
@@ -144,7 +142,7 @@ class Twin:
             parts = tuple(np.column_stack(pair) for pair in arrays)
             if not all(np.isfinite(part).all() for part in parts):
                 raise ValuesError("the weights must hold finite numbers.")
-            weights = network.weight_space._make(self._frame, parts, namespace_of(parts[0]))
+            weights = network.weight_space.from_components(self.storage_frame, parts, namespace_of(parts[0]))
         else:
             weights = network.weights_from_arrays([W for W, _ in arrays], [b for _, b in arrays], self.kappa)
         return weights

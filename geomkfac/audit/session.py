@@ -10,15 +10,13 @@ from typing import Any, final
 
 import numpy as np
 
+from geomkfac.audit.contestants.contestant import Contestant, UnauditableError
+from geomkfac.audit.contestants.contestant import flat as flat_entries
 from geomkfac.audit.groups import Double
 from geomkfac.audit.problem import Problem, Twin, random_problem
-from geomkfac.audit.runs import Contestant, UnauditableError
-from geomkfac.audit.runs import flat as flat_entries
 from geomkfac.audit.storage import PLAIN, Arrays
 from geomkfac.errors import DegenerateMetricError, GeomkfacError, SingularMatrixError, ValuesError
 from geomkfac.metrics import Bernoulli, Gaussian
-
-__all__ = ["DivergedError", "Session"]
 
 TINY = 2.0**-1000
 RATES = 10

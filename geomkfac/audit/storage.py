@@ -9,8 +9,6 @@ from typing import Any, TypeAlias, final
 
 import numpy as np
 
-__all__ = ["PLAIN", "STORAGES", "Arrays", "Storage"]
-
 Arrays: TypeAlias = Sequence[tuple[Any, Any]]
 """``[(W_1, b_1), ...]``, NumPy arrays."""
 

@@ -2,7 +2,7 @@
 
 The first update of a random network is compared with that of its double in bases moved a little along one
 generator, mapped back.  What of this is zero on several random networks at once is the algebra (GK-10); the rules
-of `geomkfac.updates` are measured so, with generic activations, by `geomkfac.theorems.lie_algebra`.
+of `geomkfac.updates` are measured so, with generic activations, by `geomkfac.theorems.instances.lie_algebra`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ import numpy as np
 
 from geomkfac.arrays import floating
 from geomkfac.audit.auditing import rate_of
+from geomkfac.audit.contestants.choosing import contestant
+from geomkfac.audit.contestants.contestant import Contestant, UnauditableError
 from geomkfac.audit.groups import ChangeOfBasis
 from geomkfac.audit.problem import Problem, Twin, random_problem
-from geomkfac.audit.runs import Contestant, UnauditableError, contestant
 from geomkfac.audit.session import quiet
 from geomkfac.errors import ConditioningError, ValuesError
-from geomkfac.theorems.symmetry_condition import Generator, Symmetries, solved
-
-__all__ = ["contains", "symmetries"]
+from geomkfac.theorems.instances.symmetry_condition import Generator, Symmetries, solved
 
 
 def symmetries(

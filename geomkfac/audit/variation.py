@@ -10,12 +10,10 @@ from typing import Any, final
 import numpy as np
 
 from geomkfac.audit.auditing import audit
-from geomkfac.audit.loading import named, with_options
+from geomkfac.audit.contestants.named import named, with_options
 from geomkfac.audit.verdicts import AuditReport
 from geomkfac.errors import ValuesError
 from geomkfac.names import look_up
-
-__all__ = ["Variation", "vary"]
 
 ABOVE = 10.0
 """A discrepancy counts where it is this many times what round-off explains."""

@@ -10,8 +10,6 @@ from geomkfac.audit.groups import Double, Group
 from geomkfac.audit.session import Session
 from geomkfac.names import look_up
 
-__all__ = ["AuditReport", "Finding", "Verdict", "judged"]
-
 Verdict: TypeAlias = Literal["invariant", "first order", "broken", "inconclusive"]
 
 SAFETY = 30.0

@@ -8,10 +8,8 @@ from typing import Any
 import typer
 
 from geomkfac.cli.devices import DEVICE
-from geomkfac.cli.output import number, print_json, progress_bar, table, write_line
+from geomkfac.cli.printing import number, print_json, progress_bar, table, write_line
 from geomkfac.errors import ConditioningError, ValuesError
-
-__all__ = ["audit"]
 
 GROUP: Any = typer.Option(
     None, "--group", metavar="NAME", help="A group to audit, such as 'activation translation'; several may be named."
@@ -58,7 +56,7 @@ def audit(
     """Train a small network and its double in other bases, and tell for each group whether they stay the same."""
     from geomkfac.audit import GROUPS
     from geomkfac.audit import audit as run
-    from geomkfac.audit.loading import named_optimizer, parsed_option, with_options
+    from geomkfac.audit.contestants.named import named_optimizer, parsed_option, with_options
 
     plain, options = named_optimizer(optimizer), dict(map(parsed_option, option or ()))
     settings: dict[str, Any] = {
@@ -196,7 +194,7 @@ def _examples(optimizer: Any, report: Any, lr: float | None, seed: int, device: 
 def _write_page(document: dict[str, Any], optimizer: str, groups: list[str], path: Path) -> None:
     from geomkfac.audit import subgroups
     from geomkfac.display import audit_page
-    from geomkfac.display.order import Order
+    from geomkfac.display.audit.order import Order
 
     order = subgroups()
     if groups:

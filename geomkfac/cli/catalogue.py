@@ -11,10 +11,8 @@ from typing import Any
 import typer
 
 from geomkfac.cli.devices import DEVICE
-from geomkfac.cli.output import print_json, progress_bar, write_line
+from geomkfac.cli.printing import print_json, progress_bar, write_line
 from geomkfac.errors import ValuesError
-
-__all__ = ["catalogue"]
 
 PACKAGE: Any = typer.Option(
     None, "--package", metavar="MODULE", show_default=False,
@@ -54,12 +52,12 @@ def catalogue(
 
     An interrupted catalogue goes on where it was with the same command, if it has a file (--json).
     """
-    from geomkfac.arrays.threads import processors
-    from geomkfac.audit.catalogue_entries import PACKAGES
-    from geomkfac.audit.catalogue_making import catalogue as run
-    from geomkfac.audit.catalogue_page import figure as drawn
-    from geomkfac.audit.catalogue_page import markdown as written
-    from geomkfac.audit.catalogue_page import page
+    from geomkfac.arrays.floats.threads import processors
+    from geomkfac.audit.catalogues.document import figure as drawn
+    from geomkfac.audit.catalogues.document import markdown as written
+    from geomkfac.audit.catalogues.document import page
+    from geomkfac.audit.catalogues.entries import PACKAGES
+    from geomkfac.audit.catalogues.making import catalogue as run
 
     for path in (file, html, markdown, figure):
         _check(path)

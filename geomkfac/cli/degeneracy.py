@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from geomkfac.metrics import DirectSumTensor
 
-__all__ = ["RANKS", "degeneracies"]
-
 RANKS = (
     "Ranks are decided on the factor scaled to unit diagonal, in the basis in which it was measured: eigenvalues that "
     "rounding cannot tell from zero count as zero. The constants of a softmax are known, and need no decision."

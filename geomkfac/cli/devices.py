@@ -10,8 +10,6 @@ import typer
 from geomkfac.arrays import LIBRARY_ON, floating_namespace, namespace_of
 from geomkfac.names import look_up
 
-__all__ = ["DEVICE", "library_on", "onto"]
-
 DEVICE: Any = typer.Option(
     "cpu",
     "--device",

@@ -12,15 +12,13 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
 from geomkfac.cli.devices import DEVICE
-from geomkfac.cli.loading import Problem, Wanted, basis, checked_output, entries, load, measurement, named_norm
-from geomkfac.cli.output import number, print_json, table, write_line
-from geomkfac.cli.running import HowToRun
+from geomkfac.cli.how_to_run import HowToRun
+from geomkfac.cli.printing import number, print_json, table, write_line
+from geomkfac.cli.problems import Problem, Wanted, basis, checked_output, entries, load, measurement, named_norm
 from geomkfac.errors import ValuesError
 from geomkfac.interop import write_arrays
 from geomkfac.metrics import DirectSumTensor
 from geomkfac.spaces import BaseFrame, Parameterization
-
-__all__ = ["factors"]
 
 
 def factors(

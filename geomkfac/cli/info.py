@@ -6,11 +6,9 @@ import platform
 from importlib.util import find_spec
 from typing import Any
 
-from geomkfac.arrays import installed
+from geomkfac.arrays.floats import installed
 from geomkfac.cli import options
-from geomkfac.cli.output import print_json, table, write_line
-
-__all__ = ["EXTRAS", "info"]
+from geomkfac.cli.printing import print_json, table, write_line
 
 KINDS = {
     "floating": "float32 and float64 arrays of the libraries below, on their devices",

@@ -22,8 +22,6 @@ from geomkfac.cli.step import step
 from geomkfac.cli.verify import verify
 from geomkfac.errors import GeomkfacError
 
-__all__ = ["app", "main"]
-
 BAD_INPUT, INTERRUPTED = 2, 130
 
 # Typer does not export it; all its complaints about a command line are of this class.

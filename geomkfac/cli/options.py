@@ -6,25 +6,6 @@ from typing import Any
 
 import typer
 
-__all__ = [
-    "ACTIVATION",
-    "ARCHITECTURE",
-    "BASIS",
-    "CHUNK",
-    "DATA",
-    "FISHER",
-    "JSON",
-    "MEMORY",
-    "NETWORK",
-    "NORM",
-    "OUTPUT",
-    "SAMPLES",
-    "SCHEDULER",
-    "SEED",
-    "STATE",
-    "WORKERS",
-]
-
 NETWORK: Any = typer.Argument(
     ...,
     metavar="NETWORK",

@@ -11,16 +11,14 @@ from geomkfac.arrays import namespace_of
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
 from geomkfac.cli.devices import DEVICE
-from geomkfac.cli.loading import Problem, Wanted, advice, basis, checked_output, entries, load, measurement, named_norm
-from geomkfac.cli.output import print_json, progress_bar, write_line
-from geomkfac.cli.running import HowToRun
+from geomkfac.cli.how_to_run import HowToRun
+from geomkfac.cli.printing import print_json, progress_bar, write_line
+from geomkfac.cli.problems import Problem, Wanted, advice, basis, checked_output, entries, load, measurement, named_norm
 from geomkfac.errors import ValuesError
 from geomkfac.interop import write_network
 from geomkfac.metrics import MetricTensor
 from geomkfac.names import look_up
 from geomkfac.spaces import Euclidean, Parameterization, Vector
-
-__all__ = ["step"]
 
 DAMPED = {
     "metric": "Damped by {damping:g} times the Euclidean metric of the given basis, carried along: the same step from "

@@ -8,14 +8,12 @@ from pathlib import Path
 import typer
 
 from geomkfac.arrays import floating_namespace
-from geomkfac.arrays.threads import processors
-from geomkfac.cli.evidence import conclude, list_statements, show_explanation, show_mutants, show_report
-from geomkfac.cli.output import print_json, progress_bar, write_line
+from geomkfac.arrays.floats.threads import processors
+from geomkfac.cli.printing import print_json, progress_bar, write_line
+from geomkfac.cli.reports import conclude, list_statements, show_explanation, show_mutants, show_report
 from geomkfac.display import ledger_page
 from geomkfac.errors import ValuesError
 from geomkfac.theorems import CertificateDirectory, Evidence, Report, Statement, find, run_all
-
-__all__ = ["verification"]
 
 FEW = 8
 """So many statements are done before other processes have started."""

@@ -9,8 +9,6 @@ import typer
 
 from geomkfac.cli.devices import DEVICE, library_on
 
-__all__ = ["verify"]
-
 IDS: Any = typer.Argument(None, metavar="[ID ...]", help="Statements, such as LG-T2.1; all where none is named.")
 CERTIFICATE: Any = typer.Option(
     None, "--certificate", metavar="DIR", help="Write certificates into DIR, which is empty or not there yet."

@@ -11,8 +11,6 @@ from geomkfac.display.figures import matplotlib_classes
 from geomkfac.errors import ShapeError
 from geomkfac.networks import LayerAssumptions
 
-__all__ = ["draw_correlations"]
-
 
 def draw_correlations(
     layers: Sequence[LayerAssumptions], path: str | Path, *, maps: int = 3, dpi: int = 150

@@ -11,8 +11,6 @@ from geomkfac.errors import FrameError, KindError, MissingExtraError
 from geomkfac.metrics import DirectSumTensor
 from geomkfac.spaces import Parameterization
 
-__all__ = ["draw_factors"]
-
 
 def draw_factors(
     metric: DirectSumTensor, bases: Mapping[str, Parameterization], path: str | Path, *, dpi: int = 150

@@ -13,8 +13,6 @@ from geomkfac.metrics import MetricTensor
 from geomkfac.operators import BlockDiagonal, KroneckerProduct, StructuredMatrix
 from geomkfac.spaces import Element
 
-__all__ = ["latex"]
-
 
 def latex(x: Any, frame: Any = None, *, digits: int = 4) -> str:
     r"""A formula for an array, for a structured matrix, or for what an intrinsic object is in a frame.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from geomkfac.interop.checkpoint import Checkpoint
-from geomkfac.interop.conventions import channel_major, offset_major
 from geomkfac.interop.datasets import load_digits, load_digits_network
 from geomkfac.interop.files import (
     read_arrays,
@@ -14,7 +13,8 @@ from geomkfac.interop.files import (
     write_data,
     write_network,
 )
-from geomkfac.interop.libraries import (
+from geomkfac.interop.libraries.column_orders import channel_major, offset_major
+from geomkfac.interop.libraries.conventions import (
     BACKPACK,
     CURVLINOPS,
     CURVLINOPS_SEPARATE,
@@ -25,18 +25,15 @@ from geomkfac.interop.libraries import (
     LayerFactors,
     LayerScaling,
 )
-from geomkfac.interop.libraries_forms import from_convention, layer_scalings, to_convention
-from geomkfac.interop.libraries_report import LayerTransformation, TransformationReport, transforms_as_metric
+from geomkfac.interop.libraries.forms import from_convention, layer_scalings, to_convention
+from geomkfac.interop.libraries.report import LayerTransformation, TransformationReport, transforms_as_metric
 from geomkfac.interop.mapped_files import open_data
-from geomkfac.interop.torch_modules import (
-    ImportedModule,
-    LayerPart,
-    ModuleMetric,
-    UnplaceableModuleError,
-    from_module,
-    kfac_of_module,
-    to_module,
-)
+from geomkfac.interop.pytorch.export import to_module
+from geomkfac.interop.pytorch.hooks import kfac_of_module
+from geomkfac.interop.pytorch.imported import ImportedModule
+from geomkfac.interop.pytorch.importing import from_module
+from geomkfac.interop.pytorch.module_metric import LayerPart, ModuleMetric
+from geomkfac.interop.pytorch.support import UnplaceableModuleError
 
 __all__ = [
     "BACKPACK",

@@ -23,14 +23,12 @@ from geomkfac.arrays import PrimeField, RationalField
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import FileFormatError, KindError, ShapeError, ValuesError
 from geomkfac.interop.files import PathLike, read_arrays, write_arrays
-from geomkfac.networks.moments import KfacMoments, LayerMoments
-from geomkfac.networks.running_moments import RunningMoments
-from geomkfac.networks.tasks import MomentsTask
+from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
+from geomkfac.networks.moments.running_moments import RunningMoments
+from geomkfac.networks.running.tasks import MomentsTask
 from geomkfac.spaces import Chunk, Parameterization, Point, Sample, Span
-from geomkfac.spaces.change import map_components
-from geomkfac.spaces.targets import parts_of
-
-__all__ = ["Checkpoint"]
+from geomkfac.spaces.frames.change import map_components
+from geomkfac.spaces.samples.targets import parts_of
 
 FORMAT = "geomkfac moments, 1"
 ABANDONED = 3600.0
@@ -91,7 +89,7 @@ class Checkpoint:
                 f"sums cannot be saved as {os.fspath(self.path)!r}.\n  required: a folder that exists and can be "
                 f"written to\n  came    : {os.fspath(folder)!r}\nMake it first, or name another file."
             )
-        ns = weights._ns
+        ns = weights.namespace
         if not ns.epsilon and not isinstance(ns.kind, PrimeField | RationalField):
             raise KindError(f"sums over {ns.name} cannot be saved; only floating point, GF(p) and Q can.")
         return _SavedPass(self, task, ns, sample, *_described(self.parameterization, task, sample, weights))
@@ -224,7 +222,7 @@ def _described(
     iota: Parameterization, task: MomentsTask, sample: Sample, weights: Point
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Facts that must be the same, and numbers that must be nearly so."""
-    ns = weights._ns
+    ns = weights.namespace
     first = _FirstData(iota, task, ns)
     for chunk in sample.chunks(FIRST_DATA):
         first.add(chunk, min(chunk.count, FIRST_DATA - first.count))
@@ -253,7 +251,7 @@ class _FirstData:
     """The first data of a sample, however it is cut: a hash of them, and what the network makes of a few."""
 
     def __init__(self, iota: Parameterization, task: MomentsTask, ns: Namespace) -> None:
-        self._iota, self._task, self._ns, self.count = iota, task, ns, 0
+        self._iota, self._task, self.namespace, self.count = iota, task, ns, 0
         self._hashes: dict[str, Any] = {}
         self.probes: list[tuple[str, int, list[Any]]] = [
             ("outputs", 0, []), ("weights of the output metric", 1, []), ("covectors of the output metric", 1, []),
@@ -266,7 +264,7 @@ class _FirstData:
         for name, part in parts.items():
             # One hash for each array, as its rows come in any number of pieces.
             found = self._hashes.setdefault(name, hashlib.sha256())
-            _update(found, self._ns, None if part is None else part[:count, ...])
+            _update(found, self.namespace, None if part is None else part[:count, ...])
         if self.count < PROBES:
             self._probe(chunk.part(0, min(count, PROBES - self.count)))
         self.count += count
@@ -276,7 +274,7 @@ class _FirstData:
         family = self._task.tensor_of()(run, chunk)
         arrays = run.outputs.coordinates(self._iota), family.weights, family.covectors.coordinates(self._iota)
         for (_, _, parts), array in zip(self.probes, arrays, strict=True):
-            parts.append(_stored(self._ns, array))
+            parts.append(_stored(self.namespace, array))
 
     def digest(self) -> str:
         """All hashes in one."""

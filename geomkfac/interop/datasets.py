@@ -10,8 +10,6 @@ import numpy as np
 from geomkfac.errors import KindError
 from geomkfac.interop.files import read_data, read_network
 
-__all__ = ["load_digits", "load_digits_network"]
-
 _LARGEST_PIXEL = 16
 
 

@@ -24,16 +24,6 @@ import numpy as np
 
 from geomkfac.errors import FileFormatError, ShapeError
 
-__all__ = [
-    "read_arrays",
-    "read_data",
-    "read_network",
-    "read_sequences",
-    "write_arrays",
-    "write_data",
-    "write_network",
-]
-
 PathLike: TypeAlias = str | os.PathLike[str]
 SUFFIXES = (".npz", ".safetensors")
 

@@ -10,8 +10,6 @@ from geomkfac.arrays.mapped import in_memory, open_mapped
 from geomkfac.errors import FileFormatError, ShapeError
 from geomkfac.interop.files import PathLike, check_data
 
-__all__ = ["open_data"]
-
 
 def open_data(folder: PathLike, *, ndim: int = 2) -> tuple[Any, Any, Any]:
     """The inputs, targets and perhaps lengths in a folder, as memory maps: nothing is read yet.

@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-from geomkfac.maps.activation import (
-    ACTIVATIONS,
-    Activation,
-    Elu,
-    Gelu,
-    GeluTanh,
-    Identity,
-    LeakyRelu,
-    Logistic,
-    Polynomial,
-    Relu,
-    Silu,
-    Softplus,
-    Softsign,
-    Tanh,
-    activation,
-    elu,
-    gelu,
-    gelu_tanh,
-    identity,
-    leaky_relu,
-    logistic,
-    polynomial,
-    relu,
-    silu,
-    softplus,
-    softsign,
-    tanh,
-)
+from geomkfac.maps.activations.activation import ACTIVATIONS, activation
+from geomkfac.maps.activations.polynomials import Identity, Polynomial, identity, polynomial
+from geomkfac.maps.activations.rectifiers import Elu, LeakyRelu, Relu, Softplus, elu, leaky_relu, relu, softplus
+from geomkfac.maps.activations.scalar_function import Activation
+from geomkfac.maps.activations.self_gated import Gelu, GeluTanh, Silu, gelu, gelu_tanh, silu
+from geomkfac.maps.activations.sigmoids import Logistic, Softsign, Tanh, logistic, softsign, tanh
 from geomkfac.maps.affine import AffineMap, AffineMaps, Evaluation
 from geomkfac.maps.coordinatewise import CoordinatewiseMap
 from geomkfac.maps.generic import GenericMap

@@ -27,12 +27,10 @@ from geomkfac.spaces import (
     Space,
     Vector,
 )
-from geomkfac.spaces.change import Change, SlotChange
 from geomkfac.spaces.element import check_namespace
-from geomkfac.spaces.frame import BaseFrame, DenseFrame, derived_frame
+from geomkfac.spaces.frames.change import Change, SlotChange
+from geomkfac.spaces.frames.frame import BaseFrame, derived_frame
 from geomkfac.spaces.space import BaseSpace, intern_space
-
-__all__ = ["AffineMap", "AffineMaps", "Evaluation"]
 
 Codomain: TypeAlias = AffineSpace | LinearSpace
 
@@ -85,10 +83,10 @@ class AffineMaps(PointSpace):
 
     def frame(self, domain: Frame, codomain: Frame) -> Frame:
         """The frame that frames of domain and codomain determine."""
-        return derived_frame(self, (self.domain._own_frame(domain), self.codomain._own_frame(codomain)))
+        return derived_frame(self, (self.domain.own_frame(domain), self.codomain.own_frame(codomain)))
 
-    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
-        return derived_frame(self, (self.domain._frame_from(lookup), self.codomain._frame_from(lookup)))
+    def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+        return derived_frame(self, (self.domain.frame_from(lookup), self.codomain.frame_from(lookup)))
 
     def _linear_frame(self, parts: tuple[Frame, ...]) -> Frame:
         return derived_frame(self.direction, (parts[0].hull, parts[1].linear))
@@ -118,14 +116,14 @@ class AffineMaps(PointSpace):
                 f"cannot evaluate {element!r}.\n  required: a point of {self.domain!r}\n  came    : {came}"
             )
         point = arguments[0]
-        element._same_namespace(point)
-        frame = map_frame(element)
-        ns, matrix = element._ns, element._in(frame)
-        flat = self.domain._flatten(ns, point._in(frame.parts[0]))
+        element.require_same_namespace(point)
+        frame = element.storage_frame.structured
+        ns, matrix = element.namespace, element.components_in(frame)
+        flat = self.domain.flatten(ns, point.components_in(frame.parts[0]))
         image = rows_times(ns, flat, matrix[..., :-1].mT)
         # The product is nobody else's array yet.
         image += matrix[..., -1]
-        return self.codomain._make(frame.parts[1], image, ns)
+        return self.codomain.from_components(frame.parts[1], image, ns)
 
     def _compose(self, element: Point, other: Any) -> Any:
         """``element @ other``, the affine map that applies `other` first."""
@@ -138,29 +136,29 @@ class AffineMaps(PointSpace):
                 "cannot compose: the inner map must end where the outer one begins.\n"
                 f"  outer: {element!r}\n  inner: {other!r}"
             )
-        element._same_namespace(other)
-        frame, inner = map_frame(element), map_frame(other)
-        ns = element._ns
-        outer = element._in(frame)
-        first = other._in(derived_frame(other.space, (inner.parts[0], frame.parts[0])))
+        element.require_same_namespace(other)
+        frame, inner = element.storage_frame.structured, other.storage_frame.structured
+        ns = element.namespace
+        outer = element.components_in(frame)
+        first = other.components_in(derived_frame(other.space, (inner.parts[0], frame.parts[0])))
         product = ns.matmul(outer[..., :-1], first)
         column = product[..., -1:] + outer[..., -1:]
         result = AffineMaps(other.space.domain, self.codomain)
         components = ns.concat([product[..., :-1], column], axis=-1)
-        return result._make(derived_frame(result, (inner.parts[0], frame.parts[1])), components, ns)
+        return result.from_components(derived_frame(result, (inner.parts[0], frame.parts[1])), components, ns)
 
     def _linear_part(self, element: Point) -> Vector:
         hom = Hom(self.domain.direction, self.codomain.direction)
-        frame = map_frame(element)
+        frame = element.storage_frame.structured
         target = derived_frame(hom, (frame.parts[0].linear, frame.parts[1].linear))
-        made: Vector = hom._make(target, element._in(frame)[..., :-1], element._ns)
+        made: Vector = hom.from_components(target, element.components_in(frame)[..., :-1], element.namespace)
         return made
 
     def lift(self, element: Point) -> Vector:
         """The linear map ``Hull(A) -> Hull(Z)`` that extends an affine map; last row (0, ..., 0, 1)."""
         if not isinstance(element, Point) or element.space is not self:
             raise SpaceMismatchError(f"lift takes a point of {self!r}.\n  came: {element!r}")
-        frame, ns = map_frame(element), element._ns
+        frame, ns = element.storage_frame.structured, element.namespace
         if not isinstance(self.codomain, AffineSpace):
             raise SpaceMismatchError(f"lift takes an affine map to an affine space, not to {self.codomain!r}.")
         hom = Hom(Hull(self.domain), Hull(self.codomain))
@@ -168,7 +166,7 @@ class AffineMaps(PointSpace):
             ns.eye(self.domain.dim + 1)[-1:, :], (*element.batch_shape, 1, self.domain.dim + 1)
         )
         target = derived_frame(hom, (frame.parts[0].hull, frame.parts[1].hull))
-        made: Vector = hom._make(target, ns.concat([element._in(frame), row], axis=-2), ns)
+        made: Vector = hom.from_components(target, ns.concat([element.components_in(frame), row], axis=-2), ns)
         return made
 
     def evaluation(self, point: Point) -> Evaluation:
@@ -177,12 +175,6 @@ class AffineMaps(PointSpace):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return AffineMaps, (self.domain, self.codomain)
-
-
-def map_frame(element: Element) -> Frame:
-    """The storage frame of an affine map, or the frame under it where it is dense."""
-    frame = element._frame
-    return frame.over if isinstance(frame, DenseFrame) else frame
 
 
 def rows_times(ns: Any, rows: Array, matrix: Array) -> Array:
@@ -196,27 +188,27 @@ def rows_times(ns: Any, rows: Array, matrix: Array) -> Array:
 class AffineDerivative(Derivative):
     """The derivative of an affine map, W, the same at every point."""
 
-    __slots__ = ("_frame", "_matrix", "_ns", "codomain", "domain")
+    __slots__ = ("_matrix", "codomain", "domain", "namespace", "storage_frame")
 
     def __init__(self, element: Point, space: AffineMaps) -> None:
-        self._frame, self._ns = map_frame(element), element._ns
-        self._matrix = element._in(self._frame)[..., :-1]
+        self.storage_frame, self.namespace = element.storage_frame.structured, element.namespace
+        self._matrix = element.components_in(self.storage_frame)[..., :-1]
         self.domain: LinearSpace = space.domain.direction
         self.codomain: LinearSpace = space.codomain.direction
 
     def _push(self, vector: Vector) -> Vector:
-        check_namespace(self._ns, vector)
-        ns, (source, target) = self._ns, self._frame.parts
-        flat = self.domain._flatten(ns, vector._in(source.linear))
-        made: Vector = self.codomain._make(target.linear, rows_times(ns, flat, self._matrix.mT), ns)
+        check_namespace(self.namespace, vector)
+        ns, (source, target) = self.namespace, self.storage_frame.parts
+        flat = self.domain.flatten(ns, vector.components_in(source.linear))
+        made: Vector = self.codomain.from_components(target.linear, rows_times(ns, flat, self._matrix.mT), ns)
         return made
 
     def _pull(self, covector: Vector) -> Vector:
-        check_namespace(self._ns, covector)
-        ns, (source, target) = self._ns, self._frame.parts
-        flat = rows_times(ns, covector._in(target.linear.dual), self._matrix)
+        check_namespace(self.namespace, covector)
+        ns, (source, target) = self.namespace, self.storage_frame.parts
+        flat = rows_times(ns, covector.components_in(target.linear.dual), self._matrix)
         dual = self.domain.dual
-        made: Vector = dual._make(source.linear.dual, dual._unflatten(ns, flat), ns)
+        made: Vector = dual.from_components(source.linear.dual, dual.unflatten(ns, flat), ns)
         return made
 
 
@@ -266,13 +258,13 @@ class EvaluationDerivative(Derivative):
         return image
 
     def _pull(self, covector: Vector) -> Vector:
-        ns, vector = self._homogeneous._ns, self._homogeneous
-        vector._same_namespace(covector)
-        hull_frame = vector._frame.over if isinstance(vector._frame, DenseFrame) else vector._frame
-        frame = covector._frame.over if isinstance(covector._frame, DenseFrame) else covector._frame
-        product = covector._in(frame)[..., :, None] * vector._in(hull_frame)[..., None, :]
+        ns, vector = self._homogeneous.namespace, self._homogeneous
+        vector.require_same_namespace(covector)
+        hull_frame = vector.storage_frame.structured
+        frame = covector.storage_frame.structured
+        product = covector.components_in(frame)[..., :, None] * vector.components_in(hull_frame)[..., None, :]
         target = derived_frame(self.domain, (hull_frame, frame.dual)).dual
-        made: Vector = self.domain.dual._make(target, product, ns)
+        made: Vector = self.domain.dual.from_components(target, product, ns)
         return made
 
 

@@ -10,39 +10,38 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import ShapeError
-from geomkfac.maps.activation import Activation, activation
+from geomkfac.maps.activations.activation import activation
+from geomkfac.maps.activations.scalar_function import Activation
 from geomkfac.maps.smooth import Derivative, SmoothMap
 from geomkfac.spaces import Element, Frame, LinearSpace, Point, PointSpace, Vector
 from geomkfac.spaces.element import check_namespace
-
-__all__ = ["CoordinatewiseMap"]
 
 
 @final
 class DiagonalDerivative(Derivative):
     """A derivative that is diagonal in one pair of frames, with entries (*batch, n) in vec order."""
 
-    __slots__ = ("_entries", "_ns", "_source", "_target", "codomain", "domain")
+    __slots__ = ("_entries", "_source", "_target", "codomain", "domain", "namespace")
 
     def __init__(self, source: Frame, target: Frame, entries: Array, ns: Namespace) -> None:
-        self._source, self._target, self._entries, self._ns = source.linear, target.linear, entries, ns
+        self._source, self._target, self._entries, self.namespace = source.linear, target.linear, entries, ns
         self.domain: LinearSpace = self._source.space  # type: ignore[assignment]
         self.codomain: LinearSpace = self._target.space  # type: ignore[assignment]
 
     def _push(self, vector: Vector) -> Vector:
-        check_namespace(self._ns, vector)
-        ns = self._ns
-        flat = self.domain._flatten(ns, vector._in(self._source)) * self._entries
-        made: Vector = self.codomain._make(self._target, self.codomain._unflatten(ns, flat), ns)
+        check_namespace(self.namespace, vector)
+        ns = self.namespace
+        flat = self.domain.flatten(ns, vector.components_in(self._source)) * self._entries
+        made: Vector = self.codomain.from_components(self._target, self.codomain.unflatten(ns, flat), ns)
         return made
 
     def _pull(self, covector: Vector) -> Vector:
-        check_namespace(self._ns, covector)
+        check_namespace(self.namespace, covector)
         dual = self.codomain.dual
-        return self._pulled(dual._flatten(self._ns, covector._in(self._target.dual)) * self._entries)
+        return self._pulled(dual.flatten(self.namespace, covector.components_in(self._target.dual)) * self._entries)
 
     def _pull_given(self, covector: Vector) -> Vector:
-        flat = self.codomain.dual._flatten(self._ns, covector._in(self._target.dual))
+        flat = self.codomain.dual.flatten(self.namespace, covector.components_in(self._target.dual))
         if flat.ndim < self._entries.ndim:
             return self._pull(covector)
         flat *= self._entries
@@ -50,7 +49,7 @@ class DiagonalDerivative(Derivative):
 
     def _pulled(self, flat: Array) -> Vector:
         dual = self.domain.dual
-        made: Vector = dual._make(self._source.dual, dual._unflatten(self._ns, flat), self._ns)
+        made: Vector = dual.from_components(self._source.dual, dual.unflatten(self.namespace, flat), self.namespace)
         return made
 
 
@@ -87,14 +86,14 @@ class CoordinatewiseMap(SmoothMap):
         self.function: Activation = activation(function)
 
     def _value(self, point: Element) -> Element:
-        ns = point._ns
-        value = self.function.value(ns, self.domain._flatten(ns, point._in(self.source)))
-        made: Point = self.codomain._make(self.target, self.codomain._unflatten(ns, value), ns)
+        ns = point.namespace
+        value = self.function.value(ns, self.domain.flatten(ns, point.components_in(self.source)))
+        made: Point = self.codomain.from_components(self.target, self.codomain.unflatten(ns, value), ns)
         return made
 
     def _linearize(self, point: Element) -> tuple[Element, Derivative]:
-        ns = point._ns
-        flat = self.domain._flatten(ns, point._in(self.source))
+        ns = point.namespace
+        flat = self.domain.flatten(ns, point.components_in(self.source))
         value, slope = self.function.value_and_derivative(ns, flat)
-        made: Any = self.codomain._make(self.target, self.codomain._unflatten(ns, value), ns)
+        made: Any = self.codomain.from_components(self.target, self.codomain.unflatten(ns, value), ns)
         return made, DiagonalDerivative(self.source, self.target, slope, ns)

@@ -14,9 +14,7 @@ from geomkfac.errors import KindError
 from geomkfac.maps.coordinatewise import DiagonalDerivative
 from geomkfac.maps.smooth import Derivative, HomDerivative, SmoothMap
 from geomkfac.spaces import Element, Frame, Hom, Point
-from geomkfac.spaces.frame import derived_frame
-
-__all__ = ["GenericMap"]
+from geomkfac.spaces.frames.frame import derived_frame
 
 
 @final
@@ -58,10 +56,10 @@ class GenericMap(SmoothMap):
         return fresh
 
     def _draw(self, point: Element) -> tuple[Point, Derivative]:
-        ns, batch, m, n = point._ns, point.batch_shape, self.codomain.dim, self.domain.dim
-        value: Point = self.codomain._make(self.target, ns.random(self._rng, (*batch, m)), ns)
+        ns, batch, m, n = point.namespace, point.batch_shape, self.codomain.dim, self.domain.dim
+        value: Point = self.codomain.from_components(self.target, ns.random(self._rng, (*batch, m)), ns)
         if self.coordinatewise:
             return value, DiagonalDerivative(self.source, self.target, ns.random(self._rng, (*batch, n)), ns)
         hom = Hom(self.domain.direction, self.codomain.direction)
         frame = derived_frame(hom, (self.source.linear, self.target.linear))
-        return value, HomDerivative(hom._make(frame, ns.random(self._rng, (*batch, m, n)), ns))
+        return value, HomDerivative(hom.from_components(frame, ns.random(self._rng, (*batch, m, n)), ns))

@@ -8,8 +8,6 @@ from geomkfac.errors import SpaceMismatchError
 from geomkfac.maps.smooth import Derivative, HomDerivative, SmoothMap
 from geomkfac.spaces import Element, Hom, Vector
 
-__all__ = ["LinearMap"]
-
 
 @final
 class LinearMap(SmoothMap):

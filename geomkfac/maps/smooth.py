@@ -13,8 +13,6 @@ from typing import final
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.spaces import Element, Hom, LinearSpace, Space, Vector
 
-__all__ = ["Composition", "Derivative", "HomDerivative", "SmoothMap"]
-
 
 class Derivative(ABC):
     """The derivative of a map at a point, or at each of a batch: linear from `domain` to `codomain`."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from geomkfac.metrics.direct_sum import DirectSumTensor
 from geomkfac.metrics.metric import Metric
+from geomkfac.metrics.tensors.direct_sum import DirectSumTensor
 from geomkfac.spaces import PointSpace, ProductSpace
-
-__all__ = ["AdditiveMetric"]
 
 
 @final

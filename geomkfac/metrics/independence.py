@@ -12,12 +12,10 @@ from typing import Any, final
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import ShapeError, SpaceMismatchError
 from geomkfac.maps.affine import AffineMaps
-from geomkfac.metrics.covectors import CovectorTensor, shares
-from geomkfac.metrics.kronecker import KroneckerTensor
 from geomkfac.metrics.metric import Metric
+from geomkfac.metrics.tensors.covectors import CovectorTensor, shares
+from geomkfac.metrics.tensors.kronecker import KroneckerTensor
 from geomkfac.spaces import Hull, Point
-
-__all__ = ["IndependenceMetric", "second_moment"]
 
 
 def second_moment(points: Point, weights: Array | None = None) -> CovectorTensor:
@@ -31,7 +29,7 @@ def second_moment(points: Point, weights: Array | None = None) -> CovectorTensor
     if not isinstance(points, Point) or len(points.batch_shape) != 1:
         raise ShapeError(f"a second moment is taken over one batch (N,) of points, not of {points!r}.")
     vectors = Hull(points.space).of_point(points)
-    return CovectorTensor(shares(vectors._ns, points.batch_shape[0], weights), vectors, "E[a (x) a]")
+    return CovectorTensor(shares(vectors.namespace, points.batch_shape[0], weights), vectors, "E[a (x) a]")
 
 
 @final

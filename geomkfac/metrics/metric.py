@@ -13,13 +13,11 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import SpaceMismatchError
-from geomkfac.metrics.covectors import CovectorTensor
-from geomkfac.metrics.dense import DenseTensor
-from geomkfac.metrics.symmetric_elimination import weighted_rows
-from geomkfac.metrics.tensor import MetricTensor
+from geomkfac.metrics.tensors.covectors import CovectorTensor
+from geomkfac.metrics.tensors.dense import DenseTensor
+from geomkfac.metrics.tensors.metric_tensor import MetricTensor
+from geomkfac.metrics.tensors.symmetric_elimination import weighted_rows
 from geomkfac.spaces import Element, Frame, Point, Space, Vector
-
-__all__ = ["ConstantMetric", "CovectorMetric", "EuclideanMetric", "Metric"]
 
 
 class Metric(ABC):
@@ -63,10 +61,10 @@ class ConstantMetric(Metric):
         if tensor.space is not space.direction:
             raise SpaceMismatchError(f"the tensor must be a form on {space.direction!r}.\n  came: {tensor!r}")
         self.space, self.tensor = space, tensor
-        ns = tensor._ns
+        ns = tensor.namespace
         self._weights, rows = weighted_rows(ns, tensor._matrix)
         dual = tensor.space.dual
-        self._covectors: Vector = dual._make(tensor._frame.dual, dual._unflatten(ns, rows), ns)
+        self._covectors: Vector = dual.from_components(tensor.storage_frame.dual, dual.unflatten(ns, rows), ns)
 
     def _at(self, point: Any) -> CovectorTensor:
         return _spread(self._weights, self._covectors, point, self.tensor.provenance)
@@ -89,9 +87,9 @@ class EuclideanMetric(Metric):
         self.frame, self.space = frame, frame.space
 
     def _at(self, point: Any) -> CovectorTensor:
-        ns, dual = point._ns, self.space.direction.dual
-        rows = dual._unflatten(ns, ns.eye(self.space.dim))
-        covectors: Vector = dual._make(self.frame.linear.dual, rows, ns)
+        ns, dual = point.namespace, self.space.direction.dual
+        rows = dual.unflatten(ns, ns.eye(self.space.dim))
+        covectors: Vector = dual.from_components(self.frame.linear.dual, rows, ns)
         return _spread(ns.ones((self.space.dim,)), covectors, point, "Euclidean")
 
 
@@ -122,7 +120,7 @@ class CovectorMetric(Metric):
 def _spread(weights: Array, covectors: Vector, point: Point, provenance: str) -> CovectorTensor:
     """One family (K,) repeated over the batch of `point`: (K, *batch)."""
     batch = point.batch_shape
-    ns, count = covectors._ns, weights.shape[0]
+    ns, count = covectors.namespace, weights.shape[0]
     if not batch:
         return CovectorTensor(weights, covectors, provenance)
     ones = (1,) * len(batch)
@@ -130,4 +128,4 @@ def _spread(weights: Array, covectors: Vector, point: Point, provenance: str) ->
     leaf = covectors._components
     tail = tuple(leaf.shape)[1:]
     rows = ns.broadcast_to(ns.reshape(leaf, (count, *ones, *tail)), (count, *batch, *tail))
-    return CovectorTensor(spread, covectors._with(rows), provenance)
+    return CovectorTensor(spread, covectors.with_components(rows), provenance)

@@ -11,11 +11,9 @@ from typing import Any, final
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.maps.smooth import Derivative, SmoothMap
-from geomkfac.metrics.covectors import CovectorTensor
 from geomkfac.metrics.metric import Metric
-from geomkfac.metrics.tensor import MetricTensor
-
-__all__ = ["ExpectedMetric", "PullbackMetric", "pullback_tensor"]
+from geomkfac.metrics.tensors.covectors import CovectorTensor
+from geomkfac.metrics.tensors.metric_tensor import MetricTensor
 
 
 def pullback_tensor(derivative: Derivative, tensor: MetricTensor) -> CovectorTensor:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from geomkfac.networks.architecture import AveragePooling, Convolution, Dense, MaxPooling, architecture
 from geomkfac.networks.assumptions import LayerAssumptions
+from geomkfac.networks.building.architecture import AveragePooling, Convolution, Dense, MaxPooling, architecture
+from geomkfac.networks.building.sequences import pad_sequences
 from geomkfac.networks.convolution import ConvolutionalNetwork
 from geomkfac.networks.mlp import MLP
-from geomkfac.networks.moments import KfacMoments, LayerMoments
+from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
 from geomkfac.networks.network import Network
-from geomkfac.networks.progress import Progress
 from geomkfac.networks.recurrent import RecurrentNetwork
-from geomkfac.networks.running import Running, worker_processes
-from geomkfac.networks.sequences import pad_sequences
+from geomkfac.networks.running.progress import Progress
+from geomkfac.networks.running.summing import Running, worker_processes
 
 __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "Network",

@@ -13,14 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.arrays.draws import generator
 from geomkfac.arrays.namespace import Array, OrderedNamespace
-from geomkfac.networks.layers import Layer
-from geomkfac.networks.passes import ChainPass
-from geomkfac.networks.stages import ConvolutionStage
+from geomkfac.arrays.random.draws import generator
+from geomkfac.networks.passes.chain_pass import ChainPass
+from geomkfac.networks.passes.layers import Layer
+from geomkfac.networks.passes.stages import ConvolutionStage
 from geomkfac.spaces import Parameterization
-
-__all__ = ["LayerAssumptions", "Observed", "joined", "measured", "observed"]
 
 REPAIRINGS = 16
 

@@ -12,22 +12,20 @@ from collections.abc import Sequence
 from typing import Any, final
 
 from geomkfac.arrays import floating
+from geomkfac.arrays.floats.memory import in_hand
 from geomkfac.arrays.namespace import Array, Kind, Namespace
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.maps import AffineMaps
-from geomkfac.metrics.output import Fisher
-from geomkfac.networks.architecture import Architecture, architecture
-from geomkfac.networks.arrays_in import random_parts
+from geomkfac.metrics.families.output_family import Fisher
 from geomkfac.networks.assumptions import LayerAssumptions, Observed, joined, measured, observed
-from geomkfac.networks.building import Builder, filled_in
+from geomkfac.networks.building.architecture import Architecture, architecture
+from geomkfac.networks.building.arrays_in import random_parts
+from geomkfac.networks.building.builder import Builder, filled_in
 from geomkfac.networks.feed_forward import FeedForward
 from geomkfac.networks.network import Output
-from geomkfac.networks.out_of_memory import in_hand
-from geomkfac.networks.stages import AffineStage
-from geomkfac.networks.tasks import MomentsTask
+from geomkfac.networks.passes.stages import AffineStage
+from geomkfac.networks.running.tasks import MomentsTask
 from geomkfac.spaces import Parameterization, Point, Sample, Vector
-
-__all__ = ["ConvolutionalNetwork"]
 
 
 @final
@@ -46,7 +44,7 @@ class ConvolutionalNetwork(FeedForward):
 
     Examples
     --------
-    >>> from geomkfac.networks.architecture import AveragePooling, Convolution, Dense
+    >>> from geomkfac.networks.building.architecture import AveragePooling, Convolution, Dense
     >>> net, iota = ConvolutionalNetwork.from_shape(
     ...     (8, 8), 1, [Convolution(4, kernel=3, padding=1), "tanh", AveragePooling(2), Dense(10)]
     ... )
@@ -141,7 +139,7 @@ class ConvolutionalNetwork(FeedForward):
 
         Of weights; and, laid out as these, of a step (a vector) or of a differential (a covector).
         """
-        components, ns = self._components(element, parameterization), element._ns
+        components, ns = self._components(element, parameterization), element.namespace
         arrays = []
         for stage in self.stages:
             if not isinstance(stage, AffineStage):
@@ -184,7 +182,7 @@ class ConvolutionalNetwork(FeedForward):
 
         Source: GM 3, 5.1.
         """
-        ns = weights._ns.ordered("measuring correlations")
+        ns = weights.namespace.ordered("measuring correlations")
         stored = self._own(weights)
         output, _ = self._output(output, fisher, samples)
         metric = self.kfac_metric(stored, sample, output, fisher=fisher, samples=samples, seed=seed)

@@ -8,15 +8,20 @@ from typing import Any
 
 from geomkfac.arrays.windows import ENTRIES_AT_ONCE
 from geomkfac.maps import AffineMaps
-from geomkfac.networks import outputs
-from geomkfac.networks.layers import Layer
-from geomkfac.networks.memory_limit import Demand
 from geomkfac.networks.network import ENTRIES_PER_CHUNK, Network
-from geomkfac.networks.passes import ChainPass, run_chain
-from geomkfac.networks.stages import ActivationStage, AffineStage, AverageStage, ConvolutionStage, MaxStage, Stage
+from geomkfac.networks.passes import at_places as outputs
+from geomkfac.networks.passes.chain_pass import ChainPass, run_chain
+from geomkfac.networks.passes.layers import Layer
+from geomkfac.networks.passes.stages import (
+    ActivationStage,
+    AffineStage,
+    AverageStage,
+    ConvolutionStage,
+    MaxStage,
+    Stage,
+)
+from geomkfac.networks.running.memory_limit import Demand
 from geomkfac.spaces import AffineSpace, Point, PointSpace, PowerSpace, ProductSpace
-
-__all__ = ["FeedForward"]
 
 WINDOWS_AT_ONCE = 2 * ENTRIES_AT_ONCE
 """Numbers that stand aside while windows of maps are multiplied, a part at a time."""

@@ -13,13 +13,11 @@ from geomkfac.arrays import floating
 from geomkfac.arrays.namespace import Array, Kind
 from geomkfac.errors import ShapeError
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
-from geomkfac.maps.activation import Activation
-from geomkfac.networks.arrays_in import checked_layers, random_parts, stacked_arrays
+from geomkfac.maps.activations.scalar_function import Activation
+from geomkfac.networks.building.arrays_in import checked_layers, random_parts, stacked_arrays
 from geomkfac.networks.feed_forward import FeedForward
-from geomkfac.networks.stages import ActivationStage, DenseStage, Stage
+from geomkfac.networks.passes.stages import ActivationStage, DenseStage, Stage
 from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
-
-__all__ = ["MLP"]
 
 
 @final
@@ -114,7 +112,7 @@ class MLP(FeedForward):
 
         Of weights; and, laid out as these, of a step (a vector) or of a differential (a covector).
         """
-        components, ns = self._components(element, parameterization), element._ns
+        components, ns = self._components(element, parameterization), element.namespace
         return [(ns.copy(part[:, :-1]), ns.copy(part[:, -1])) for part in components]
 
     def random_weights(self, rng: Any, parameterization: Parameterization, like: Array | None = None) -> Point:

@@ -16,22 +16,20 @@ from typing import Any, Unpack, get_args
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, UnknownNameError
 from geomkfac.maps import AffineMaps
-from geomkfac.metrics.covectors import CovectorTensor
-from geomkfac.metrics.direct_sum import DirectSumTensor
+from geomkfac.metrics.families.output_family import Fisher, OutputModel, PlacedFamily
 from geomkfac.metrics.metric import Metric
-from geomkfac.metrics.output import Fisher, OutputModel, PlacedFamily
-from geomkfac.networks import outputs as at_outputs
-from geomkfac.networks import statistics
-from geomkfac.networks.layers import Layer
-from geomkfac.networks.memory_limit import Demand, Portion, portion_within
-from geomkfac.networks.moments import KfacMoments, Sharing, nonzero
-from geomkfac.networks.passes import Pass
-from geomkfac.networks.running import Checkpoint, Running, checked_running, summed
-from geomkfac.networks.tasks import DifferentialTask, LossTask, MomentsTask
+from geomkfac.metrics.tensors.covectors import CovectorTensor
+from geomkfac.metrics.tensors.direct_sum import DirectSumTensor
+from geomkfac.networks.moments import statistics
+from geomkfac.networks.moments.kfac_moments import KfacMoments, Sharing, nonzero
+from geomkfac.networks.passes import at_places as at_outputs
+from geomkfac.networks.passes.chain_pass import Pass
+from geomkfac.networks.passes.layers import Layer
+from geomkfac.networks.running.memory_limit import Demand, Portion, portion_within
+from geomkfac.networks.running.summing import Checkpoint, Running, checked_running, summed
+from geomkfac.networks.running.tasks import DifferentialTask, LossTask, MomentsTask
 from geomkfac.spaces import AffineSpace, Point, PointSpace, ProductSpace, Sample, Vector
-from geomkfac.spaces.frame import derived_frame
-
-__all__ = ["Network", "Output"]
+from geomkfac.spaces.frames.frame import derived_frame
 
 Output = OutputModel | Metric
 
@@ -105,7 +103,9 @@ class Network(ABC):
         **running : how the pass is run, as `Running` has it: chunk_size, memory_limit, executor, progress
         """
         task = LossTask(self, self._layers(weights), self._model(output))
-        sums = summed(task, self._own_sample(sample), self._portion(weights._ns, sample, 1, running).data, running)
+        sums = summed(
+            task, self._own_sample(sample), self._portion(weights.namespace, sample, 1, running).data, running
+        )
         return sums.loss / nonzero(sums.weight)
 
     def predictions(self, weights: Point, points: Point, output: PlacedFamily) -> Array:
@@ -137,11 +137,13 @@ class Network(ABC):
     ) -> tuple[Array, Vector]:
         layers = self._layers(weights)
         task = DifferentialTask(self, layers, self._model(output), with_loss)
-        sums = summed(task, self._own_sample(sample), self._portion(weights._ns, sample, 1, running).data, running)
+        sums = summed(
+            task, self._own_sample(sample), self._portion(weights.namespace, sample, 1, running).data, running
+        )
         weight, direction = nonzero(sums.weight), self.weight_space.direction
         frame = derived_frame(direction, tuple(layer.frame.linear for layer in layers)).dual
         means = tuple(total / weight for total in sums.layers)
-        made: Vector = direction.dual._make(frame, means, layers[0].omega._ns)
+        made: Vector = direction.dual.from_components(frame, means, layers[0].omega.namespace)
         return None if sums.loss is None else sums.loss / weight, made
 
     # -- metrics ---------------------------------------------------------------------------------------
@@ -216,7 +218,7 @@ class Network(ABC):
         output, count = self._output(output, fisher, samples)
         losses = self._model(output) if with_loss else None
         layers = self._layers(weights)
-        portion = self._portion(weights._ns, sample, count, running, lifted=sharing == "reduce")
+        portion = self._portion(weights.namespace, sample, count, running, lifted=sharing == "reduce")
         task = MomentsTask(self, layers, output, fisher, samples, seed, sharing, portion.covectors, losses)
         if checkpoint is not None and not hasattr(checkpoint, "of"):
             raise KindError(f"checkpoint must be a geomkfac.interop.Checkpoint(path, iota).\n  came: {checkpoint!r}")
@@ -240,7 +242,7 @@ class Network(ABC):
         """
         output, count = self._output(output, fisher, samples)
         task = MomentsTask(self, self._layers(weights), output, fisher, samples, seed, "expand", 1)
-        pieces = self._own_sample(sample).pieces(self._portion(weights._ns, sample, count, {}).data)
+        pieces = self._own_sample(sample).pieces(self._portion(weights.namespace, sample, count, {}).data)
         return statistics.exact_metric(task.layers, self.weight_space.direction, pieces, task.run, task.tensor_of())
 
     def gauss_newton_metric(self, weights: Point, sample: Sample, metric: Metric) -> CovectorTensor:

@@ -16,15 +16,14 @@ from geomkfac.arrays import floating
 from geomkfac.arrays.namespace import Array, Kind, Namespace
 from geomkfac.errors import ShapeError, SpaceMismatchError, UnknownNameError, ValuesError
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
-from geomkfac.maps.activation import Activation
-from geomkfac.networks.arrays_in import random_parts
-from geomkfac.networks.layers import Layer
-from geomkfac.networks.memory_limit import Demand
+from geomkfac.maps.activations.scalar_function import Activation
+from geomkfac.networks.building.arrays_in import random_parts
 from geomkfac.networks.network import ENTRIES_PER_CHUNK, Network
-from geomkfac.networks.recurrent_pass import At, RecurrentPass, stacked
+from geomkfac.networks.passes.layers import Layer
+from geomkfac.networks.passes.recurrent_pass import At, RecurrentPass, stacked
+from geomkfac.networks.running.memory_limit import Demand
 from geomkfac.spaces import AffineSpace, Parameterization, Point, PowerSpace, ProductSpace, Vector
 
-__all__ = ["RecurrentNetwork"]
 
 @final
 class RecurrentNetwork(Network):
@@ -192,7 +191,7 @@ class RecurrentNetwork(Network):
 
         Of weights; and, laid out as these, of a step (a vector) or of a differential (a covector).
         """
-        components, ns = self._components(element, parameterization), element._ns
+        components, ns = self._components(element, parameterization), element.namespace
         return [(ns.copy(part[:, :-1]), ns.copy(part[:, -1])) for part in components]
 
     def random_weights(self, rng: Any, parameterization: Parameterization, like: Array | None = None) -> Point:
@@ -232,18 +231,18 @@ class RecurrentNetwork(Network):
 
     def _start(self, layers: tuple[Layer, ...], points: Point) -> Point:
         """The initial state of every datum, (N,)."""
-        ns, (count,) = points._ns, points.batch_shape
+        ns, (count,) = points.namespace, points.batch_shape
         if isinstance(self.initial, AffineSpace):
-            nowhere: Point = self.initial._make(layers[3].frame.parts[0], ns.zeros((count, 0)), ns)
+            nowhere: Point = self.initial.from_components(layers[3].frame.parts[0], ns.zeros((count, 0)), ns)
             start: Point = layers[3].omega(nowhere)
             return start
         frame = layers[0].frame.parts[0]
-        row = ns.cast(self.initial._in(frame))
-        made: Point = frame.space._make(frame, ns.broadcast_to(row, (count, row.shape[0])), ns)
+        row = ns.cast(self.initial.components_in(frame))
+        made: Point = frame.space.from_components(frame, ns.broadcast_to(row, (count, row.shape[0])), ns)
         return made
 
     def _run(self, layers: tuple[Layer, ...], points: Point, lengths: Any) -> RecurrentPass:
-        ns, steps = points._ns, self.steps
+        ns, steps = points.namespace, self.steps
         xi = self.inputs.spread(points)
         driven: Vector = layers[1].omega(xi)
         alpha = self._start(layers, points)
@@ -298,5 +297,5 @@ def _row(ns: Namespace, flags: Sequence[bool]) -> Array:
 
 def _selected(ns: Namespace, states: Point, ends: Array) -> Point:
     """The state after the last step that counts: an affine combination whose weights are 0 and 1."""
-    selected: Point = states._with(ns.sum(states._components * ends[..., None], axis=1))
+    selected: Point = states.with_components(ns.sum(states._components * ends[..., None], axis=1))
     return selected

@@ -16,8 +16,6 @@ from geomkfac.operators.damping import Dampable
 from geomkfac.operators.operator import Operand, StructuredMatrix
 from geomkfac.operators.single_block import check_array
 
-__all__ = ["BlockDiagonal"]
-
 
 @final
 @dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)

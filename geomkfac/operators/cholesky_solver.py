@@ -15,8 +15,6 @@ from typing import final
 
 from geomkfac.arrays.namespace import Array, OrderedNamespace
 
-__all__ = ["CholeskySolver"]
-
 
 @final
 class CholeskySolver:

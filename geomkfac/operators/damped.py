@@ -17,8 +17,6 @@ from geomkfac.operators.square_matrix import SquareMatrix
 if TYPE_CHECKING:
     from geomkfac.operators.kronecker import KroneckerProduct
 
-__all__ = ["ExactlyDampedKroneckerProduct"]
-
 
 @final
 @dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)

@@ -15,8 +15,6 @@ from geomkfac.errors import UnknownNameError, ValuesError
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.square_matrix import SquareMatrix
 
-__all__ = ["Dampable", "check_kind", "damping_strength", "factored_damping"]
-
 _KINDS = ("exact", "factored")
 
 

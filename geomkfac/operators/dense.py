@@ -14,8 +14,6 @@ from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.single_block import SingleBlockMatrix, unvec, vec
 from geomkfac.operators.square_matrix import SquareMatrix
 
-__all__ = ["DenseMatrix"]
-
 
 @final
 @dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)

@@ -11,8 +11,6 @@ from typing import Any
 from geomkfac.arrays.namespace import Array, OrderedNamespace
 from geomkfac.errors import KindError, NotPositiveError, SingularMatrixError, ValuesError
 
-__all__ = ["as_exponent", "integer_power", "spectral_power"]
-
 
 def as_exponent(exponent: Any) -> Fraction:
     """The exponent as an exact fraction.  Raises `KindError` for no number, `ValuesError` for NaN."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast, final
 
-__all__ = ["Kept"]
-
 Result = TypeVar("Result")
 
 

@@ -18,8 +18,6 @@ from geomkfac.operators.kronecker_sum import SumOfKroneckerProducts
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.square_matrix import SquareMatrix
 
-__all__ = ["KroneckerProduct"]
-
 
 @final
 @dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)

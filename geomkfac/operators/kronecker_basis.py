@@ -16,8 +16,6 @@ from geomkfac.operators.kept import Kept
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.single_block import SingleBlockMatrix, vec
 
-__all__ = ["DiagonalInKroneckerBasis", "DualBases"]
-
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)

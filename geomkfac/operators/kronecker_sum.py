@@ -15,8 +15,6 @@ from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.single_block import SingleBlockMatrix
 
-__all__ = ["SumOfKroneckerProducts", "Terms"]
-
 Terms: TypeAlias = Sequence[tuple[Array, Array]]
 """Pairs (left, right) of shapes (n, n) and (m, m); they stand for the sum of left ⊗ right."""
 

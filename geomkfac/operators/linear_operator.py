@@ -12,8 +12,6 @@ from geomkfac.errors import KindError
 if TYPE_CHECKING:
     from geomkfac.operators.operator import StructuredMatrix
 
-__all__ = ["as_linear_operator"]
-
 
 def as_linear_operator(matrix: StructuredMatrix) -> Any:
     """`matrix` as a ``scipy.sparse.linalg.LinearOperator`` of shape (N, N) on stacked columns.

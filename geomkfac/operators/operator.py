@@ -18,8 +18,6 @@ from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Random
 from geomkfac.errors import InexactEqualityError, KindError, ShapeError
 from geomkfac.operators.exponents import as_exponent
 
-__all__ = ["Operand", "StructuredMatrix"]
-
 Operand: TypeAlias = Any
 """An array of shape (*batch, *domain_shape), or a tuple of these for block diagonal matrices."""
 

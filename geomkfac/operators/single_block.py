@@ -10,8 +10,6 @@ from geomkfac.arrays.namespace import Array, Namespace, RandomSource
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.operators.operator import StructuredMatrix
 
-__all__ = ["SingleBlockMatrix", "check_array", "unvec", "vec"]
-
 
 def vec(namespace: Namespace, x: Array, axes: int) -> Array:
     """The last `axes` (1 or 2) axes of `x` as one, columns stacked."""

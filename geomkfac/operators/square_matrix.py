@@ -19,8 +19,6 @@ from geomkfac.operators.cholesky_solver import CholeskySolver
 from geomkfac.operators.exponents import integer_power, spectral_power
 from geomkfac.operators.kept import Kept
 
-__all__ = ["SquareMatrix", "exceeds_noise", "frozen_copy"]
-
 _INVERSE_ITERATIONS = 3
 """Each lets the direction of an eigenvalue that is noise outgrow the others by the ratio of both."""
 

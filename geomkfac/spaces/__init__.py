@@ -10,13 +10,13 @@ from geomkfac.spaces.canonical import (
     tensor_as_hom,
 )
 from geomkfac.spaces.element import Element, Point, Vector, affine_combination
-from geomkfac.spaces.frame import BaseFrame, DenseFrame, DerivedFrame, Frame
-from geomkfac.spaces.gauge import gauge_fuzzing
+from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, DerivedFrame, Frame
+from geomkfac.spaces.frames.gauge import gauge_fuzzing
 from geomkfac.spaces.parameterization import Euclidean, Parameterization
-from geomkfac.spaces.pieces import Chunk, Piece
 from geomkfac.spaces.power import PowerSpace, PowerVectorSpace
 from geomkfac.spaces.product import ProductSpace, ProductVectorSpace
-from geomkfac.spaces.sample import Sample
+from geomkfac.spaces.samples.pieces import Chunk, Piece
+from geomkfac.spaces.samples.sample import Sample
 from geomkfac.spaces.space import Space
 from geomkfac.spaces.subspace import AffineSubspace, Span, Subspace
 from geomkfac.spaces.tensor import Hom, TensorProduct, contract, tensor

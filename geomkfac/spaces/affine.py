@@ -18,13 +18,11 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import SpaceMismatchError, ValuesError
-from geomkfac.spaces.change import BaseChange, Change, Components, HullChange, SlotChange
 from geomkfac.spaces.element import Point, Vector
-from geomkfac.spaces.frame import BaseFrame, DenseFrame, Frame, between
+from geomkfac.spaces.frames.change import BaseChange, Change, Components, HullChange, SlotChange
+from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame, between
 from geomkfac.spaces.space import BaseSpace, Space, intern_space
 from geomkfac.spaces.vector import LinearSpace
-
-__all__ = ["AffineSpace", "Direction", "Hull", "PointSpace"]
 
 
 class PointSpace(Space):
@@ -66,8 +64,8 @@ class PointSpace(Space):
 
     def _flat_matrix(self, change: Change) -> tuple[Any, Any]:
         ns = self.kind.default_namespace
-        origin = self._flatten(ns, change(ns, self._unflatten(ns, ns.zeros((self.dim,)))))
-        images = self._flatten(ns, change(ns, self._unflatten(ns, ns.eye(self.dim))))
+        origin = self.flatten(ns, change(ns, self.unflatten(ns, ns.zeros((self.dim,)))))
+        images = self.flatten(ns, change(ns, self.unflatten(ns, ns.eye(self.dim))))
         return (images - origin).mT, origin
 
 
@@ -117,7 +115,7 @@ class Direction(LinearSpace):
         self.of = space
         self._set_up(f"T{space.name}", space.kind, space.dim, space.slots)
 
-    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+    def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
         return lookup(self.of).linear
 
     def _slot_changes(self, source: Frame, target: Frame) -> tuple[BaseChange, ...]:
@@ -158,7 +156,7 @@ class Hull(LinearSpace):
         """The vector of weight 1 that stands for a point: coordinates [a; 1].  Source: LG 2.1.3."""
         if not isinstance(point, Point) or point.space is not self.of:
             raise SpaceMismatchError(f"of_point needs a point of {self.of!r}.\n  came: {point!r}")
-        return self._bordered(point, point._ns.ones)
+        return self._bordered(point, point.namespace.ones)
 
     def of_vector(self, vector: Vector) -> Vector:
         """The vector of weight 0 that stands for a direction: coordinates [v; 0]."""
@@ -166,24 +164,28 @@ class Hull(LinearSpace):
             raise SpaceMismatchError(
                 f"of_vector needs a vector of {self.of.direction!r}.\n  came: {vector!r}"
             )
-        frame = point_frame(self.of, vector._frame)
-        flat = self.of._flatten(vector._ns, vector._in(frame.linear))
-        last = vector._ns.zeros((*vector.batch_shape, 1))
-        hull_vector: Vector = self._make(frame.hull, vector._ns.concat([flat, last], axis=-1), vector._ns)
+        frame = point_frame(self.of, vector.storage_frame)
+        flat = self.of.flatten(vector.namespace, vector.components_in(frame.linear))
+        last = vector.namespace.zeros((*vector.batch_shape, 1))
+        hull_vector: Vector = self.from_components(
+            frame.hull, vector.namespace.concat([flat, last], axis=-1), vector.namespace
+        )
         return hull_vector
 
     def _bordered(self, point: Point, last: Callable[[tuple[int, ...]], Any]) -> Vector:
-        frame = point_frame(self.of, point._frame)
-        flat = self.of._flatten(point._ns, point._in(frame))
+        frame = point_frame(self.of, point.storage_frame)
+        flat = self.of.flatten(point.namespace, point.components_in(frame))
         column = last((*point.batch_shape, 1))
-        hull_vector: Vector = self._make(frame.hull, point._ns.concat([flat, column], axis=-1), point._ns)
+        hull_vector: Vector = self.from_components(
+            frame.hull, point.namespace.concat([flat, column], axis=-1), point.namespace
+        )
         return hull_vector
 
     def weight(self, like: Vector | None = None) -> Vector:
         """The covector that is 1 on points and 0 on directions; [0, ..., 0, 1] in every frame."""
-        ns = self.kind.default_namespace if like is None else like._ns
-        frame = self.dual._frame_from(lambda base: base._reference_frame())
-        covector: Vector = self.dual._make(frame, ns.eye(self.dim)[-1, :], ns)
+        ns = self.kind.default_namespace if like is None else like.namespace
+        frame = self.dual.frame_from(lambda base: base._reference_frame())
+        covector: Vector = self.dual.from_components(frame, ns.eye(self.dim)[-1, :], ns)
         return covector
 
     def point_of(self, vector: Vector) -> Point:
@@ -195,21 +197,21 @@ class Hull(LinearSpace):
         """
         if not isinstance(vector, Vector) or vector.space is not self:
             raise SpaceMismatchError(f"point_of needs a vector of {self!r}.\n  came: {vector!r}")
-        ns = vector._ns
-        frame = self._frame_from(lambda base: base._reference_frame())
-        if vector._frame.space is self and not isinstance(vector._frame, DenseFrame):
-            frame = vector._frame
-        components = vector._in(frame)
+        ns = vector.namespace
+        frame = self.frame_from(lambda base: base._reference_frame())
+        if vector.storage_frame.space is self and not isinstance(vector.storage_frame, DenseFrame):
+            frame = vector.storage_frame
+        components = vector.components_in(frame)
         weights = components[..., -1:]
         flat = ns.reshape(weights, (-1,)) if weights.ndim != 1 else weights
         if any(ns.is_zero(flat[index]) for index in range(flat.shape[0])):
             raise ValuesError("a vector of weight zero stands for a direction, not for a point.")
         inner: Frame = frame.parts[0]
-        point: Point = self.of._make(inner, self.of._unflatten(ns, components[..., :-1] / weights), ns)
+        point: Point = self.of.from_components(inner, self.of.unflatten(ns, components[..., :-1] / weights), ns)
         return point
 
-    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
-        return self.of._frame_from(lookup).hull
+    def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+        return self.of.frame_from(lookup).hull
 
     def _slot_changes(self, source: Frame, target: Frame) -> tuple[HullChange, ...]:
         return (self.of._hull_change(source.parts[0], target.parts[0]),)
@@ -227,4 +229,4 @@ def point_frame(space: PointSpace, frame: Frame) -> Frame:
     if frame.space is space.direction and isinstance(space, AffineSpace):
         base: Frame = frame.parts[0]
         return base
-    return space._frame_from(lambda base: base._reference_frame())
+    return space.frame_from(lambda base: base._reference_frame())

@@ -13,12 +13,10 @@ from typing import final
 
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.spaces.element import Vector
-from geomkfac.spaces.frame import Frame, derived_frame
+from geomkfac.spaces.frames.frame import Frame, derived_frame
 from geomkfac.spaces.space import Space
-from geomkfac.spaces.tensor import Hom, TensorProduct, slot_frame
+from geomkfac.spaces.tensor import Hom, TensorProduct
 from geomkfac.spaces.vector import LinearSpace
-
-__all__ = ["CanonicalIsomorphism", "bilinear_as_map", "dual_of_tensor", "swap", "tensor_as_hom"]
 
 
 @final
@@ -43,10 +41,12 @@ class CanonicalIsomorphism:
         """The image of a vector of the domain."""
         if not isinstance(vector, Vector) or vector.space is not self.domain:
             raise SpaceMismatchError(f"{self!r} takes a vector of {self.domain!r}.\n  came: {vector!r}")
-        frame = slot_frame(vector)
-        ns, batch = vector._ns, len(vector.batch_shape)
+        frame = vector.storage_frame.structured
+        ns, batch = vector.namespace, len(vector.batch_shape)
         axes = [*range(batch), *(batch + axis for axis in self._order)]
-        made: Vector = self.codomain._make(self._forth(frame), ns.permute(vector._in(frame), axes), ns)
+        made: Vector = self.codomain.from_components(
+            self._forth(frame), ns.permute(vector.components_in(frame), axes), ns
+        )
         return made
 
     @property

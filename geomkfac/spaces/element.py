@@ -2,6 +2,11 @@
 
 An element knows its space and hides its components, which have shape (*batch, *slots) in a storage
 frame of its own choosing.  Arithmetic runs in the frame of the left operand.
+
+Two doors lead to the components.  Users have `coordinates(frame)` and `Space.from_coordinates(array, frame)`, which
+check what comes.  The rooms above have an inner door, which checks nothing: `components_in(frame)` and
+`Space.from_components(frame, components, namespace)`, with `storage_frame` (where the element lies), `namespace`
+(what computes with its arrays) and `with_components` (another element there).  Frames are named at both.
 """
 
 from __future__ import annotations
@@ -22,11 +27,9 @@ from geomkfac.errors import (
     SpaceMismatchError,
     ValuesError,
 )
-from geomkfac.spaces.change import Components, map_components
-from geomkfac.spaces.frame import Frame, convert
+from geomkfac.spaces.frames.change import Components, map_components
+from geomkfac.spaces.frames.frame import Frame, convert
 from geomkfac.spaces.space import Space, check_same_space, shape_of_batch
-
-__all__ = ["Element", "Point", "Vector", "affine_combination"]
 
 ElementT = TypeVar("ElementT", bound="Element")
 
@@ -43,9 +46,9 @@ class Element:
     """
 
     space: Space
-    _frame: Frame
+    storage_frame: Frame
     _components: Components
-    _ns: Namespace
+    namespace: Namespace
 
     __array_ufunc__ = None
     __hash__ = None  # type: ignore[assignment]
@@ -60,7 +63,7 @@ class Element:
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
-        return shape_of_batch(self.space, self._frame, self._components)
+        return shape_of_batch(self.space, self.storage_frame, self._components)
 
     # -- numbers, through a named frame ----------------------------------------------------------
     def coordinates(self, frame: Any) -> Any:
@@ -74,19 +77,19 @@ class Element:
         -------
         array, shape (*batch, *slots); a tuple of arrays for a product space; not to be written to
         """
-        return self._in(self.space._own_frame(frame))
+        return self.components_in(self.space.own_frame(frame))
 
-    def _in(self, frame: Frame) -> Components:
-        return convert(self.space, self._components, self._frame, frame, self._ns)
+    def components_in(self, frame: Frame) -> Components:
+        return convert(self.space, self._components, self.storage_frame, frame, self.namespace)
 
     def expressed_in(self: ElementT, frame: Any) -> ElementT:
         """The same element, stored in `frame`, so that what follows runs there."""
-        return self._restored(self.space._own_frame(frame))
+        return self._restored(self.space.own_frame(frame))
 
     def _restored(self: ElementT, frame: Frame) -> ElementT:
-        if frame is self._frame:
+        if frame is self.storage_frame:
             return self
-        restored: ElementT = self.space._element(frame, self._in(frame), self._ns)
+        restored: ElementT = self.space._element(frame, self.components_in(frame), self.namespace)
         return restored
 
     # -- batches ----------------------------------------------------------------------------------
@@ -99,12 +102,12 @@ class Element:
         if Ellipsis not in key:
             key = (*key, Ellipsis)
         rank = len(self.batch_shape)
-        return self._with(
+        return self.with_components(
             map_components(lambda leaf: leaf[key + (slice(None),) * (leaf.ndim - rank)], self._components)
         )
 
-    def _with(self: ElementT, components: Components) -> ElementT:
-        made: ElementT = self.space._make(self._frame, components, self._ns)
+    def with_components(self: ElementT, components: Components) -> ElementT:
+        made: ElementT = self.space.from_components(self.storage_frame, components, self.namespace)
         return made
 
     # -- comparison --------------------------------------------------------------------------------
@@ -118,7 +121,7 @@ class Element:
                 "== compares geometry, and floating-point elements are known only up to rounding.\n"
                 "Use isclose(other, frame=..., rtol=...), with a tolerance that you can justify."
             )
-        equal = map_components(self._ns.equal, self._components, other._in(self._frame))
+        equal = map_components(self.namespace.equal, self._components, other.components_in(self.storage_frame))
         return _all(equal)
 
     def isclose(self, other: Element, *, frame: Any, rtol: float, atol: float = 0.0) -> bool:
@@ -127,11 +130,11 @@ class Element:
         Floating point only; whether two elements are close depends on the frame, so it must be named.
         """
         check_same_space(self, other, "compare", "Map one into the other's space first.")
-        self._same_namespace(other)
-        ns = self._ns.ordered("isclose")
-        own = self.space._own_frame(frame)
-        gap = map_components(lambda x, y: ns.norm(x - y) ** 2, self._in(own), other._in(own))
-        size = map_components(lambda y: ns.norm(y) ** 2, other._in(own))
+        self.require_same_namespace(other)
+        ns = self.namespace.ordered("isclose")
+        own = self.space.own_frame(frame)
+        gap = map_components(lambda x, y: ns.norm(x - y) ** 2, self.components_in(own), other.components_in(own))
+        size = map_components(lambda y: ns.norm(y) ** 2, other.components_in(own))
         return bool(_total(gap) ** 0.5 <= atol + rtol * _total(size) ** 0.5)
 
     # -- refusals ------------------------------------------------------------------------------------
@@ -148,9 +151,9 @@ class Element:
         batch = f", batch={self.batch_shape}" if self.batch_shape else ""
         return f"{self._noun} of {self.space!r}{batch} over {self.kind!r}"
 
-    def _same_namespace(self, other: Element) -> None:
+    def require_same_namespace(self, other: Element) -> None:
         """Raise unless arrays of both may meet: one namespace, and batch shapes that broadcast."""
-        check_namespace(self._ns, other)
+        check_namespace(self.namespace, other)
         if not _broadcast(self.batch_shape, other.batch_shape):
             raise ShapeError(
                 f"the batch shapes do not broadcast.\n  left : {self!r}\n  right: {other!r}\n"
@@ -165,10 +168,10 @@ def _broadcast(left: tuple[int, ...], right: tuple[int, ...]) -> bool:
 
 def check_namespace(ns: Namespace, element: Element) -> None:
     """Raise unless the arrays of `element` are of this namespace."""
-    if element._ns is not ns:
+    if element.namespace is not ns:
         raise KindError(
             f"cannot mix arrays of different kinds, dtypes, libraries or devices.\n"
-            f"  left : {ns.name}\n  right: {element._ns.name}, in {element!r}\n"
+            f"  left : {ns.name}\n  right: {element.namespace.name}, in {element!r}\n"
             "Convert the arrays to one dtype before they enter."
         )
 
@@ -243,35 +246,35 @@ class Vector(Element):
             )
         remedy = "Map one into the other's space with a LinearMap or a canonical isomorphism first."
         check_same_space(self, other, action, remedy)
-        self._same_namespace(other)
-        return other._in(self._frame)
+        self.require_same_namespace(other)
+        return other.components_in(self.storage_frame)
 
     def __add__(self, other: Any) -> Vector:
-        return self._with(map_components(lambda x, y: x + y, self._components, self._other(other, "add")))
+        return self.with_components(map_components(lambda x, y: x + y, self._components, self._other(other, "add")))
 
     def __sub__(self, other: Any) -> Vector:
-        return self._with(
+        return self.with_components(
             map_components(lambda x, y: x - y, self._components, self._other(other, "subtract"))
         )
 
     def __neg__(self) -> Vector:
-        return self._with(map_components(lambda x: -x, self._components))
+        return self.with_components(map_components(lambda x: -x, self._components))
 
     def __mul__(self, scalar: Any) -> Vector:
-        factor = weak_scalar(self._ns, scalar, self)
-        return self._with(map_components(lambda x: x * factor, self._components))
+        factor = weak_scalar(self.namespace, scalar, self)
+        return self.with_components(map_components(lambda x: x * factor, self._components))
 
     __rmul__ = __mul__
 
     def __truediv__(self, scalar: Any) -> Vector:
-        factor = weak_scalar(self._ns, scalar, self)
-        if self._ns.is_zero(factor):
+        factor = weak_scalar(self.namespace, scalar, self)
+        if self.namespace.is_zero(factor):
             raise DivisionByZeroError(f"cannot divide {self!r} by zero; divide by a nonzero scalar.")
-        return self._with(map_components(lambda x: x / factor, self._components))
+        return self.with_components(map_components(lambda x: x / factor, self._components))
 
     def scaled(self, scalars: Array) -> Vector:
         """Each vector of the batch times its own scalar; `scalars` broadcasts with the batch."""
-        checked = self._ns.asarray(scalars, what="scalars")
+        checked = self.namespace.asarray(scalars, what="scalars")
         rank = len(self.batch_shape)
         if not _broadcast(tuple(checked.shape), self.batch_shape):
             raise ShapeError(
@@ -280,16 +283,16 @@ class Vector(Element):
             )
 
         def scale(leaf: Array) -> Array:
-            return self._ns.reshape(checked, (*checked.shape, *(1,) * (leaf.ndim - rank))) * leaf
+            return self.namespace.reshape(checked, (*checked.shape, *(1,) * (leaf.ndim - rank))) * leaf
 
-        return self._with(map_components(scale, self._components))
+        return self.with_components(map_components(scale, self._components))
 
     def sum(self, weights: Array | None = None) -> Vector:
         """The sum over the last batch axis, weighted by `weights` (of that length) where given."""
         if not self.batch_shape:
             raise ShapeError(f"{self!r} has no batch axis to sum over.")
         if weights is not None:
-            weights = self._ns.asarray(weights, what="weights")
+            weights = self.namespace.asarray(weights, what="weights")
             if tuple(weights.shape) != self.batch_shape[-1:]:
                 raise ShapeError(
                     f"one weight per summand is required.\n  required: shape {self.batch_shape[-1:]}\n"
@@ -297,7 +300,7 @@ class Vector(Element):
                 )
         scaled = self if weights is None else self.scaled(weights)
         axis = len(scaled.batch_shape) - 1
-        return scaled._with(map_components(lambda x: scaled._ns.sum(x, axis=axis), scaled._components))
+        return scaled.with_components(map_components(lambda x: scaled.namespace.sum(x, axis=axis), scaled._components))
 
     def __call__(self, *arguments: Any) -> Any:
         """A covector on a vector gives a number (an array of the batch's shape); a linear map a vector.
@@ -327,9 +330,9 @@ class Point(Element):
         if isinstance(other, Point):
             remedy = "Map one into the other's space with an AffineMap first."
             check_same_space(self, other, "subtract", remedy)
-            self._same_namespace(other)
-            gap = map_components(lambda x, y: x - y, self._components, other._in(self._frame))
-            return self.space.direction._make(self._frame.linear, gap, self._ns)
+            self.require_same_namespace(other)
+            gap = map_components(lambda x, y: x - y, self._components, other.components_in(self.storage_frame))
+            return self.space.direction.from_components(self.storage_frame.linear, gap, self.namespace)
         return self._moved(other, lambda x, y: x - y)
 
     def __add__(self, other: Any) -> Point:
@@ -354,8 +357,10 @@ class Point(Element):
                 f"a point of {self.space!r} is moved by a vector of its direction.\n  left : {self!r}\n"
                 f"  right: {vector!r}\nRequired: a vector of {direction!r}."
             )
-        self._same_namespace(vector)
-        return self._with(map_components(move, self._components, vector._in(self._frame.linear)))
+        self.require_same_namespace(vector)
+        return self.with_components(
+            map_components(move, self._components, vector.components_in(self.storage_frame.linear))
+        )
 
     def __call__(self, *arguments: Any) -> Any:
         return self.space._call(self, *arguments)
@@ -377,7 +382,7 @@ def affine_combination(points: Point, weights: Array) -> Point:
     """
     if not isinstance(points, Point) or not points.batch_shape:
         raise ShapeError(f"an affine combination needs a batch of points, not {points!r}.")
-    ns = points._ns
+    ns = points.namespace
     checked = ns.asarray(weights, what="weights")
     count = points.batch_shape[-1]
     if tuple(checked.shape) != (count,):
@@ -396,4 +401,4 @@ def affine_combination(points: Point, weights: Array) -> Point:
         shaped = ns.reshape(checked, (count, *(1,) * (leaf.ndim - rank)))
         return ns.sum(leaf * shaped, axis=axis)
 
-    return points._with(map_components(combine, points._components))
+    return points.with_components(map_components(combine, points._components))

@@ -15,14 +15,12 @@ from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import FrameError, KindError, ShapeError, ValuesError
 from geomkfac.spaces.affine import AffineSpace
-from geomkfac.spaces.frame import BaseFrame, Frame
-from geomkfac.spaces.gauge import random_change
+from geomkfac.spaces.frames.frame import BaseFrame, Frame
+from geomkfac.spaces.frames.gauge import random_change
 from geomkfac.spaces.power import PowerSpace
-from geomkfac.spaces.sample import Sample
+from geomkfac.spaces.samples.sample import Sample
 from geomkfac.spaces.space import BaseSpace, Space
 from geomkfac.spaces.whitening import centering, root_and_inverse, split_moments
-
-__all__ = ["Euclidean", "Parameterization"]
 
 Root = Literal["symmetric", "cholesky"]
 
@@ -93,13 +91,13 @@ class Parameterization:
         """
         if not isinstance(space, Space):
             raise FrameError(f"a parameterization is indexed by a space, not by {type(space).__name__}.")
-        return space._frame_from(self._base)
+        return space.frame_from(self.base_frame)
 
     def frame_of(self, space: Space) -> Frame:
         """``self[space]``."""
         return self[space]
 
-    def _base(self, space: BaseSpace) -> BaseFrame:
+    def base_frame(self, space: BaseSpace) -> BaseFrame:
         frame = self._frames.get(space)
         if frame is None:
             known = ", ".join(repr(known) for known in self._frames) or "none"
@@ -165,7 +163,7 @@ class Parameterization:
         changes : {space: (B, c)}; B an invertible array (n, n) or None, c an array (n,) or None
         """
         for space in changes:
-            self._base(space)
+            self.base_frame(space)
         frames = []
         for space, frame in self._frames.items():
             if space not in changes:
@@ -239,7 +237,7 @@ class Parameterization:
             space = _base_of_hull(activations)
             if space not in done:
                 done.add(space)
-                frame = base._base(space)
+                frame = base.base_frame(space)
                 mean, covariance = _local_moments(activations, base)
                 vanishing = _vanishing(activations, base)
                 _, inverse = root_and_inverse(
@@ -250,7 +248,7 @@ class Parameterization:
             if target in done:
                 continue
             done.add(target)
-            frame = base._base(target)
+            frame = base.base_frame(target)
             matrix = preactivations.coordinates(frame.linear)
             null = preactivations.radical.basis().coordinates(frame.linear)
             forth, _ = root_and_inverse(matrix, null, root, norm is not None, f"the metric on {target!r}")

@@ -17,14 +17,12 @@ from typing import Any, final
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.spaces.affine import PointSpace
-from geomkfac.spaces.change import BaseChange, Change, Components, HullChange, SlotwiseChange, map_components
 from geomkfac.spaces.element import Element, Point
-from geomkfac.spaces.frame import BaseFrame, DenseFrame, Frame, derived_frame
+from geomkfac.spaces.frames.change import BaseChange, Change, Components, HullChange, SlotwiseChange, map_components
+from geomkfac.spaces.frames.frame import BaseFrame, Frame, derived_frame
 from geomkfac.spaces.product import ProductSpace, ProductVectorSpace
 from geomkfac.spaces.space import BaseSpace, Space, intern_space
 from geomkfac.spaces.vector import LinearSpace
-
-__all__ = ["PowerSpace", "PowerVectorSpace"]
 
 
 class _Power(Space):
@@ -43,10 +41,10 @@ class _Power(Space):
 
     def frame(self, frame: Frame) -> Frame:
         """The frame that uses `frame`, of the base space, at every place."""
-        return derived_frame(self, (self.base._own_frame(frame),))
+        return derived_frame(self, (self.base.own_frame(frame),))
 
-    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
-        return derived_frame(self, (self.base._frame_from(lookup),))
+    def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+        return derived_frame(self, (self.base.frame_from(lookup),))
 
     def _change(self, source: Frame, target: Frame) -> Change:
         change: Change = self.base._change(source.parts[0], target.parts[0])
@@ -62,22 +60,22 @@ class _Power(Space):
         powers = [_power(factor, self.grid) for factor in self.base.factors]
         return tuple(power._checked_components(ns, part) for power, part in zip(powers, array, strict=True))
 
-    def _flatten(self, ns: Namespace, components: Components) -> Array:
+    def flatten(self, ns: Namespace, components: Components) -> Array:
         """Components as (*batch, dim), one place after the other."""
-        flat = self.base._flatten(ns, components)
+        flat = self.base.flatten(ns, components)
         batch = tuple(flat.shape)[: flat.ndim - 1 - len(self.grid)]
         return ns.reshape(flat, (*batch, self.dim))
 
-    def _unflatten(self, ns: Namespace, flat: Array) -> Components:
+    def unflatten(self, ns: Namespace, flat: Array) -> Components:
         batch = tuple(flat.shape)[:-1]
-        return self.base._unflatten(ns, ns.reshape(flat, (*batch, *self.grid, self.base.dim)))
+        return self.base.unflatten(ns, ns.reshape(flat, (*batch, *self.grid, self.base.dim)))
 
     def spread(self, element: Element) -> Any:
         """The elements at all places: a batch of shape (*batch, *grid) of elements of the base space."""
         if not isinstance(element, Element) or element.space is not self:
             raise SpaceMismatchError(f"spread needs an element of {self!r}.\n  came: {element!r}")
-        frame = element._frame.over if isinstance(element._frame, DenseFrame) else element._frame
-        return self.base._make(frame.parts[0], element._in(frame), element._ns)
+        frame = element.storage_frame.structured
+        return self.base.from_components(frame.parts[0], element.components_in(frame), element.namespace)
 
     def gather(self, elements: Element) -> Any:
         """The element with these components, a batch of shape (*batch, *grid) of elements of the base space."""
@@ -89,8 +87,8 @@ class _Power(Space):
                 f"one element for every place is required.\n  required: batch shape (*batch, "
                 f"{', '.join(map(str, self.grid))})\n  came    : {shape}\nReshape the batch."
             )
-        frame = elements._frame.over if isinstance(elements._frame, DenseFrame) else elements._frame
-        return self._make(derived_frame(self, (frame,)), elements._in(frame), elements._ns)
+        frame = elements.storage_frame.structured
+        return self.from_components(derived_frame(self, (frame,)), elements.components_in(frame), elements.namespace)
 
 
 def _power(base: Space, grid: tuple[int, ...]) -> _Power:

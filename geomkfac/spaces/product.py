@@ -14,13 +14,11 @@ from typing import Any, final
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
 from geomkfac.spaces.affine import PointSpace
-from geomkfac.spaces.change import Change, Components, ProductChange, SlotwiseChange
 from geomkfac.spaces.element import Element, Point, Vector
-from geomkfac.spaces.frame import BaseFrame, Frame, derived_frame
+from geomkfac.spaces.frames.change import Change, Components, ProductChange, SlotwiseChange
+from geomkfac.spaces.frames.frame import BaseFrame, Frame, derived_frame
 from geomkfac.spaces.space import BaseSpace, Space, check_count, intern_space, shape_of_slots
 from geomkfac.spaces.vector import LinearSpace
-
-__all__ = ["ProductSpace", "ProductVectorSpace"]
 
 
 class _Product(Space):
@@ -39,11 +37,11 @@ class _Product(Space):
     def frame(self, *frames: Frame) -> Frame:
         """The product frame of frames of the factors, in order."""
         check_count(self, len(self.factors), len(frames), "frames")
-        owned = tuple(factor._own_frame(f) for factor, f in zip(self.factors, frames, strict=True))
+        owned = tuple(factor.own_frame(f) for factor, f in zip(self.factors, frames, strict=True))
         return derived_frame(self, owned)
 
-    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
-        return derived_frame(self, tuple(factor._frame_from(lookup) for factor in self.factors))
+    def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+        return derived_frame(self, tuple(factor.frame_from(lookup) for factor in self.factors))
 
     def _change(self, source: Frame, target: Frame) -> Change:
         parts = zip(self.factors, source.parts, target.parts, strict=True)
@@ -77,28 +75,28 @@ class _Product(Space):
             )
         return parts
 
-    def _flatten(self, ns: Namespace, components: Components) -> Array:
+    def flatten(self, ns: Namespace, components: Components) -> Array:
         parts = zip(self.factors, components, strict=True)
-        return ns.concat([factor._flatten(ns, part) for factor, part in parts], axis=-1)
+        return ns.concat([factor.flatten(ns, part) for factor, part in parts], axis=-1)
 
-    def _unflatten(self, ns: Namespace, flat: Array) -> Components:
+    def unflatten(self, ns: Namespace, flat: Array) -> Components:
         parts, start = [], 0
         for factor in self.factors:
-            parts.append(factor._unflatten(ns, flat[..., start : start + factor.dim]))
+            parts.append(factor.unflatten(ns, flat[..., start : start + factor.dim]))
             start += factor.dim
         return tuple(parts)
 
     def _slot_parts(self, element: Element) -> tuple[tuple[Frame, ...], Components]:
-        over: Frame | None = getattr(element._frame, "over", None)
-        frame = element._frame if over is None else over
-        return frame.parts, element._in(frame)
+        over: Frame | None = getattr(element.storage_frame, "over", None)
+        frame = element.storage_frame if over is None else over
+        return frame.parts, element.components_in(frame)
 
     def project(self, element: Element, index: int) -> Any:
         """The component in factor `index`."""
         if element.space is not self:
             raise SpaceMismatchError(f"project needs an element of {self!r}.\n  came: {element!r}")
         frames, components = self._slot_parts(element)
-        return self.factors[index]._make(frames[index], components[index], element._ns)
+        return self.factors[index].from_components(frames[index], components[index], element.namespace)
 
     def split(self, element: Element) -> tuple[Any, ...]:
         """The components in all factors."""
@@ -114,17 +112,17 @@ class _Product(Space):
                     f"cannot join: a component lives in the wrong space.\n  required: {factor!r}\n"
                     f"  came    : {element!r}"
                 )
-            elements[0]._same_namespace(element)
+            elements[0].require_same_namespace(element)
             if element.batch_shape != elements[0].batch_shape:
                 raise ShapeError(
                     f"the components must have one batch shape; they have {elements[0].batch_shape} "
                     f"and {element.batch_shape}."
                 )
-            over: Frame | None = getattr(element._frame, "over", None)
-            frame = element._frame if over is None else over
+            over: Frame | None = getattr(element.storage_frame, "over", None)
+            frame = element.storage_frame if over is None else over
             frames.append(frame)
-            components.append(element._in(frame))
-        return self._make(derived_frame(self, tuple(frames)), tuple(components), elements[0]._ns)
+            components.append(element.components_in(frame))
+        return self.from_components(derived_frame(self, tuple(frames)), tuple(components), elements[0].namespace)
 
 
 def _checked_factors(factors: tuple[Any, ...], wanted: type, noun: str) -> None:
@@ -166,7 +164,7 @@ class ProductVectorSpace(_Product, LinearSpace):
         parts = [factor.zero(like=vector) for factor in self.factors]
         batch = vector.batch_shape
         if batch:
-            parts = [part.scaled(vector._ns.ones(batch)) for part in parts]
+            parts = [part.scaled(vector.namespace.ones(batch)) for part in parts]
         parts[index] = vector
         joined: Vector = self.join(*parts)
         return joined

@@ -16,15 +16,13 @@ from weakref import WeakValueDictionary
 from geomkfac.arrays import floating
 from geomkfac.arrays.namespace import Array, Kind, Namespace
 from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, ValuesError
-from geomkfac.spaces import gauge
-from geomkfac.spaces.change import BaseChange, Change, Components, map_components
-from geomkfac.spaces.frame import BaseFrame, DenseFrame, Frame
-from geomkfac.spaces.interning import MAKING
+from geomkfac.spaces.frames import gauge
+from geomkfac.spaces.frames.change import BaseChange, Change, Components, map_components
+from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame
+from geomkfac.spaces.frames.interning import MAKING
 
 if TYPE_CHECKING:
     from geomkfac.spaces.element import Element
-
-__all__ = ["BaseSpace", "Space"]
 
 _bases: WeakValueDictionary[str, BaseSpace] = WeakValueDictionary()
 _interned: WeakValueDictionary[tuple[Any, ...], Space] = WeakValueDictionary()
@@ -72,8 +70,13 @@ class Space(ABC):
     def dual(self) -> Space:
         """The dual of a vector space."""
 
+    @property
+    def hull(self) -> Space:
+        """The vector hull of an affine space."""
+        raise SpaceMismatchError(f"the hull is of an affine space, not of {self!r}.")
+
     @abstractmethod
-    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+    def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
         """The frame that a choice of one frame for every base space determines here."""
 
     @abstractmethod
@@ -116,18 +119,18 @@ class Space(ABC):
         ShapeError, KindError, ValuesError, FrameError
         """
         frame, components, ns = self._admitted(array, frame)
-        return self._make(frame, map_components(ns.copy, components), ns)
+        return self.from_components(frame, map_components(ns.copy, components), ns)
 
     def _admitted(self, array: Any, frame: Any) -> tuple[Frame, Components, Namespace]:
         """Checked components, which may share memory with `array`."""
-        frame = self._own_frame(frame)
+        frame = self.own_frame(frame)
         if isinstance(frame, DenseFrame):
             ns = self.kind.namespace_of(array)
             return frame, self._checked_leaf(ns, array, (self.dim,)), ns
         ns = self._namespace(array)
         return frame, self._checked_components(ns, array), ns
 
-    def _make(self, frame: Frame, components: Components, ns: Namespace) -> Any:
+    def from_components(self, frame: Frame, components: Components, ns: Namespace) -> Any:
         """The one place where elements are born; gauge fuzzing stores them in frames of its own."""
         element = self._element(frame, components, ns)
         return element if gauge.active is None else gauge.active.stored(element)
@@ -150,7 +153,7 @@ class Space(ABC):
             )
         return checked
 
-    def _own_frame(self, frame: Any) -> Frame:
+    def own_frame(self, frame: Any) -> Frame:
         if not isinstance(frame, Frame):
             lookup = getattr(frame, "frame_of", None)
             if lookup is None:
@@ -174,7 +177,7 @@ class Space(ABC):
         """The order of the slots in which the C-order ravel is vec."""
         return tuple(range(len(self.slots)))
 
-    def _flatten(self, ns: Namespace, components: Components) -> Array:
+    def flatten(self, ns: Namespace, components: Components) -> Array:
         """Components (*batch, *slots) as (*batch, dim), in vec order."""
         rank = len(self.slots)
         if rank == 1:
@@ -186,7 +189,7 @@ class Space(ABC):
             components = ns.permute(components, axes)
         return ns.reshape(components, (*batch, self.dim))
 
-    def _unflatten(self, ns: Namespace, flat: Array) -> Components:
+    def unflatten(self, ns: Namespace, flat: Array) -> Components:
         if len(self.slots) == 1:
             return flat
         order = self._vec_order
@@ -251,7 +254,7 @@ class BaseSpace(Space):
                     self._reference = BaseFrame(self, "reference", None, nothing)
         return self._reference
 
-    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+    def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
         return lookup(self)
 
     def __repr__(self) -> str:

@@ -9,10 +9,8 @@ from typing import Any, final
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.spaces.element import Vector
-from geomkfac.spaces.frame import DenseFrame
+from geomkfac.spaces.frames.frame import DenseFrame
 from geomkfac.spaces.vector import LinearSpace
-
-__all__ = ["AffineSubspace", "Span", "Subspace"]
 
 
 class Subspace(ABC):
@@ -64,10 +62,10 @@ class Span(Subspace):
 
     def columns(self, frame: Any) -> Array:
         """The basis as columns (dim of the space, dim) of flattened coordinates in `frame`."""
-        ns = self._vectors._ns
-        own = self.space._own_frame(frame)
-        components = self._vectors._in(own)
-        flat = components if isinstance(own, DenseFrame) else self.space._flatten(ns, components)
+        ns = self._vectors.namespace
+        own = self.space.own_frame(frame)
+        components = self._vectors.components_in(own)
+        flat = components if isinstance(own, DenseFrame) else self.space.flatten(ns, components)
         return flat.mT
 
 

@@ -17,14 +17,12 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import ShapeError, SpaceMismatchError
-from geomkfac.spaces.change import SlotwiseChange
 from geomkfac.spaces.element import Vector
-from geomkfac.spaces.frame import BaseFrame, Frame, derived_frame
+from geomkfac.spaces.frames.change import SlotwiseChange
+from geomkfac.spaces.frames.frame import BaseFrame, Frame, derived_frame
 from geomkfac.spaces.product import ProductVectorSpace
 from geomkfac.spaces.space import BaseSpace, Space, check_count, intern_space, slot_count
 from geomkfac.spaces.vector import LinearSpace
-
-__all__ = ["Hom", "TensorProduct", "contract", "slot_frame", "tensor"]
 
 
 def _vector_factors(where: str, factors: tuple[Space, ...]) -> tuple[LinearSpace, ...]:
@@ -40,12 +38,6 @@ def _vector_factors(where: str, factors: tuple[Space, ...]) -> tuple[LinearSpace
                 "Take the product of the tensor products instead."
             )
     return factors  # type: ignore[return-value]
-
-
-def slot_frame(element: Vector) -> Frame:
-    """The storage frame of an element, or the frame under it where it is dense."""
-    over: Frame | None = getattr(element._frame, "over", None)
-    return element._frame if over is None else over
 
 
 @final
@@ -98,11 +90,11 @@ class TensorProduct(LinearSpace):
     def frame(self, *frames: Frame) -> Frame:
         """The frame that frames of the factors, in order, determine."""
         check_count(self, len(self.factors), len(frames), "frames")
-        owned = tuple(factor._own_frame(f) for factor, f in zip(self.factors, frames, strict=True))
+        owned = tuple(factor.own_frame(f) for factor, f in zip(self.factors, frames, strict=True))
         return derived_frame(self, owned)
 
-    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
-        return derived_frame(self, tuple(factor._frame_from(lookup) for factor in self.factors))
+    def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+        return derived_frame(self, tuple(factor.frame_from(lookup) for factor in self.factors))
 
     def _slot_changes(self, source: Frame, target: Frame) -> tuple[SlotwiseChange, ...]:
         parts = zip(self.factors, source.parts, target.parts, strict=True)
@@ -157,19 +149,19 @@ class Hom(LinearSpace):
 
     def frame(self, domain: Frame, codomain: Frame) -> Frame:
         """The frame that frames of domain and codomain determine."""
-        return derived_frame(self, (self.domain._own_frame(domain), self.codomain._own_frame(codomain)))
+        return derived_frame(self, (self.domain.own_frame(domain), self.codomain.own_frame(codomain)))
 
     def identity(self) -> Vector:
         """The identity map, where domain and codomain are the same space."""
         if self.domain is not self.codomain:
             raise SpaceMismatchError(f"only endomorphisms have an identity; this is {self!r}.")
         ns = self.kind.default_namespace
-        frame = self._frame_from(lambda base: base._reference_frame())
-        made: Vector = self._make(frame, ns.reshape(ns.eye(self.domain.dim), self.slots), ns)
+        frame = self.frame_from(lambda base: base._reference_frame())
+        made: Vector = self.from_components(frame, ns.reshape(ns.eye(self.domain.dim), self.slots), ns)
         return made
 
-    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
-        return derived_frame(self, (self.domain._frame_from(lookup), self.codomain._frame_from(lookup)))
+    def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+        return derived_frame(self, (self.domain.frame_from(lookup), self.codomain.frame_from(lookup)))
 
     def _slot_changes(self, source: Frame, target: Frame) -> tuple[SlotwiseChange, ...]:
         domain = self.domain._slot_changes(source.parts[0], target.parts[0])
@@ -177,8 +169,8 @@ class Hom(LinearSpace):
         return codomain + tuple(change.dual() for change in domain)
 
     def _matrix(self, element: Vector, frame: Frame) -> Array:
-        components = element._in(frame)
-        return element._ns.reshape(
+        components = element.components_in(frame)
+        return element.namespace.reshape(
             components, (*element.batch_shape, slot_count(self.codomain.slots), slot_count(self.domain.slots))
         )
 
@@ -188,8 +180,8 @@ class Hom(LinearSpace):
         return LinearSpace._call(self, element, *arguments)
 
     def _apply(self, element: Vector, vector: Vector) -> Vector:
-        element._same_namespace(vector)
-        frame = slot_frame(element)
+        element.require_same_namespace(vector)
+        frame = element.storage_frame.structured
         matrix = self._matrix(element, frame)
         return _moved(vector, frame.parts[0], matrix.mT, self.codomain, frame.parts[1])
 
@@ -200,8 +192,8 @@ class Hom(LinearSpace):
                 f"the transpose of {element!r} takes a covector of its codomain.\n"
                 f"  required: a vector of {self.codomain.dual!r}\n  came    : {covector!r}"
             )
-        element._same_namespace(covector)
-        frame = slot_frame(element)
+        element.require_same_namespace(covector)
+        frame = element.storage_frame.structured
         matrix = self._matrix(element, frame)
         source, target = frame.parts[1].dual, frame.parts[0].dual
         return _moved(covector, source, matrix, self.domain.dual, target)
@@ -216,16 +208,16 @@ class Hom(LinearSpace):
                 f"cannot compose: the inner map must end where the outer one begins.\n"
                 f"  outer: {element!r}\n  inner: {other!r}"
             )
-        element._same_namespace(other)
-        frame, inner = slot_frame(element), slot_frame(other)
+        element.require_same_namespace(other)
+        frame, inner = element.storage_frame.structured, other.storage_frame.structured
         result = Hom(other.space.domain, self.codomain)
         start = inner.parts[0]
         middle, end = frame.parts
         left = self._matrix(element, frame)
         right = other.space._matrix(other, derived_frame(other.space, (start, middle)))
-        ns = element._ns
+        ns = element.namespace
         product = ns.matmul(left, right)
-        made: Vector = result._make(
+        made: Vector = result.from_components(
             derived_frame(result, (start, end)), ns.reshape(product, (*product.shape[:-2], *result.slots)), ns
         )
         return made
@@ -236,14 +228,14 @@ class Hom(LinearSpace):
 
 def _moved(vector: Vector, source: Frame, transposed: Array, space: LinearSpace, target: Frame) -> Vector:
     """``vector @ transposed`` from flattened components in `source` to an element of `space` in `target`."""
-    ns = vector._ns
-    components = vector._in(source)
+    ns = vector.namespace
+    components = vector.components_in(source)
     flat = ns.reshape(components, (*vector.batch_shape, slot_count(vector.space.slots)))
     if transposed.ndim == 2:
         image = ns.matmul(flat, transposed)
     else:
         image = ns.matmul(flat[..., None, :], transposed)[..., 0, :]
-    made: Vector = space._make(target, ns.reshape(image, (*image.shape[:-1], *space.slots)), ns)
+    made: Vector = space.from_components(target, ns.reshape(image, (*image.shape[:-1], *space.slots)), ns)
     return made
 
 
@@ -252,20 +244,20 @@ def tensor(*vectors: Vector) -> Vector:
     if len(vectors) < 2:
         raise ShapeError(f"a tensor product is of at least two vectors, not {len(vectors)}.")
     product = TensorProduct(*(vector.space for vector in vectors))
-    ns = vectors[0]._ns
+    ns = vectors[0].namespace
     frames: list[Frame] = []
     result: Array = None
     for position, vector in enumerate(vectors):
-        vectors[0]._same_namespace(vector)
-        frame = slot_frame(vector)
+        vectors[0].require_same_namespace(vector)
+        frame = vector.storage_frame.structured
         frames.append(frame)
-        components = vector._in(frame)
+        components = vector.components_in(frame)
         before = sum(len(other.space.slots) for other in vectors[:position])
         after = sum(len(other.space.slots) for other in vectors[position + 1 :])
         batch = vector.batch_shape
         shaped = ns.reshape(components, (*batch, *(1,) * before, *vector.space.slots, *(1,) * after))
         result = shaped if result is None else result * shaped
-    made: Vector = product._make(derived_frame(product, tuple(frames)), result, ns)
+    made: Vector = product.from_components(derived_frame(product, tuple(frames)), result, ns)
     return made
 
 
@@ -284,23 +276,23 @@ def contract(element: Vector, covector: Vector, position: int) -> Vector:
             f"cannot contract factor {position} of {element!r}.\n"
             f"  required: a vector of {factor.dual!r}\n  came    : {covector!r}"
         )
-    element._same_namespace(covector)
-    ns = element._ns
-    frame = slot_frame(element)
+    element.require_same_namespace(covector)
+    ns = element.namespace
+    frame = element.storage_frame.structured
     parts: tuple[Frame, ...] = frame.parts
     before = sum(len(other.slots) for other in space.factors[:position])
     after = sum(len(other.slots) for other in space.factors[position + 1 :])
-    own = covector._in(parts[position].dual)
+    own = covector.components_in(parts[position].dual)
     weights = ns.reshape(own, (*covector.batch_shape, *(1,) * before, *factor.slots, *(1,) * after))
-    product = element._in(frame) * weights
+    product = element.components_in(frame) * weights
     total = len(space.slots)
     axes = tuple(range(before - total, before - total + len(factor.slots)))
     left = space.factors[:position] + space.factors[position + 1 :]
     frames = parts[:position] + parts[position + 1 :]
     components = ns.sum(product, axis=axes)
     if len(left) == 1:
-        made: Vector = left[0]._make(frames[0], components, ns)
+        made: Vector = left[0].from_components(frames[0], components, ns)
     else:
         result = TensorProduct(*left)
-        made = result._make(derived_frame(result, frames), components, ns)
+        made = result.from_components(derived_frame(result, frames), components, ns)
     return made

@@ -13,12 +13,10 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import SpaceMismatchError
-from geomkfac.spaces.change import Change, Components, SlotChange, SlotwiseChange
 from geomkfac.spaces.element import Vector
-from geomkfac.spaces.frame import BaseFrame, DenseFrame, Frame, between, derived_frame
+from geomkfac.spaces.frames.change import Change, Components, SlotChange, SlotwiseChange
+from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame, between, derived_frame
 from geomkfac.spaces.space import BaseSpace, Space, intern_space
-
-__all__ = ["Dual", "LinearSpace", "VectorSpace"]
 
 
 class LinearSpace(Space):
@@ -38,9 +36,9 @@ class LinearSpace(Space):
 
     def zero(self, like: Vector | None = None) -> Vector:
         """The zero vector, in the array namespace of `like` or the default one of the kind."""
-        ns = self.kind.default_namespace if like is None else like._ns
-        frame = self._frame_from(lambda base: base._reference_frame())
-        zeros: Vector = self._make(frame, self._zeros(ns), ns)
+        ns = self.kind.default_namespace if like is None else like.namespace
+        frame = self.frame_from(lambda base: base._reference_frame())
+        zeros: Vector = self.from_components(frame, self._zeros(ns), ns)
         return zeros
 
     def _zeros(self, ns: Namespace) -> Components:
@@ -76,12 +74,12 @@ class LinearSpace(Space):
 
 def pairing(left: Vector, right: Vector) -> Array:
     """The number ``<left, right>`` of a covector and a vector, in the frame of `left`; batches broadcast."""
-    left._same_namespace(right)
-    ns = left._ns
-    frame = left._frame
+    left.require_same_namespace(right)
+    ns = left.namespace
+    frame = left.storage_frame
     if isinstance(frame, DenseFrame):
-        return ns.pair(left._components, right._in(frame.dual), 1)
-    return _pair_trees(ns, left._components, right._in(frame.dual), left.space.slots)
+        return ns.pair(left._components, right.components_in(frame.dual), 1)
+    return _pair_trees(ns, left._components, right.components_in(frame.dual), left.space.slots)
 
 
 def _pair_trees(ns: Namespace, x: Components, y: Components, slots: Any) -> Array:
@@ -140,8 +138,8 @@ class Dual(LinearSpace):
     def _noun(self) -> str:
         return "a covector"
 
-    def _frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
-        return self.of._dual_frame(self.of._frame_from(lookup))
+    def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
+        return self.of._dual_frame(self.of.frame_from(lookup))
 
     def _slot_changes(self, source: Frame, target: Frame) -> tuple[SlotwiseChange, ...]:
         changes = self.of._slot_changes(self._dual_frame(source), self._dual_frame(target))

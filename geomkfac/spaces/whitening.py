@@ -6,8 +6,6 @@ from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import DegenerateMetricError
 
-__all__ = ["centering", "root_and_inverse", "split_moments"]
-
 
 def split_moments(second_moment: Array) -> tuple[Array, Array]:
     """Mean (n,) and covariance (n, n) from ``E[[a; 1] [a; 1]^T]`` up to a scalar, (n + 1, n + 1)."""

@@ -5,12 +5,12 @@ Strategies need Hypothesis, which the extra `test` installs; it is imported wher
 
 from __future__ import annotations
 
-from geomkfac.spaces.gauge import gauge_fuzzing
+from geomkfac.spaces.frames.gauge import gauge_fuzzing
 from geomkfac.testing.arrays import changes_of_basis, integer_array, kinds, namespaces, small_arrays
 from geomkfac.testing.comparison import Bench, LawViolatedError
 from geomkfac.testing.conformance import check_smooth_map, check_space_laws
 from geomkfac.testing.gauge import check_gauge
-from geomkfac.testing.invariance import LayerToUpdate, NetworkToUpdate, Update, assert_invariant
+from geomkfac.testing.invariance import assert_invariant
 from geomkfac.testing.metrics import check_metric_tensor
 from geomkfac.testing.networks import (
     convolutional_networks,
@@ -33,6 +33,7 @@ from geomkfac.testing.strategies import (
     vector_spaces,
     vectors,
 )
+from geomkfac.updates.rule import LayerToUpdate, NetworkToUpdate, Update
 
 __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "check_space_laws",

@@ -17,8 +17,6 @@ from geomkfac.testing.hypothesis_extra import hypothesis_strategies
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["changes_of_basis", "integer_array", "kinds", "namespaces", "small_arrays"]
-
 PRIME = 2**31 - 1
 SHEARS = 3
 """A shear by 1 has condition number below 2.62, a scaling by 1 or 2 at most 2, so a product of three

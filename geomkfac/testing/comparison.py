@@ -7,12 +7,10 @@ from typing import Any, final
 from geomkfac.arrays import Array, Namespace
 from geomkfac.errors import GeomkfacError
 from geomkfac.spaces import BaseFrame, Element, Parameterization, Space
-from geomkfac.spaces.change import BaseChange, HullChange
-from geomkfac.spaces.gauge import random_change
+from geomkfac.spaces.frames.change import BaseChange, HullChange
+from geomkfac.spaces.frames.gauge import random_change
 from geomkfac.spaces.space import BaseSpace
 from geomkfac.testing.strategies import base_spaces_of
-
-__all__ = ["Bench", "LawViolatedError"]
 
 STEPS = 16
 """At most so many roundings follow one another in either side of a law."""
@@ -59,7 +57,7 @@ class Bench:
         """A random element, stored in the first and the second frame by turns, so that frames meet."""
         self._turn = not self._turn
         kappa = self.first if self._turn else self.second
-        return space._make(kappa[space], self._random(space.slots, batch), self.ns)
+        return space.from_components(kappa[space], self._random(space.slots, batch), self.ns)
 
     def _random(self, slots: Any, batch: tuple[int, ...]) -> Any:
         if any(isinstance(part, tuple) for part in slots):
@@ -105,8 +103,8 @@ class Bench:
 
     def _norm(self, space: Space, x: Any, y: Any = None) -> float:
         ns = self.ns.ordered("a norm")
-        flat = space._flatten(ns, x)
-        return ns.norm(flat if y is None else flat - space._flatten(ns, y))
+        flat = space.flatten(ns, x)
+        return ns.norm(flat if y is None else flat - space.flatten(ns, y))
 
 
 def _depth(slots: Any) -> int:

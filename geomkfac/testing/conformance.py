@@ -15,8 +15,6 @@ from geomkfac.maps import SmoothMap
 from geomkfac.spaces import Element, Hull, LinearSpace, PointSpace, Space, Vector, affine_combination
 from geomkfac.testing.comparison import Bench, LawViolatedError
 
-__all__ = ["check_smooth_map", "check_space_laws"]
-
 BATCH = (3,)
 
 
@@ -95,8 +93,8 @@ def _check_pairing(space: LinearSpace, bench: Bench, u: Vector, v: Vector) -> No
         frame = kappa[space]
         _require(frame.dual is kappa[space.dual], "the dual frame is the dual space's frame", space)
         _require(frame.dual.dual is frame, "the dual of the dual frame is the frame", space)
-        left = space._flatten(bench.ns, phi.coordinates(kappa))
-        paired = bench.ns.pair(left, space._flatten(bench.ns, u.coordinates(kappa)), 1)
+        left = space.flatten(bench.ns, phi.coordinates(kappa))
+        paired = bench.ns.pair(left, space.flatten(bench.ns, u.coordinates(kappa)), 1)
         bench.same_numbers("pairing sums products of dual coordinates", phi(u), paired, phi, u)
 
 
@@ -131,7 +129,7 @@ def _check_hull(space: PointSpace, bench: Bench) -> None:
     weight, ns = hull.weight(like=hull.of_point(p)), bench.ns
     _require(Hull(space) is hull and hull.dim == space.dim + 1, "the hull is one space of one more", space)
     for kappa in (bench.first, bench.second):
-        flat = space._flatten(ns, p.coordinates(kappa))
+        flat = space.flatten(ns, p.coordinates(kappa))
         homogeneous = hull.of_point(p).coordinates(kappa)[..., :-1]
         bench.same_numbers("[p; 1] has the coordinates of p", homogeneous, flat, hull.of_point(p))
     bench.same("[p; 1] - [q; 1] = [p - q; 0]", hull.of_point(p) - hull.of_point(q), hull.of_vector(p - q), p)
@@ -166,7 +164,7 @@ def check_smooth_map(
     LawViolatedError
         Where a law does not hold; the message names it.  Source: LG 2.2.4.
     """
-    bench = Bench([function.domain, function.codomain], rng, point._ns)
+    bench = Bench([function.domain, function.codomain], rng, point.namespace)
     value, derivative = function.linearize(point)
     tangent, cotangent = function.domain.direction, function.codomain.direction.dual
     u, v = bench.draw(tangent), bench.draw(tangent)
@@ -242,7 +240,7 @@ def _check_by_differences(function: SmoothMap, point: Any, v: Vector, pushed: Ve
     for time in (step, step / 2):
         forth, back = (_line(function, point, v, sign * time) for sign in (1, -1))
         gap = (forth - back) * (1 / (2 * time)) - pushed
-        errors.append(ns.norm(gap.space._flatten(ns, gap.coordinates(bench.first))))
+        errors.append(ns.norm(gap.space.flatten(ns, gap.coordinates(bench.first))))
     scale = 1.0 + bench.size(function(point)) + bench.size(point)
     rounding = bench.tolerance(function.codomain) * scale / float(step)
     if not errors[1] <= max(errors[0] / 3, rounding):

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from geomkfac.arrays import namespace_of
-from geomkfac.spaces.change import map_components
-from geomkfac.spaces.gauge import gauge_fuzzing
+from geomkfac.spaces.frames.change import map_components
+from geomkfac.spaces.frames.gauge import gauge_fuzzing
 from geomkfac.testing.comparison import LawViolatedError
-
-__all__ = ["check_gauge"]
 
 
 def check_gauge(

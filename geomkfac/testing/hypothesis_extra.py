@@ -6,8 +6,6 @@ from types import ModuleType
 
 from geomkfac.errors import MissingExtraError
 
-__all__ = ["hypothesis_strategies"]
-
 
 def hypothesis_strategies() -> ModuleType:
     """The module ``hypothesis.strategies``.

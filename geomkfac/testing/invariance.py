@@ -12,18 +12,15 @@ from collections.abc import Sequence
 from typing import Any, Literal, overload
 
 from geomkfac.audit import ARCHITECTURES, AuditReport, Finding, Problem, audit, counterexample
-from geomkfac.audit.runs import Contestant
+from geomkfac.audit.contestants.contestant import Contestant
 from geomkfac.errors import KindError, ValuesError
 from geomkfac.names import look_up
 from geomkfac.theorems import Check, Evidence, Sizes
-from geomkfac.theorems.exact import exact
-from geomkfac.theorems.groups import GROUPS
-from geomkfac.theorems.invariance import InvarianceClaim
-from geomkfac.theorems.numeric import numeric
-from geomkfac.updates import LayerToUpdate, NetworkToUpdate, Update
-
-__all__ = ["LayerToUpdate", "NetworkToUpdate", "Update", "assert_invariant"]
-
+from geomkfac.theorems.engine.exact_evidence import exact
+from geomkfac.theorems.engine.numeric_evidence import numeric
+from geomkfac.theorems.instances.groups import GROUPS
+from geomkfac.theorems.instances.invariance import InvarianceClaim
+from geomkfac.updates import Update
 
 Over = Literal["auto", "GF(p)", "floating"]
 

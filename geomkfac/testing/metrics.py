@@ -11,8 +11,6 @@ from geomkfac.operators import StructuredMatrix
 from geomkfac.spaces import Frame, Vector
 from geomkfac.testing.comparison import Bench, LawViolatedError
 
-__all__ = ["check_metric_tensor"]
-
 BATCH = (3,)
 
 
@@ -43,7 +41,7 @@ def check_metric_tensor(tensor: MetricTensor, rng: Any) -> None:
     """
     if not isinstance(tensor, MetricTensor):
         raise SpaceMismatchError(f"required: a MetricTensor; came: {type(tensor).__name__}.")
-    bench = Bench([tensor.space], rng, tensor._ns)
+    bench = Bench([tensor.space], rng, tensor.namespace)
     _check_form(tensor, bench)
     _check_frames(tensor, bench)
     _check_algebra(tensor, bench)
@@ -72,7 +70,7 @@ def _check_frames(tensor: MetricTensor, bench: Bench) -> None:
     size = _size(tensor, bench)
     for kappa in (bench.first, bench.second):
         frame = kappa[tensor.space]
-        x, y = (tensor.space._flatten(bench.ns, element.coordinates(frame)) for element in (u, v))
+        x, y = (tensor.space.flatten(bench.ns, element.coordinates(frame)) for element in (u, v))
         product = bench.ns.matmul(bench.ns.matmul(_matrix(tensor, frame), y)[None, :], x)[0, ...]
         bench.same_numbers("g(u, v) = u^T M v in every frame", product, tensor(u, v), u * size, v)
 

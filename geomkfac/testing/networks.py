@@ -16,8 +16,6 @@ from geomkfac.testing.strategies import activations
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["convolutional_networks", "covector_metrics", "forms", "networks", "recurrent_networks"]
-
 
 def networks(
     kind: Kind = floating, *, max_width: int = 3, max_layers: int = 3

@@ -24,28 +24,13 @@ from geomkfac.spaces import (
     Vector,
     VectorSpace,
 )
-from geomkfac.spaces.change import Components
+from geomkfac.spaces.frames.change import Components
 from geomkfac.spaces.space import BaseSpace
 from geomkfac.testing.arrays import changes_of_basis, small_arrays
 from geomkfac.testing.hypothesis_extra import hypothesis_strategies
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
-
-__all__ = [
-    "activations",
-    "affine_maps",
-    "affine_spaces",
-    "base_spaces_of",
-    "elements",
-    "frames",
-    "parameterizations",
-    "points",
-    "samples",
-    "spaces",
-    "vector_spaces",
-    "vectors",
-]
 
 MAX_DIM = 3
 
@@ -105,7 +90,7 @@ def base_spaces_of(space: Space) -> list[BaseSpace]:
         met[base] = None
         return base._reference_frame()
 
-    space._frame_from(note)
+    space.frame_from(note)
     return list(met)
 
 
@@ -143,7 +128,7 @@ def elements(
     ns : namespace of the arrays; the default one of the kind where None
     """
     namespace = space.kind.default_namespace if ns is None else ns
-    own = space._own_frame(frame)
+    own = space.own_frame(frame)
     slots = (space.dim,) if isinstance(own, DenseFrame) else space.slots
     return _components(namespace, slots, batch).map(lambda numbers: space.from_coordinates(numbers, own))
 

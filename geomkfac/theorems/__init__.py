@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from geomkfac.theorems.certificate import CertificateDirectory
-from geomkfac.theorems.explain import Section, explain
-from geomkfac.theorems.registry import CHAPTERS, STATEMENTS, find
-from geomkfac.theorems.run import Report, run
-from geomkfac.theorems.statement import (
+from geomkfac.theorems.engine.run import Report, run
+from geomkfac.theorems.engine.statement import (
     GRADES,
     Check,
     Comparison,
@@ -21,8 +19,10 @@ from geomkfac.theorems.statement import (
     refuses,
     same,
 )
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.explain import Section, explain
+from geomkfac.theorems.registry import CHAPTERS, STATEMENTS, find
 from geomkfac.theorems.suite import run_all
-from geomkfac.theorems.world import World
 
 __all__ = [  # noqa: RUF022 (in the order in which the docs teach them)
     "STATEMENTS",

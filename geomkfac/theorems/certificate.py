@@ -17,10 +17,8 @@ from typing import Any, final
 
 from geomkfac import __version__
 from geomkfac.errors import FileFormatError, ValuesError
-from geomkfac.theorems.run import Report
-from geomkfac.theorems.statement import Check, Evidence, Mutant, Sizes, Statement
-
-__all__ = ["FORMAT", "CertificateDirectory", "canonical", "code_digest"]
+from geomkfac.theorems.engine.run import Report
+from geomkfac.theorems.engine.statement import Check, Evidence, Mutant, Sizes, Statement
 
 FORMAT = "geomkfac certificate 1"
 MANIFEST, CHECKER = "manifest.json", "check_certificate.py"

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.theorems.run import Report
-from geomkfac.theorems.statement import Check, Evidence, Mutant
-
-__all__ = ["Section", "drawn_in_words", "explain", "sentence"]
+from geomkfac.theorems.engine.run import Report
+from geomkfac.theorems.engine.statement import Check, Evidence, Mutant
 
 _HOW = {
     "X": "exactly",

@@ -8,10 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from geomkfac.theorems.engine.statement import Identity, Statement
 from geomkfac.theorems.registry import CHAPTERS
-from geomkfac.theorems.statement import Identity, Statement
-
-__all__ = ["paper_map"]
 
 _HEAD = """# From the papers to the code
 

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from geomkfac.errors import UnknownNameError
+from geomkfac.theorems.engine.statement import Statement
 from geomkfac.theorems.ledger import (
     errata_gm,
     errata_j_nn,
@@ -46,9 +47,6 @@ from geomkfac.theorems.ledger import (
     nn_kronecker,
     nn_newton,
 )
-from geomkfac.theorems.statement import Statement
-
-__all__ = ["CHAPTERS", "STATEMENTS", "find", "spellings"]
 
 _MODULES: tuple[ModuleType, ...] = (
     lg_2_1,

@@ -8,13 +8,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, replace
 from typing import final
 
-from geomkfac.arrays.threads import one_thread_each
+from geomkfac.arrays.floats.threads import one_thread_each
 from geomkfac.errors import GeomkfacError
+from geomkfac.theorems.engine.run import Report, run
+from geomkfac.theorems.engine.statement import Evidence, Statement
 from geomkfac.theorems.registry import STATEMENTS
-from geomkfac.theorems.run import Report, run
-from geomkfac.theorems.statement import Evidence, Statement
-
-__all__ = ["run_all"]
 
 Finished = Callable[[Report], None]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from geomkfac.arrays.namespace import Array
 from geomkfac.updates.rule import NetworkToUpdate
 
-__all__ = ["gradient_of_all", "moved_against"]
-
 
 def gradient_of_all(network: NetworkToUpdate) -> Array:
     """Of the mean loss, array (d,)."""

@@ -12,8 +12,6 @@ from geomkfac.operators import KroneckerProduct
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.updates.rule import NetworkToUpdate
 
-__all__ = ["DampedKfac"]
-
 Factors = tuple[Array, Array]
 
 

@@ -9,8 +9,6 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.updates.exact_fisher import weight_covectors, weighted_products
 from geomkfac.updates.rule import NetworkToUpdate
 
-__all__ = ["EigenvalueCorrectedKfac"]
-
 
 @final
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from geomkfac.arrays.namespace import Array
 from geomkfac.updates.rule import LayerToUpdate
 
-__all__ = ["weight_covectors", "weighted_products"]
-
 
 def weight_covectors(layer: LayerToUpdate) -> tuple[Array, Array]:
     """Arrays c (K, N) and D (K, N, m, n + 1): the metric on the weights (W b) is ``sum_kn c_kn D_kn (x) D_kn``.

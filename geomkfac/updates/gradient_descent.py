@@ -9,8 +9,6 @@ from typing import final
 from geomkfac.arrays.namespace import Array
 from geomkfac.updates.rule import NetworkToUpdate
 
-__all__ = ["GradientDescent"]
-
 
 @final
 @dataclass(frozen=True, slots=True)

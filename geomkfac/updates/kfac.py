@@ -10,8 +10,6 @@ from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.names import look_up
 from geomkfac.updates.rule import LayerToUpdate, NetworkToUpdate
 
-__all__ = ["Foof", "Kfac"]
-
 
 @final
 @dataclass(frozen=True, slots=True)

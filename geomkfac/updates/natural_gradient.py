@@ -11,8 +11,6 @@ from geomkfac.updates.all_weights import moved_against
 from geomkfac.updates.exact_fisher import weight_covectors
 from geomkfac.updates.rule import NetworkToUpdate
 
-__all__ = ["NaturalGradient"]
-
 
 @final
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,6 @@ from geomkfac.errors import ValuesError
 from geomkfac.updates.all_weights import moved_against
 from geomkfac.updates.rule import NetworkToUpdate
 
-__all__ = ["Newton"]
-
 
 @final
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,12 @@ import math
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import ValuesError
-from geomkfac.metrics.output import OutputModel
+from geomkfac.metrics.families.output_family import OutputModel
 from geomkfac.networks.network import Network
-from geomkfac.networks.outputs import differentials, model_of
-from geomkfac.networks.tasks import LossTask
+from geomkfac.networks.passes.at_places import differentials, model_of
+from geomkfac.networks.running.tasks import LossTask
 from geomkfac.spaces import Point, Sample
 from geomkfac.updates.rule import LayerToUpdate
-
-__all__ = ["layers_to_update"]
 
 
 def layers_to_update(
@@ -45,7 +43,7 @@ def layers_to_update(
             "an update rule takes data of one weight and one length; came a sample with weights or lengths."
         )
     run = task.run(chunk)
-    ns, model = run.outputs._ns, network._model(output)
+    ns, model = run.outputs.namespace, network._model(output)
     inputs = [use.rows(ns) for use in run.uses()]
     family = model_of(model, "exact", 1, 0)(run, chunk).lifted()
     derivatives: dict[int, Array] = {}

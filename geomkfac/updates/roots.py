@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from geomkfac.arrays.namespace import Array, OrderedNamespace
 
-__all__ = ["polar_factor", "semidefinite_power"]
-
 
 def semidefinite_power(ns: OrderedNamespace, matrix: Array, exponent: float) -> Array:
     """``sum lambda^exponent v v^T`` over the eigenvalues that are not zero; `matrix` symmetric (n, n).

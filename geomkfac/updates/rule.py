@@ -8,8 +8,6 @@ from typing import Any, TypeAlias, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 
-__all__ = ["LayerToUpdate", "NetworkToUpdate", "Update"]
-
 
 @final
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,6 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.updates.roots import polar_factor, semidefinite_power
 from geomkfac.updates.rule import NetworkToUpdate
 
-__all__ = ["PolarStep", "Shampoo"]
-
 
 @final
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geomkfac.arrays import LIBRARIES, LIBRARY_ON, devices, floating_namespace
+from geomkfac.arrays import LIBRARIES, LIBRARY_ON, floating_namespace
+from geomkfac.arrays.floats import devices
 from geomkfac.cli.devices import library_on
 from geomkfac.cli.info import EXTRAS
 from geomkfac.errors import DeviceError, GeomkfacError, KindError, MissingExtraError

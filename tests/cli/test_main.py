@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import geomkfac.cli.factors as command
-from geomkfac.cli import output
+from geomkfac.cli import printing as output
 from geomkfac.interop import files as file_module
 
 from .conftest import ROOT, run_process
@@ -79,7 +79,7 @@ def test_control_c_ends_the_process_with_status_130_and_no_traceback(files: Path
     code = (
         "import os, signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs are born deaf to it
-        "import geomkfac.cli.loading as loading\n"
+        "import geomkfac.cli.problems as loading\n"
         "from geomkfac.cli.main import main\n"
         f"loading.Measurement.moments = lambda *_: os.kill(os.getpid(), {int(signal.SIGINT)})\n"
         "main(sys.argv[1:])\n"

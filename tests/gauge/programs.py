@@ -11,9 +11,6 @@ from . import (
     programs_of_spaces,
     programs_of_torch_modules,
 )
-from .registry import PROGRAMS
-
-__all__ = ["MODULES", "PROGRAMS"]
 
 MODULES = (
     programs_of_spaces,

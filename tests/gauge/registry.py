@@ -11,8 +11,6 @@ import numpy as np
 from geomkfac.arrays import GF, floating
 from geomkfac.arrays.namespace import Array, Kind
 
-__all__ = ["FIELD", "PROGRAMS", "Program", "numbers", "program", "tolerance"]
-
 FIELD = GF(1_073_741_827)
 PROGRAMS: list[Program] = []
 STEPS = 16

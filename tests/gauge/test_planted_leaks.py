@@ -25,7 +25,7 @@ def pseudo_inverse_of_storage_components() -> Any:
     family = V.dual.from_coordinates(full_rank(floating, 3)[:2, :], e.dual)
     g = gk.CovectorTensor(np.ones(2), family)
     phi = g.flat(V.from_coordinates(numbers(floating, 3), e))
-    hidden = g.covectors._frame.dual
+    hidden = g.covectors.storage_frame.dual
     solution = np.linalg.pinv(g.coordinates(hidden)) @ phi.coordinates(hidden.dual)
     return V.from_coordinates(solution, hidden).coordinates(e)
 
@@ -43,7 +43,7 @@ def damping_of_each_factor_in_its_storage_frame() -> Any:
     block = net.kfac_metric(weights, data, loss).parts[0]
     dh = net.differential(weights, data, loss)
     part = dh.space.split(dh)[0]
-    hidden = block._frame
+    hidden = block.storage_frame
     A, G = block.coordinates(hidden).factors
     D = part.coordinates(hidden.dual)
     step = np.linalg.solve(G + 0.1 * np.eye(len(G)), np.linalg.solve(A + 0.1 * np.eye(len(A)), D.T).T)
@@ -59,7 +59,7 @@ def a_gradient_step_on_storage_components() -> Any:
     net, weights, iota = network(floating, "tanh")
     data = iota.sample(numbers(floating, 12, 2, seed=9), np.arange(12) % 2)
     dh = net.differential(weights, data, gk.Categorical().on(iota))
-    hidden = weights._frame
+    hidden = weights.storage_frame
     moved = [x - 0.5 * d for x, d in zip(weights._components, dh.coordinates(hidden.linear.dual), strict=True)]
     return net.to_arrays(net.weight_space.from_coordinates(moved, hidden), iota)
 
@@ -92,7 +92,7 @@ def test_a_leak_is_caught_exactly_over_a_finite_field() -> None:
         g = gk.DenseTensor.from_coordinates(full_rank(FIELD, 3), e)
         phi = V.dual.from_coordinates(numbers(FIELD, 3), e.dual)
         ns = FIELD.default_namespace
-        hidden = phi._frame.dual
+        hidden = phi.storage_frame.dual
         damped = g.coordinates(hidden) + ns.eye(3)
         return V.from_coordinates(ns.inverse(damped) @ phi.coordinates(hidden.dual), hidden).coordinates(e)
 

@@ -137,5 +137,5 @@ def test_programs_name_frames_and_touch_nothing_private(module: object) -> None:
     from pathlib import Path
 
     source = Path(str(module.__file__)).read_text(encoding="utf-8")  # type: ignore[attr-defined]
-    for leak in ("._components", "._in(", "._matrix", "_reference_frame", "._frame"):
+    for leak in ("._components", ".components_in(", "._matrix", "_reference_frame", ".storage_frame"):
         assert leak not in source

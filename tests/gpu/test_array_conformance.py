@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ..arrays import test_conformance, test_ordered_tier
+from ..arrays import test_theme_contract, test_theme_ordered_tier
 from ..places import GPU, namespace
 
 
@@ -32,4 +32,4 @@ def _tests_of(module: Any) -> dict[str, Any]:
     return {name: value for name, value in vars(module).items() if name.startswith("test_")}
 
 
-globals().update(_tests_of(test_conformance) | _tests_of(test_ordered_tier))
+globals().update(_tests_of(test_theme_contract) | _tests_of(test_theme_ordered_tier))

@@ -12,7 +12,7 @@ import pytest
 
 import geomkfac as gk
 from geomkfac.arrays import FloatingNamespace, namespace_of
-from geomkfac.arrays.memory import free_memory
+from geomkfac.arrays.floats.memory import free_memory
 from geomkfac.interop import load_digits, load_digits_network
 
 from ..device_programs import PROGRAMS, assert_solves_agree, assert_sums_agree, rounding_of_sums

@@ -188,7 +188,7 @@ def test_the_conformance_check_refuses_a_map_that_feels_where_its_argument_is_st
 
         def _linearize(self, point: Any) -> Any:
             _, derivative = CoordinatewiseMap(self.frame, self.frame, "identity").linearize(point)
-            return point.space._make(self.frame, point._components, point._ns), derivative
+            return point.space.from_components(self.frame, point._components, point.namespace), derivative
 
     A = AffineSpace("A", 2, FIELD)
     iota = A.frame("iota")

@@ -12,7 +12,7 @@ from geomkfac import errors
 from geomkfac.arrays import GF
 from geomkfac.errors import DegenerateMetricError
 from geomkfac.metrics import GenericFamily
-from geomkfac.networks.recurrent_pass import RecurrentPass
+from geomkfac.networks.passes.recurrent_pass import RecurrentPass
 from geomkfac.testing import recurrent_networks
 
 FIELD = GF(2147483629)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from geomkfac.arrays.dispatch import namespace_of
+from geomkfac.arrays.exact.prime import GF
 from geomkfac.arrays.namespace import Array, Namespace
-from geomkfac.arrays.prime import GF
 from geomkfac.operators import BlockDiagonal, DenseMatrix, KroneckerProduct, StructuredMatrix
 
 PRIME = GF(2**31 - 1).default_namespace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geomkfac.arrays.prime import GF
+from geomkfac.arrays.exact.prime import GF
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.operators import BlockDiagonal, DenseMatrix, KroneckerProduct
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geomkfac.arrays.prime import GF
+from geomkfac.arrays.exact.prime import GF
 from geomkfac.errors import (
     KindError,
     NotPositiveError,

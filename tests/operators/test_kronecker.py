@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geomkfac.arrays.prime import GF
+from geomkfac.arrays.exact.prime import GF
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.operators import DenseMatrix, KroneckerProduct
 

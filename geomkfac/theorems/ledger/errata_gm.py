@@ -6,13 +6,11 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import EuclideanMetric, Gaussian
 from geomkfac.operators import KroneckerProduct
 from geomkfac.spaces import AffineSpace
-from geomkfac.theorems.abstract import abstract_network, layers_of_data
+from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, Sizes, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import abstract_network, layers_of_data
 from geomkfac.theorems.ledger.errata_lg import erratum_statement
 from geomkfac.theorems.ledger.gm_damping import schatten_norm_of_order_three, subspace_minimizer
-from geomkfac.theorems.statement import Check, Comparisons, Erratum, Mutant, Sizes, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
 
 
 def moments_of_derivatives(world: World) -> Comparisons:

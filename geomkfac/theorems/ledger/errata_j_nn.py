@@ -5,7 +5,9 @@ from __future__ import annotations
 import sympy
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.theorems.calculus import expressions, gradient, hessian, quadratic, variables
+from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, Sizes, given, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.calculus import expressions, gradient, hessian, quadratic, variables
 from geomkfac.theorems.ledger.errata_lg import erratum_statement
 from geomkfac.theorems.ledger.gk_2 import ANY, generic_network
 from geomkfac.theorems.ledger.j_updates import (
@@ -24,10 +26,6 @@ from geomkfac.theorems.ledger.nn_newton import (
     preconditioned_descent,
     steepest_of_semidefinite,
 )
-from geomkfac.theorems.statement import Check, Comparisons, Erratum, Mutant, Sizes, given, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
 
 
 def minimizer_about_the_origin(world: World) -> Comparisons:

@@ -6,14 +6,22 @@ from geomkfac.errors import FrameError, SpaceMismatchError
 from geomkfac.maps import AffineMap, AffineMaps
 from geomkfac.metrics import EuclideanMetric
 from geomkfac.spaces import AffineSpace, Hom, Hull, TensorProduct, Vector
-from geomkfac.theorems.abstract import abstract_network
+from geomkfac.theorems.engine.statement import (
+    Check,
+    Comparisons,
+    Erratum,
+    Mutant,
+    Sizes,
+    Statement,
+    given,
+    refuses,
+    same,
+)
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.ledger.lg_2_2 import change_of_basis_on_a_power
 from geomkfac.theorems.ledger.lg_3_1_tanh import CHECKS as TANH
 from geomkfac.theorems.ledger.lg_3_3 import E9, hessian_of_a_bregman_divergence
-from geomkfac.theorems.statement import Check, Comparisons, Erratum, Mutant, Sizes, Statement, given, refuses, same
-from geomkfac.theorems.world import World
-
-__all__ = ["erratum_statement"]
 
 
 # -- E1 ----------------------------------------------------------------------------------------------------

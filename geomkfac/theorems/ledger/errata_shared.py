@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from geomkfac.errors import ShapeError, SpaceMismatchError
 from geomkfac.spaces import Hull
+from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, refuses, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.shared_networks import convolutional
 from geomkfac.theorems.ledger.errata_lg import erratum_statement
 from geomkfac.theorems.ledger.gm_factors import filters, square_filter
 from geomkfac.theorems.ledger.lg_4 import grid
 from geomkfac.theorems.ledger.lg_5 import metric_by_its_formula, sizes
-from geomkfac.theorems.shared import convolutional
-from geomkfac.theorems.statement import Check, Comparisons, Erratum, Mutant, refuses, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
 
 
 def sum_over_maps_and_offsets(world: World) -> Comparisons:

@@ -11,13 +11,11 @@ from geomkfac.metrics import Bernoulli, CovectorMetric, DenseTensor, Independenc
 from geomkfac.networks import MLP
 from geomkfac.operators import KroneckerProduct
 from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
-from geomkfac.theorems.abstract import abstract_network, layers_of_data
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import abstract_network, layers_of_data
 from geomkfac.theorems.ledger.lg_2_1 import updates_with_any_smooth_maps
 from geomkfac.theorems.ledger.lg_3_4 import independence_tensor, one_layer
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
 
 
 # -- GK-1 ----------------------------------------------------------------------------------------------------

@@ -10,17 +10,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.maps.activation import polynomial
+from geomkfac.maps.activations.polynomials import polynomial
 from geomkfac.metrics import CovectorMetric, DirectSumTensor, ExpectedMetric, IndependenceMetric, Metric, PullbackMetric
 from geomkfac.networks import MLP
 from geomkfac.spaces import Frame, Parameterization, Point, Sample
-from geomkfac.theorems.abstract import abstract_network, constant_metric
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import abstract_network, constant_metric
 from geomkfac.theorems.ledger import gk_2_shared
 from geomkfac.theorems.ledger.lg_3_4 import OneLayer, one_layer
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
 
 
 def one_datum(world: World) -> Comparisons:

@@ -7,16 +7,14 @@ from typing import Any
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.networks import AveragePooling, Convolution, ConvolutionalNetwork, RecurrentNetwork
-from geomkfac.networks.moments import Sharing
+from geomkfac.networks.moments.kfac_moments import Sharing
 from geomkfac.networks.network import Network
 from geomkfac.spaces import Parameterization, Point, Sample
-from geomkfac.theorems.abstract import constant_metric
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import constant_metric
+from geomkfac.theorems.instances.shared_networks import activation_of
 from geomkfac.theorems.ledger.lg_4 import grid
-from geomkfac.theorems.shared import activation_of
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, same
-from geomkfac.theorems.world import World
-
-__all__ = ["CHECKS", "MUTANTS"]
 
 
 def _instance(world: World, net: Any, iota: Parameterization, *slots: int) -> tuple[Point, Sample]:

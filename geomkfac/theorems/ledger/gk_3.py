@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from geomkfac.theorems.invariance import InvarianceClaim
-from geomkfac.theorems.statement import Check, Comparisons, Identity, Mutant, Sizes, Statement
-from geomkfac.theorems.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Identity, Mutant, Sizes, Statement
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.invariance import InvarianceClaim
 from geomkfac.updates import DiagonalFisher, EigenvalueCorrectedKfac, Foof, Kfac, Update
-
-__all__ = ["STATEMENTS", "kept"]
 
 
 def kept(rule: Update, activations: str, preactivations: str) -> Identity:

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.theorems.abstract import abstract_network
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import abstract_network
+from geomkfac.theorems.instances.lie_algebra import symmetries
 from geomkfac.theorems.ledger.lg_2_1_fisher import flattened
-from geomkfac.theorems.lie_algebra import symmetries
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.world import World
 from geomkfac.updates import DiagonalFisher, Foof, GradientDescent, Kfac, Update
-
-__all__ = ["STATEMENTS"]
 
 
 # -- GK-9 ----------------------------------------------------------------------------------------------------

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.operators import KroneckerProduct
-from geomkfac.theorems.abstract import abstract_network
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.ledger.nn_kronecker import orthogonal
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.world import World
-
-__all__ = ["schatten_norm_of_order_three", "subspace_minimizer"]
 
 
 def trace_norm_balance(world: World) -> Comparisons:

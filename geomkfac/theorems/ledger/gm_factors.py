@@ -8,18 +8,16 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import NotPositiveError
-from geomkfac.metrics.symmetric_elimination import weighted_rows
+from geomkfac.metrics.tensors.symmetric_elimination import weighted_rows
 from geomkfac.networks import Convolution, ConvolutionalNetwork
-from geomkfac.theorems.abstract import constant_metric
-from geomkfac.theorems.as_arrays import in_arrays, unweighted
+from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, Sizes, Statement, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import constant_metric
+from geomkfac.theorems.instances.as_arrays import in_arrays, unweighted
+from geomkfac.theorems.instances.shared_networks import convolutional
+from geomkfac.theorems.instances.textbook_convolution import Patches, backward, forward
 from geomkfac.theorems.ledger.errata_lg import erratum_statement
 from geomkfac.theorems.ledger.lg_4 import grid
-from geomkfac.theorems.places import Patches, backward, forward
-from geomkfac.theorems.shared import convolutional
-from geomkfac.theorems.statement import Check, Comparisons, Erratum, Mutant, Sizes, Statement, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS", "Moments", "beta", "square_filter"]
 
 
 def square_filter(world: World) -> Patches:

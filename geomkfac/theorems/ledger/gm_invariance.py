@@ -11,16 +11,14 @@ from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import SpaceMismatchError
+from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, Statement, refuses, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.shared_networks import convolutional
+from geomkfac.theorems.instances.textbook_convolution import Patches
 from geomkfac.theorems.ledger.errata_lg import erratum_statement
 from geomkfac.theorems.ledger.gm_factors import filters, square_filter
 from geomkfac.theorems.ledger.lg_4 import grid
 from geomkfac.theorems.ledger.lg_4_kfac import updates_in_arrays
-from geomkfac.theorems.places import Patches
-from geomkfac.theorems.shared import convolutional
-from geomkfac.theorems.statement import Check, Comparisons, Erratum, Mutant, Statement, refuses, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
 
 
 def expanded(ns: Namespace, patches: Patches, a: Array, border: Array) -> Array:

@@ -9,12 +9,10 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import Gaussian, MetricTensor, OutputModel
 from geomkfac.networks import AveragePooling, Convolution, ConvolutionalNetwork, Dense
 from geomkfac.spaces import Parameterization, Point, Sample, Vector
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.shared_networks import convolutional
 from geomkfac.theorems.ledger.lg_4 import grid
-from geomkfac.theorems.shared import convolutional
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Statement, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
 
 
 def clipped(world: World) -> Comparisons:

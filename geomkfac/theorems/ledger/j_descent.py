@@ -6,14 +6,12 @@ import sympy
 
 from geomkfac.metrics import DenseTensor
 from geomkfac.spaces import VectorSpace
-from geomkfac.theorems.calculus import (
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.calculus import (
     entries,
     expressions,
 )
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
 
 
 def stationary_on_the_unit_sphere(world: World) -> Comparisons:

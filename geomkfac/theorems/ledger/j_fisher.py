@@ -12,8 +12,10 @@ import sympy
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import Bernoulli, Categorical
 from geomkfac.spaces import AffineSpace
-from geomkfac.theorems.abstract import abstract_network
-from geomkfac.theorems.calculus import (
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import abstract_network
+from geomkfac.theorems.instances.calculus import (
     cubic,
     entries,
     expressions,
@@ -23,11 +25,7 @@ from geomkfac.theorems.calculus import (
     quadratic,
     variables,
 )
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.sweeps import Sweep
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
+from geomkfac.theorems.instances.sweeps import Sweep
 
 
 # -- the Fisher metric ---------------------------------------------------------------------------------------

@@ -10,17 +10,19 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import DenseTensor, EuclideanMetric
 from geomkfac.operators import BlockDiagonal, DenseMatrix, KroneckerProduct
 from geomkfac.spaces import AffineSpace, Point
-from geomkfac.theorems.abstract import abstract_network
-from geomkfac.theorems.calculus import cubic, entries, expressions, gradient, hessian, jacobian, quadratic, variables
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, order, same
-from geomkfac.theorems.world import World
-
-__all__ = [
-    "divergence_pulled_back",
-    "fourth_power_of_the_distance",
-    "kronecker_identities",
-    "matrix_that_depends_on_the_point",
-]
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, order, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import abstract_network
+from geomkfac.theorems.instances.calculus import (
+    cubic,
+    entries,
+    expressions,
+    gradient,
+    hessian,
+    jacobian,
+    quadratic,
+    variables,
+)
 
 
 def kronecker_identities(world: World) -> Comparisons:

@@ -8,14 +8,12 @@ from dataclasses import replace
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import MetricTensor
 from geomkfac.spaces import Parameterization, Point, Vector
-from geomkfac.theorems.abstract import Instance, abstract_network
-from geomkfac.theorems.basis import Bases, random_bases, transformed
-from geomkfac.theorems.smooth import activation, loss
-from geomkfac.theorems.statement import Check, Comparison, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.textbook import Network, Pass, forward, kfac_update
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
+from geomkfac.theorems.engine.statement import Check, Comparison, Comparisons, Mutant, Sizes, Statement, given, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network
+from geomkfac.theorems.instances.basis import Bases, random_bases, transformed
+from geomkfac.theorems.instances.smooth_functions import activation, loss
+from geomkfac.theorems.instances.textbook import Network, Pass, forward, kfac_update
 
 
 def updates_in_arrays(world: World) -> Comparisons:

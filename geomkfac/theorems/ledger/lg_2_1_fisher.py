@@ -9,11 +9,9 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import Bernoulli, Categorical, EuclideanMetric, Gaussian, MetricTensor, OutputFamily
 from geomkfac.networks import MLP
 from geomkfac.spaces import AffineSpace, Point
-from geomkfac.theorems.abstract import Instance, abstract_network, layers_of_data
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.world import World
-
-__all__ = ["fisher_in_coordinates", "flattened", "per_datum_derivatives"]
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network, layers_of_data
 
 
 def per_datum_derivatives(world: World, it: Instance) -> tuple[Array, Array]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import ExpectedMetric, IndependenceMetric, PullbackMetric
-from geomkfac.theorems.abstract import abstract_network
-from geomkfac.theorems.basis import random_bases, transformed
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import abstract_network
+from geomkfac.theorems.instances.basis import random_bases, transformed
+from geomkfac.theorems.instances.smooth_functions import activation, loss
+from geomkfac.theorems.instances.textbook import Network, backward, factors, forward, gradients
 from geomkfac.theorems.ledger.lg_2_1_fisher import flattened
 from geomkfac.theorems.ledger.lg_3_4 import OneLayer, one_layer
-from geomkfac.theorems.smooth import activation, loss
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.textbook import Network, backward, factors, forward, gradients
-from geomkfac.theorems.world import World
-
-__all__ = ["block_is_the_mean_of_products", "laws_of_transformation", "solves_with_the_kfac_matrix"]
 
 
 # -- (2.8) ---------------------------------------------------------------------------------------------------

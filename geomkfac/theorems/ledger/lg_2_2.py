@@ -23,10 +23,8 @@ from geomkfac.spaces import (
     tensor,
     tensor_as_hom,
 )
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, refuses, same
-from geomkfac.theorems.world import World
-
-__all__ = ["change_of_basis_on_a_power", "two_frames"]
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, refuses, same
+from geomkfac.theorems.engine.world import World
 
 
 def two_frames(world: World, space: Any) -> tuple[BaseFrame, BaseFrame, Array, Array]:

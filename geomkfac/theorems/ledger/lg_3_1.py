@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, GenericMap, SmoothMap
-from geomkfac.maps.activation import tanh
+from geomkfac.maps.activations.sigmoids import tanh
 from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Parameterization, Point, Vector
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
+from geomkfac.theorems.engine.world import World
 
 
 def parameters_in_another_basis(world: World) -> Comparisons:

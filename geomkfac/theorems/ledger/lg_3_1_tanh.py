@@ -10,11 +10,9 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import Bernoulli
 from geomkfac.networks import MLP
 from geomkfac.spaces import Parameterization, Point
-from geomkfac.theorems.calculus import expressions, variables
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.world import World
-
-__all__ = ["CHECKS", "E2", "tanh_in_symbols"]
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.calculus import expressions, variables
 
 E2 = "the two nouns interchanged, as printed"
 

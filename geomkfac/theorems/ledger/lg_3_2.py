@@ -7,12 +7,10 @@ from functools import cache
 
 from geomkfac.metrics import DenseTensor, EuclideanMetric, Metric, MetricTensor
 from geomkfac.spaces import Parameterization, Point, Sample, Vector
-from geomkfac.theorems.abstract import Instance, abstract_network, constant_metric
+from geomkfac.theorems.engine.statement import Check, Comparisons, Identity, Mutant, Sizes, Statement, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network, constant_metric
 from geomkfac.theorems.ledger.lg_3_arrays import natural_gradient_in_two_bases_of_all_weights
-from geomkfac.theorems.statement import Check, Comparisons, Identity, Mutant, Sizes, Statement, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
 
 MetricOf = Callable[[Point, Sample], MetricTensor]
 """The metric at a point of the weight space, for given data."""

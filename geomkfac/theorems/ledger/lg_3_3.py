@@ -13,13 +13,11 @@ from geomkfac.metrics import (
     PullbackMetric,
 )
 from geomkfac.spaces import AffineSpace, Hom, Hull, Parameterization, Point
-from geomkfac.theorems.abstract import abstract_network, layers_of_data
-from geomkfac.theorems.calculus import cubic, expressions, hessian, quadratic, variables
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import abstract_network, layers_of_data
+from geomkfac.theorems.instances.calculus import cubic, expressions, hessian, quadratic, variables
 from geomkfac.theorems.ledger.lg_3_4 import one_layer
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.world import World
-
-__all__ = ["E9", "hessian_of_a_bregman_divergence"]
 
 E9 = "the gradient at y, as printed"
 

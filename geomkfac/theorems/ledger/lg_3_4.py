@@ -19,15 +19,13 @@ from geomkfac.metrics import (
 )
 from geomkfac.metrics.independence import second_moment
 from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
+from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.ledger.lg_3_arrays import (
     an_affine_function_that_vanishes_on_the_data,
     form_as_a_sum_of_squares,
     matrix_in_a_second_basis,
 )
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.world import World
-
-__all__ = ["LAYERS", "OneLayer", "one_layer"]
 
 
 @final

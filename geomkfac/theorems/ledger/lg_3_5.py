@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import AdditiveMetric, CovectorTensor, DirectSumTensor, IndependenceMetric, Metric, MetricTensor
 from geomkfac.spaces import AffineSpace, Parameterization, Point, ProductSpace, Vector
-from geomkfac.theorems.abstract import LayerOfData, abstract_network, constant_metric, layers_of_data
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import LayerOfData, abstract_network, constant_metric, layers_of_data
 
 
 def block_diagonal(world: World, blocks: Sequence[Array]) -> Array:

@@ -11,12 +11,10 @@ from geomkfac.metrics import (
 )
 from geomkfac.networks import MLP
 from geomkfac.spaces import AffineSpace, Point
-from geomkfac.theorems.abstract import Instance, abstract_network, layers_of_data
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network, layers_of_data
 from geomkfac.theorems.ledger.lg_3_4 import one_layer
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
 
 
 def mean_of_the_forms(world: World) -> Comparisons:

@@ -13,17 +13,10 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.maps import AffineMaps
 from geomkfac.metrics import CovectorMetric, ExpectedMetric, IndependenceMetric, PullbackMetric
 from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
-from geomkfac.theorems.smooth import activation, loss
-from geomkfac.theorems.statement import Comparisons, same
-from geomkfac.theorems.textbook import Network, backward, forward, homogeneous
-from geomkfac.theorems.world import World
-
-__all__ = [
-    "an_affine_function_that_vanishes_on_the_data",
-    "form_as_a_sum_of_squares",
-    "matrix_in_a_second_basis",
-    "natural_gradient_in_two_bases_of_all_weights",
-]
+from geomkfac.theorems.engine.statement import Comparisons, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.smooth_functions import activation, loss
+from geomkfac.theorems.instances.textbook import Network, backward, forward, homogeneous
 
 
 def natural_gradient_in_two_bases_of_all_weights(world: World) -> Comparisons:

@@ -8,15 +8,13 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.arrays.signal import cross_correlation
 from geomkfac.networks import Convolution, ConvolutionalNetwork
 from geomkfac.spaces import Chunk, Hull, Parameterization, Point, Space
-from geomkfac.theorems.basis import transformed_weights
-from geomkfac.theorems.places import MapNetwork
-from geomkfac.theorems.places import forward as forward_in_arrays
-from geomkfac.theorems.shared import Shared, convolutional
-from geomkfac.theorems.smooth import loss
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS", "change_of_activations", "change_of_preactivations", "expanded_change"]
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.basis import transformed_weights
+from geomkfac.theorems.instances.shared_networks import Shared, convolutional
+from geomkfac.theorems.instances.smooth_functions import loss
+from geomkfac.theorems.instances.textbook_convolution import MapNetwork
+from geomkfac.theorems.instances.textbook_convolution import forward as forward_in_arrays
 
 
 # -- LG-4.2/4.3 ----------------------------------------------------------------------------------------------

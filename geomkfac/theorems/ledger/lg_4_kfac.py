@@ -5,17 +5,22 @@ from __future__ import annotations
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import CovectorTensor, MetricTensor
 from geomkfac.spaces import Parameterization, Point, Vector
-from geomkfac.theorems.as_arrays import in_arrays, unweighted
-from geomkfac.theorems.basis import random_bases, transformed_weights
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.as_arrays import in_arrays, unweighted
+from geomkfac.theorems.instances.basis import random_bases, transformed_weights
+from geomkfac.theorems.instances.shared_networks import Shared, convolutional
+from geomkfac.theorems.instances.smooth_functions import Transformed, TransformedLoss, activation, loss
+from geomkfac.theorems.instances.textbook import homogeneous
+from geomkfac.theorems.instances.textbook_convolution import (
+    MapNetwork,
+    Patches,
+    backward,
+    factors,
+    forward,
+    kfac_update,
+)
 from geomkfac.theorems.ledger.lg_4 import expanded_change, grid
-from geomkfac.theorems.places import MapNetwork, Patches, backward, factors, forward, kfac_update
-from geomkfac.theorems.shared import Shared, convolutional
-from geomkfac.theorems.smooth import Transformed, TransformedLoss, activation, loss
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Statement, same
-from geomkfac.theorems.textbook import homogeneous
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS", "two_updates", "updates_in_arrays"]
 
 
 # -- LG-4.5, LG-D4.3 ---------------------------------------------------------------------------------------------

@@ -5,17 +5,15 @@ from __future__ import annotations
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import CovectorTensor
 from geomkfac.spaces import Parameterization, Vector
-from geomkfac.theorems.as_arrays import OfMap
-from geomkfac.theorems.basis import transformed_weights
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.as_arrays import OfMap
+from geomkfac.theorems.instances.basis import transformed_weights
+from geomkfac.theorems.instances.shared_networks import Shared, recurrent, whole_metric
+from geomkfac.theorems.instances.smooth_functions import Transformed, TransformedLoss, activation, loss
+from geomkfac.theorems.instances.textbook import homogeneous
+from geomkfac.theorems.instances.textbook_recurrence import Recurrence, Run, backward, factors, forward, kfac_update
 from geomkfac.theorems.ledger.lg_4_kfac import two_updates
-from geomkfac.theorems.shared import Shared, recurrent, whole_metric
-from geomkfac.theorems.smooth import Transformed, TransformedLoss, activation, loss
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.steps import Recurrence, Run, backward, factors, forward, kfac_update
-from geomkfac.theorems.textbook import homogeneous
-from geomkfac.theorems.world import World
-
-__all__ = ["STATEMENTS"]
 
 
 # -- the package's network, as the paper would write it ---------------------------------------------------------

@@ -7,14 +7,12 @@ from itertools import islice
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.metrics import CovectorMetric, EuclideanMetric
 from geomkfac.spaces import Vector
-from geomkfac.theorems.abstract import Instance, abstract_network
-from geomkfac.theorems.krylov import conjugate_gradient, krylov_basis
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network
+from geomkfac.theorems.instances.krylov import conjugate_gradient, krylov_basis
+from geomkfac.theorems.instances.sweeps import Sweep
 from geomkfac.theorems.ledger.lg_2_1_fisher import flattened
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.sweeps import Sweep
-from geomkfac.theorems.world import World
-
-__all__ = ["gauss_newton_matrix", "reduction_ratio"]
 
 
 def gauss_newton_matrix(world: World, d: int) -> Array:

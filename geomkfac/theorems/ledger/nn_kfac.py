@@ -9,13 +9,11 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import Bernoulli
 from geomkfac.networks import MLP
 from geomkfac.spaces import Point, Vector
-from geomkfac.theorems.abstract import abstract_network
-from geomkfac.theorems.krylov import conjugate_gradient
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.sweeps import Sweep
-from geomkfac.theorems.world import World
-
-__all__ = ["conjugate_by_momentum", "quadratic_along_a_line"]
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import abstract_network
+from geomkfac.theorems.instances.krylov import conjugate_gradient
+from geomkfac.theorems.instances.sweeps import Sweep
 
 
 def running_averages(world: World) -> Comparisons:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.operators import KroneckerProduct
-from geomkfac.theorems.groups import random_change
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.world import World
-
-__all__ = ["counted_products", "damping_dominates", "orthogonal", "vec"]
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.groups import random_change
 
 
 def vec(world: World, X: Array) -> Array:

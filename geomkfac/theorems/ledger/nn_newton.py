@@ -7,12 +7,10 @@ import sympy
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.metrics import Bernoulli, DenseTensor
 from geomkfac.spaces import AffineSpace, VectorSpace
-from geomkfac.theorems.calculus import expressions, gradient, hessian, quadratic, variables
-from geomkfac.theorems.groups import random_change
-from geomkfac.theorems.statement import Check, Comparisons, Mutant, Sizes, Statement, given, order, same
-from geomkfac.theorems.world import World
-
-__all__ = ["gradient_in_another_basis", "preconditioned_descent", "steepest_of_semidefinite"]
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, order, same
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.calculus import expressions, gradient, hessian, quadratic, variables
+from geomkfac.theorems.instances.groups import random_change
 
 
 # -- Newton --------------------------------------------------------------------------------------------------

@@ -1,0 +1,135 @@
+"""Audits in processes of their own, each with a time limit: what hangs or dies takes nothing else along."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import multiprocessing
+import signal
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any, final
+
+from geomkfac.arrays.floats.threads import one_thread_each
+from geomkfac.audit.catalogues.entries import Entry
+from geomkfac.audit.contestants.contestant import UnauditableError
+from geomkfac.errors import GeomkfacError
+
+
+def result_of(entry: Entry, steps: int, seed: int, device: str = "cpu") -> dict[str, Any]:
+    """``{"report": ...}`` as `AuditReport.to_json` makes it, or ``{"reason": ...}`` why there is none."""
+    from geomkfac.audit.auditing import audit
+    from geomkfac.audit.confirming import MOST
+
+    try:
+        report = audit(
+            entry.optimizer(), rate=entry.rate, steps=steps, seed=seed, widths=entry.widths or None, data=entry.data,
+            networks=MOST, device=device,
+        )  # fmt: skip
+        return {"report": report.to_json()}
+    except GeomkfacError as error:
+        return {"reason": " ".join(str(error).split())}
+    except Exception as error:  # One that is broken must not end the catalogue.
+        return {"reason": f"it stopped with {type(error).__name__}: {' '.join(str(error).split())}"}
+
+
+def _serve(connection: Connection, modules: Sequence[str], settings: tuple[int, int, str]) -> None:
+    """What a worker does: imports once, says so, and audits what it is sent."""
+    # An interruption is for the process that started this one, which ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore")
+    for name in modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    connection.send({})
+    with contextlib.suppress(EOFError):
+        while True:
+            connection.send(result_of(connection.recv(), *settings))
+
+
+@final
+class _Worker:
+    """A process, and what it is at; nothing yet while it imports."""
+
+    def __init__(self, context: Any, modules: Sequence[str], settings: tuple[int, int, str]) -> None:
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, modules, settings), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.entry: Entry | None = None
+        self.since = time.monotonic()
+
+    def give(self, entry: Entry) -> None:
+        """Start on an entry; time counts from now on."""
+        self.entry, self.since = entry, time.monotonic()
+        self.connection.send(entry)
+
+    def result(self, ready: bool, limit: float) -> tuple[dict[str, Any] | None, bool]:
+        """What it has found, None while it is at it; and whether it goes on."""
+        if ready:
+            try:
+                return self.connection.recv(), True
+            except (EOFError, OSError):
+                self.process.join()
+                return {"reason": f"its process ended with status {self.process.exitcode}"}, False
+        if self.entry is not None and time.monotonic() - self.since > limit:
+            return {"reason": f"its audit took longer than {limit:g} seconds"}, False
+        return None, True
+
+    def end(self) -> None:
+        """Stop at once."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def audited_in_processes(
+    entries: Sequence[Entry],
+    *,
+    jobs: int,
+    limit: float,
+    modules: Sequence[str],
+    settings: tuple[int, int, str],
+    finished: Callable[[Entry, dict[str, Any]], None],
+) -> None:
+    """Audit every entry, and hand over each result as it comes in.
+
+    Parameters
+    ----------
+    jobs : processes
+    limit : seconds for one entry; a worker that takes longer is ended, and another one started
+    modules : imported by every worker before its first entry
+    settings : steps, seed and device, as for `audit`
+    finished : called with the entry and its result
+    """
+    context = multiprocessing.get_context("spawn")
+    left = list(entries)[::-1]
+    workers: list[_Worker] = []
+    idle_deaths = 0
+    with one_thread_each():
+        try:
+            while left or any(worker.entry for worker in workers):
+                while left and len(workers) < min(jobs, len(entries)):
+                    workers.append(_Worker(context, modules, settings))
+                ready = wait([worker.connection for worker in workers], timeout=0.2)
+                for worker in list(workers):
+                    result, alive = worker.result(worker.connection in ready, limit)
+                    if result is None:
+                        continue
+                    if worker.entry is not None:
+                        finished(worker.entry, result)
+                        worker.entry = None
+                    elif not alive:
+                        idle_deaths += 1
+                        if idle_deaths > jobs:
+                            raise UnauditableError(f"processes for audits cannot be started: {result['reason']}.")
+                    if alive and left:
+                        worker.give(left.pop())
+                    elif not alive:
+                        worker.end()
+                        workers.remove(worker)
+        finally:
+            for worker in workers:
+                worker.end()

@@ -1,0 +1,175 @@
+"""The catalogue as plain data, and its file."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+from geomkfac.audit.catalogues.entries import PACKAGES, Entry
+from geomkfac.errors import FileFormatError
+
+FORMAT = 1
+COLUMNS = ("verdict", "first", "last", "floor", "condition", "growth", "slope", "exact", "hint")
+"""Of a finding, as they stand in a file."""
+DIGITS = 3
+"""Of numbers in a file."""
+
+
+@final
+@dataclass(eq=False)
+class Catalogue:
+    """Audits of many optimizers, as plain data.
+
+    Attributes
+    ----------
+    steps, seed : of every audit
+    versions : {distribution: version} of everything that is in it
+    reports : {package: {name: document}}, as `AuditReport.to_json` makes them, to three digits
+    unaudited : {package: {name: reason}}
+    missing : {package: reason}, of packages that are not there
+    device : of every audit
+    """
+
+    steps: int
+    seed: int
+    versions: dict[str, str]
+    reports: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    unaudited: dict[str, dict[str, str]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+
+    def has(self, entry: Entry) -> bool:
+        """Whether there is a result for this entry."""
+        places = self.reports, self.unaudited
+        return any(entry.name in place.get(entry.package, {}) for place in places)
+
+    def keep(self, entry: Entry, result: Mapping[str, Any]) -> None:
+        """Add what a worker found."""
+        for place in (self.reports, self.unaudited):
+            place.get(entry.package, {}).pop(entry.name, None)
+        if "report" in result:
+            self.reports.setdefault(entry.package, {})[entry.name] = _rounded(result["report"])
+        else:
+            self.unaudited.setdefault(entry.package, {})[entry.name] = str(result["reason"])
+
+    def named(self) -> dict[str, dict[str, Any]]:
+        """{name: document}, with the package before names that come twice; package by package, and by name there."""
+        names = [name for found in self.reports.values() for name in found]
+        return {
+            f"{package}.{name}" if names.count(name) > 1 else name: self.reports[package][name]
+            for package in self.packages()
+            for name in sorted(self.reports.get(package, {}), key=str.lower)
+        }
+
+    def packages(self) -> list[str]:
+        """In the order of the catalogue: PyTorch's, the reference rules, others by name."""
+        first = [*PACKAGES, "geomkfac.updates"]
+        found = {*self.reports, *self.unaudited}
+        return [name for name in first if name in found] + sorted(found - set(first))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: findings as rows of `COLUMNS`, by group."""
+        reports = {}
+        for package in self.packages():
+            found = self.reports.get(package, {})
+            reports[package] = {name: _packed(found[name]) for name in sorted(found, key=str.lower)}
+        return {
+            "format": FORMAT,
+            "steps": self.steps,
+            "seed": self.seed,
+            "device": self.device,
+            "versions": self.versions,
+            "columns": list(COLUMNS),
+            "reports": {package: found for package, found in reports.items() if found},
+            "unaudited": {name: dict(sorted(found.items())) for name, found in self.unaudited.items() if found},
+            "missing": self.missing,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Catalogue:
+        """As `to_json` wrote it.
+
+        Raises
+        ------
+        FileFormatError : it is something else, or of another format.
+        """
+        if not isinstance(data, Mapping) or data.get("format") != FORMAT or data.get("columns") != list(COLUMNS):
+            raise FileFormatError(
+                "this is no catalogue of this version of geomkfac.\n"
+                f"  required: format {FORMAT}, with the columns {', '.join(COLUMNS)}\n"
+                f"  came    : {data.get('format') if isinstance(data, Mapping) else type(data).__name__}\n"
+                "Name another file, and the catalogue is made anew."
+            )
+        reports = {
+            package: {name: _unpacked(one) for name, one in found.items()} for package, found in data["reports"].items()
+        }
+        unaudited = {package: dict(found) for package, found in data["unaudited"].items()}
+        return cls(
+            data["steps"], data["seed"], dict(data["versions"]), reports, unaudited, dict(data["missing"]),
+            data.get("device", "cpu"),
+        )  # fmt: skip
+
+    @classmethod
+    def read(cls, path: str | Path) -> Catalogue:
+        """From a file.
+
+        Raises
+        ------
+        FileFormatError : it is no JSON, or no catalogue.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise FileFormatError(f"{os.fspath(path)!r} is no JSON file: {error}.") from error
+        return cls.from_json(data)
+
+    def write(self, path: str | Path) -> None:
+        """Into a file, which is never left half written: one line for every optimizer."""
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+        partial.write_text(_text(self.to_json()), encoding="utf-8")
+        partial.replace(target)
+
+
+def _rounded(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with numbers of a few digits: more of them change with a machine's libraries."""
+
+    def short(value: Any) -> Any:
+        if isinstance(value, float):
+            return float(f"{value:.{DIGITS}g}")
+        if isinstance(value, dict):
+            return {key: short(entry) for key, entry in value.items()}
+        return [short(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+    plain: dict[str, Any] = short(dict(report))
+    return plain
+
+
+def _packed(report: Mapping[str, Any]) -> dict[str, Any]:
+    rows = {finding["group"]: [finding[column] for column in COLUMNS] for finding in report["findings"]}
+    return {**report, "findings": rows}
+
+
+def _unpacked(report: Mapping[str, Any]) -> dict[str, Any]:
+    found = [
+        {"group": group, **dict(zip(COLUMNS, row, strict=True))} for group, row in report["findings"].items()
+    ]
+    return {**report, "findings": found}
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    """JSON with a line for every optimizer, so that changes of one show as such."""
+    shallow = {key: value for key, value in data.items() if key not in ("reports", "unaudited")}
+    lines = [f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in shallow.items()]
+    for key in ("reports", "unaudited"):
+        packages = []
+        for package, found in data[key].items():
+            rows = [f"   {json.dumps(name)}: {json.dumps(one, ensure_ascii=False)}" for name, one in found.items()]
+            packages.append(f"  {json.dumps(package)}: {{\n" + ",\n".join(rows) + "\n  }")
+        lines.append(f" {json.dumps(key)}: {{\n" + ",\n".join(packages) + "\n }")
+    return "{\n" + ",\n".join(lines) + "\n}\n"

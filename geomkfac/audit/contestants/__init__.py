@@ -1,0 +1,1 @@
+"""What is audited: rules over arrays, updates of modules, optimizers of libraries; each trains a twin."""

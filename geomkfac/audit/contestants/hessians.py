@@ -1,0 +1,66 @@
+"""The Hessian of a twin's loss, by its own weights in its own frames; for fully connected networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from geomkfac.arrays import namespace_of
+from geomkfac.arrays.namespace import Array
+from geomkfac.audit.problem import Twin
+from geomkfac.audit.storage import Arrays
+from geomkfac.maps.activations.polynomials import identity
+from geomkfac.maps.activations.scalar_function import Activation as ScalarFunction
+from geomkfac.metrics import Bernoulli
+from geomkfac.networks import MLP
+from geomkfac.networks.passes.stages import ActivationStage
+from geomkfac.theorems.instances.second_derivatives import hessian
+from geomkfac.theorems.instances.smooth_functions import (
+    Activation,
+    BernoulliLoss,
+    Elementwise,
+    Transformed,
+    TransformedLoss,
+)
+from geomkfac.theorems.instances.textbook import Network
+
+
+def has_hessian(twin: Twin) -> bool:
+    """Whether `hessian_of` knows it: a fully connected network and a Bernoulli family."""
+    problem = twin.problem
+    return isinstance(problem.network, MLP) and isinstance(problem.family, Bernoulli)
+
+
+def hessian_of(twin: Twin, arrays: Arrays) -> Array:
+    """Of the mean loss, array (d, d): layer after layer, the rows of (W b) after one another.
+
+    The network is written out in the twin's frames as LG (2.11) has it: activations ``Omega phi(Phi z + tau) + gamma``.
+    """
+    problem, ns = twin.problem, namespace_of(twin.inputs)
+
+    def change(space: Any, *, back: bool) -> tuple[Array, Array]:
+        """From the frame of iota to that of the twin, or back: matrix and translation."""
+        frames = twin.kappa.base_frame(space), problem.iota.base_frame(space)
+        pair = frames[1].change_from(frames[0]) if back else frames[0].change_from(frames[1])
+        return pair[0].astype(twin.dtype), pair[1].astype(twin.dtype)
+
+    activations: list[Activation] = [
+        Transformed(
+            Elementwise(ns, _function_of(stage)),
+            *change(stage.map.domain, back=True),
+            *change(stage.map.codomain, back=False),
+        )
+        for stage in problem.network.stages
+        if isinstance(stage, ActivationStage)
+    ]
+    activations.append(Elementwise(ns, identity))
+    matrix, shift = change(problem.network.outputs, back=False)
+    loss = TransformedLoss(BernoulliLoss(ns, twin.targets), np.linalg.inv(matrix).astype(twin.dtype), shift)
+    weights = tuple(np.column_stack([W, b]) for W, b in arrays)
+    return hessian(ns, Network(weights, tuple(activations), loss), twin.inputs)
+
+
+def _function_of(stage: ActivationStage) -> ScalarFunction:
+    function: ScalarFunction = getattr(stage.map, "function")  # noqa: B009 - a map with coordinates has one
+    return function

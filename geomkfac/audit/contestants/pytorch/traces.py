@@ -1,0 +1,120 @@
+"""One run of a PyTorch optimizer on a twin, in a way that is known."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from geomkfac.audit.contestants.pytorch.making import NotMadeError
+from geomkfac.audit.contestants.pytorch.surroundings import alone, drew, narrowings, surrounded, widened
+from geomkfac.audit.contestants.pytorch.twin_loss import TwinLoss
+from geomkfac.audit.contestants.pytorch.ways import CLOSURE, Way
+from geomkfac.audit.storage import Arrays
+
+
+@final
+@dataclass(frozen=True)
+class Setting:
+    """In what way an optimizer is run.
+
+    Attributes
+    ----------
+    form : of its parameters, a name of `torch_making.FORMS`
+    way : to take a step
+    graph : whether derivatives can be differentiated
+    wide : whether what is asked for in narrower types comes in the parameters'
+    grouped : whether there is a process group
+    """
+
+    form: str = "list"
+    way: Way = CLOSURE
+    graph: bool = False
+    wide: bool = False
+    grouped: bool = False
+
+
+@final
+@dataclass(eq=False)
+class Trace:
+    """A run, and what happened on the way.
+
+    Attributes
+    ----------
+    weights : after every step; in the optimizer's eval mode, where it has one
+    second : how often products with the Hessian were asked for
+    drew : whether random numbers were drawn
+    made_move : whether making the optimizer changed its parameters
+    modes : whether it has a train and an eval mode
+    narrow : names of types narrower than the parameters' that occurred, where the run was watched
+    """
+
+    weights: list[list[tuple[Any, Any]]] = field(default_factory=list)
+    second: int = 0
+    drew: bool = False
+    made_move: bool = False
+    modes: bool = False
+    narrow: frozenset[str] = frozenset()
+
+
+def traced(
+    loss: TwinLoss,
+    made: Callable[[list[Any]], Any],
+    setting: Setting,
+    start: Arrays,
+    steps: int,
+    *,
+    watched: bool = False,
+    seed: int = 0,
+) -> Trace:
+    """Train a twin from `start`.
+
+    Parameters
+    ----------
+    loss : of the twin, with the layout of the parameters
+    made : an optimizer of parameters
+    watched : whether types of numbers are watched for, which takes time
+    seed : of random numbers
+    """
+    torch, twin, trace = loss.torch, loss.twin, Trace()
+    dtype = getattr(torch, twin.dtype)
+    parameters = [torch.nn.Parameter(loss.tensor(part)) for part in loss.storage.parameters(twin.cast(start))]
+
+    def evaluate() -> Any:
+        with torch.enable_grad():
+            for one in parameters:
+                one.grad = None
+            value = loss(parameters)
+            value.backward(create_graph=setting.graph)
+        return value if setting.graph else value.detach()
+
+    def alive() -> Any:
+        with torch.enable_grad():
+            return loss(parameters)
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(alone(torch, setting.grouped))
+        stack.enter_context(surrounded(torch, dtype, seed))
+        if setting.wide:
+            stack.enter_context(widened(torch, dtype))
+        seen = stack.enter_context(narrowings(torch, dtype)) if watched else None
+        before = [one.detach().clone() for one in parameters]
+        optimizer = made(parameters)
+        trace.made_move = not all(map(torch.equal, before, parameters))
+        if not setting.way.fits(optimizer):
+            raise NotMadeError(f"{type(optimizer).__name__} has no step().")
+        trace.modes = callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None))
+        for _ in range(steps):
+            if trace.modes:
+                optimizer.train()
+            setting.way.step(optimizer, evaluate, alive)
+            if trace.modes:
+                optimizer.eval()
+            trace.weights.append(twin.cast(loss.weights(parameters)))
+        trace.second, trace.drew = loss.second, drew(torch, seed)
+        trace.narrow = frozenset(seen.found) if seen is not None else frozenset()
+    # What a graph holds would keep its tensors alive.
+    for one in parameters:
+        one.grad = None
+    return trace

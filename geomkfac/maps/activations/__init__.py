@@ -1,0 +1,1 @@
+"""Activations: scalar functions with derivatives that are stable at both ends, by families."""

@@ -1,0 +1,98 @@
+"""The identity and polynomials as activations: rational, so over every kind of scalar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar, final
+
+from geomkfac.arrays.namespace import Array, Namespace, Scalar
+from geomkfac.errors import KindError, ValuesError
+from geomkfac.maps.activations.scalar_function import Activation
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Identity(Activation):
+    """``phi(z) = z``, over every kind of scalar."""
+
+    name: ClassVar[str] = "identity"
+
+    def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
+        return z, ns.ones(z.shape)
+
+    def second_derivative(self, ns: Namespace, z: Array) -> Array:
+        return ns.zeros(z.shape)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Polynomial(Activation):
+    """``phi(z) = c_0 + c_1 z + c_2 z² + ...``, over every kind of scalar that holds its coefficients.
+
+    Parameters
+    ----------
+    coefficients : ``(c_0, c_1, ...)``, ascending; ints and Fractions for every kind, floats for floating
+    """
+
+    coefficients: tuple[Scalar, ...]
+
+    def __post_init__(self) -> None:
+        if not self.coefficients:
+            raise ValuesError(
+                "a polynomial needs coefficients.\n"
+                "  required: (c_0, c_1, ...), at least one\n"
+                "  came    : none\n"
+                "Pass (0,) for the zero polynomial."
+            )
+        for power, c in enumerate(self.coefficients):
+            if isinstance(c, bool | str | complex) or c is None:
+                raise KindError(
+                    f"coefficient {power} of a polynomial is no scalar.\n"
+                    f"  required: int, Fraction or float\n"
+                    f"  came    : {c!r}\n"
+                    "Pass numbers, from the constant term upwards."
+                )
+
+    @property
+    def name(self) -> str:
+        """``polynomial(c_0, c_1, ...)``."""
+        return f"polynomial({', '.join(map(str, self.coefficients))})"
+
+    def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
+        a, da, _ = self._horner(ns, z)
+        return a, da
+
+    def second_derivative(self, ns: Namespace, z: Array) -> Array:
+        return self._horner(ns, z)[2] * 2
+
+    def _horner(self, ns: Namespace, z: Array) -> tuple[Array, Array, Array]:
+        """Value, derivative and half the second derivative, by Horner's rule on dual numbers."""
+        a = da = half_dda = ns.zeros(z.shape)
+        for c in reversed(self.coefficients):
+            half_dda = half_dda * z + da
+            da = da * z + a
+            a = a * z + ns.scalar(c)
+        return a, da, half_dda
+
+
+identity = Identity()
+
+
+def polynomial(*coefficients: int | Fraction | float | Array) -> Polynomial:
+    """The activation ``phi(z) = c_0 + c_1 z + c_2 z² + ...``.
+
+    Parameters
+    ----------
+    coefficients : ``c_0, c_1, ...``, or one sequence of them
+
+    Examples
+    --------
+    >>> polynomial(1, 0, 3).name
+    'polynomial(1, 0, 3)'
+    >>> polynomial([1, 0, 3]) == polynomial(1, 0, 3)
+    True
+    """
+    if len(coefficients) == 1 and isinstance(coefficients[0], list | tuple):
+        return Polynomial(tuple(coefficients[0]))
+    return Polynomial(coefficients)

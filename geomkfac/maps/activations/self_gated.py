@@ -1,0 +1,129 @@
+r"""Activations that multiply their argument with a distribution function: SiLU and GELU.
+
+``phi(z) = z F(z)`` with ``F(z) + F(-z) = 1``.  So all is known from the tail F(-a), a = |z|::
+
+    phi = max(z, 0) - a F(-a),      phi' = d for z < 0, else 1 - d, with d = F(-a) - a f(a),
+    phi'' = 2 f(a) + a f'(a).
+
+The tails underflow.  They are kept as ``root * (root * factor)`` with a root that does not, so that the last
+product alone rounds.  Near a zero of a derivative, the error is relative to its two terms.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
+from geomkfac.maps.activations.scalar_function import Activation
+
+FAR = 40.0
+"""Beyond it the tails of GELU underflow in every dtype."""
+
+
+class SelfGated(Activation):
+    """``phi(z) = z F(z)`` for a symmetric distribution function F."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _tail(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array]:
+        """``(root, F(-a) / root², f(a) / root²)`` for a >= 0."""
+
+    @abstractmethod
+    def _bend(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array]:
+        """``(root, (2 f(a) + a f'(a)) / root²)`` for a >= 0."""
+
+    def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
+        ordered = ns.ordered(self.name)
+        a = ordered.abs(z)
+        root, tail, density = self._tail(ordered, a)
+        below = root * (root * (tail - a * density))
+        value = ordered.maximum(z, 0.0) - root * (root * (tail * a))
+        return value, ordered.where(z < 0, below, 1 - below)
+
+    def second_derivative(self, ns: Namespace, z: Array) -> Array:
+        ordered = ns.ordered(self.name)
+        root, factor = self._bend(ordered, ordered.abs(z))
+        return root * (root * factor)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Silu(SelfGated):
+    """``phi(z) = z / (1 + exp(-z))``, also called swish."""
+
+    name: ClassVar[str] = "silu"
+
+    def _tail(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array]:
+        root = ns.exp(a * -0.5)
+        r = 1 / (1 + root * root)
+        return root, r, r * r
+
+    def _bend(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array]:
+        root, _, density = self._tail(ns, a)
+        return root, density * (2 - a * ns.tanh(a / 2))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Gelu(SelfGated):
+    """``phi(z) = z P(Z <= z)``, Z standard normal.  Source: Hendrycks and Gimpel (2016)."""
+
+    name: ClassVar[str] = "gelu"
+
+    def _tail(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array]:
+        a = ns.minimum(a, FAR)
+        density = ns.broadcast_to(ns.scalar(1 / math.sqrt(2 * math.pi)), tuple(a.shape))
+        return _root_of_normal(ns, a), ns.erfcx(a * math.sqrt(0.5)) / 2, density
+
+    def _bend(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array]:
+        a = ns.minimum(a, FAR)
+        return _root_of_normal(ns, a), (2 - a * a) * (1 / math.sqrt(2 * math.pi))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GeluTanh(SelfGated):
+    """``phi(z) = z (1 + tanh(w/2)) / 2`` with ``w = 2 sqrt(2/pi) (z + 0.044715 z³)``: an approximation of GELU.
+
+    In the left tail the rounding of w shows: the relative error is some |w| epsilon.
+    """
+
+    name: ClassVar[str] = "gelu_tanh"
+
+    def _tail(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array]:
+        root, r, slope, _ = self._argument(ns, a)
+        return root, r, r * r * slope
+
+    def _bend(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array]:
+        root, r, slope, a = self._argument(ns, a)
+        curvature = (12 * _CUBIC * _LINEAR) * a
+        # f'(a) = sigma'(w) (w'' - w'² tanh(w/2)), and tanh(w/2) = (1 - exp(-w)) r.
+        change = curvature - slope * slope * ((1 - root) * (1 + root) * r)
+        return root, r * r * (2 * slope + a * change)
+
+    def _argument(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array, Array]:
+        """``exp(-w/2)``, ``1 / (1 + exp(-w))``, the slope w' and a itself, no larger than where all vanishes."""
+        a = ns.minimum(a, FAR)
+        square = a * a
+        root = ns.exp(a * (1 + square * _CUBIC) * -_LINEAR)
+        return root, 1 / (1 + root * root), (1 + square * (3 * _CUBIC)) * (2 * _LINEAR), a
+
+
+_CUBIC = 0.044715
+_LINEAR = math.sqrt(2 / math.pi)
+
+
+def _root_of_normal(ns: OrderedNamespace, a: Array) -> Array:
+    """``exp(-a²/4)`` for 0 <= a <= `FAR`, with a² = h² + (a - h) (a + h), h in sixteenths, so that h² is exact."""
+    grid = 1.5 / (16 * ns.epsilon)
+    h = (a + grid) - grid
+    return ns.exp(h * h * -0.25) * ns.exp((h - a) * (h + a) * 0.25)
+
+
+silu = Silu()
+gelu = Gelu()
+gelu_tanh = GeluTanh()

@@ -1,0 +1,166 @@
+"""Losses and output metrics where a datum has outputs at many places: at every location, or every step.
+
+The loss of a datum is the *sum* over its places, as the log-likelihood of a sequence or a picture is.  So
+its output metric is the direct sum of the places' metrics.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, final
+
+from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.random.draws import Draws
+from geomkfac.errors import ShapeError, SpaceMismatchError
+from geomkfac.metrics.families.output_family import Fisher, OutputModel
+from geomkfac.metrics.metric import Metric
+from geomkfac.metrics.tensors.covectors import CovectorTensor
+from geomkfac.networks.passes.chain_pass import Pass
+from geomkfac.spaces import Chunk, Element, Span, Vector
+from geomkfac.spaces.frames.change import map_components
+from geomkfac.spaces.samples.targets import map_targets
+
+ElementT = TypeVar("ElementT", bound=Element)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Covectors:
+    """The output metric of every datum as a weighted family of covectors.
+
+    Attributes
+    ----------
+    weights : array, shape (K, N); where they are local (K, N, *places)
+    covectors : batch shape (K, N, *places)
+    known : null directions that provenance gives, or None
+    local : whether each covector stands for one at every place, which is zero at the others
+    """
+
+    weights: Array
+    covectors: Vector
+    known: Span | None
+    local: bool = False
+
+    def lifted(self) -> Covectors:
+        """The same metric with covectors on all places together: K times as many as there are places, if local."""
+        if not self.local:
+            return self
+        k, count, *places = self.covectors.batch_shape
+        ns, total = self.covectors.namespace, math.prod(places)
+        eye = ns.reshape(ns.eye(total), (1, total, 1, *places))
+        spread = ns.broadcast_to(eye, (k, total, count, *places))
+        each = regrouped(self.covectors[:, None].scaled(spread), (k * total, count, *places))
+        weights = ns.permute(ns.reshape(self.weights, (k, count, total)), (0, 2, 1))
+        return Covectors(ns.reshape(weights, (k * total, count)), each, self.known)
+
+
+class TensorOf(Protocol):
+    """The output metric of a pass."""
+
+    def __call__(self, run: Pass, chunk: Chunk) -> Covectors: ...
+
+
+def regrouped(element: ElementT, batch: tuple[int, ...]) -> ElementT:
+    """The same elements with their batch reshaped."""
+    old = element.batch_shape
+    if old == batch:
+        return element
+    ns, rank = element.namespace, len(old)
+    return element.with_components(
+        map_components(lambda leaf: ns.reshape(leaf, (*batch, *tuple(leaf.shape)[rank:])), element._components)
+    )
+
+
+def flat_targets(run: Pass, targets: Any) -> Any:
+    """Targets (N, *places, ...) with data and places on one axis."""
+    places = run.places
+    if targets is None or not places:
+        return targets
+    return map_targets(lambda part: _flat(run, part), targets)
+
+
+def _flat(run: Pass, targets: Any) -> Any:
+    places, shape = run.places, tuple(targets.shape)
+    if shape[: 1 + len(places)] != (run.outputs.batch_shape[0], *places):
+        raise ShapeError(
+            "this network has an output at every place, and needs a target for each.\n"
+            f"  required: targets of shape ({run.outputs.batch_shape[0]}, {', '.join(map(str, places))}, ...)\n"
+            f"  came    : {shape}"
+        )
+    joined = (math.prod(shape[: 1 + len(places)]), *shape[1 + len(places) :])
+    return targets.reshape(joined) if hasattr(targets, "reshape") else run.outputs.namespace.reshape(targets, joined)
+
+
+def losses(model: OutputModel, run: Pass, chunk: Chunk) -> Array:
+    """The loss of each datum, summed over its places; (N,)."""
+    outputs, places = run.outputs, run.places
+    if not places:
+        return model.loss(outputs, chunk.targets)
+    ns, count = outputs.namespace, outputs.batch_shape[0]
+    each = model.loss(
+        regrouped(outputs, (-1 if not count else count * math.prod(places),)), flat_targets(run, chunk.targets)
+    )
+    shaped = ns.reshape(each, (count, *places))
+    if run.valid is not None:
+        shaped = shaped * run.valid
+    return ns.sum(ns.reshape(shaped, (count, -1)), axis=1)
+
+
+def differentials(model: OutputModel, run: Pass, chunk: Chunk) -> Vector:
+    """The differential of each datum's loss in all its outputs; batch shape (N, *places)."""
+    outputs, places = run.outputs, run.places
+    if not places:
+        return model.differential(outputs, chunk.targets)
+    batch = outputs.batch_shape
+    flat = model.differential(regrouped(outputs, (math.prod(batch),)), flat_targets(run, chunk.targets))
+    shaped = regrouped(flat, batch)
+    return shaped if run.valid is None else shaped.scaled(run.valid)
+
+
+def exact_of(metric: Metric) -> TensorOf:
+    """The tensors of a metric on the outputs."""
+
+    def tensor(run: Pass, chunk: Chunk) -> Covectors:
+        flat = regrouped(run.outputs, (math.prod(run.outputs.batch_shape),)) if run.places else run.outputs
+        found = metric.at(flat)
+        if not isinstance(found, CovectorTensor):
+            raise SpaceMismatchError(f"the output metric must come in covectors, not as {found!r}.")
+        return _at_places(run, found, joint=False)
+
+    return tensor
+
+
+def model_of(model: OutputModel, fisher: Fisher, samples: int, seed: int) -> TensorOf:
+    """The Fisher metric of an output model: exact, or from targets that are drawn or given."""
+    draws = Draws(seed)
+
+    def tensor(run: Pass, chunk: Chunk) -> Covectors:
+        places = math.prod(run.places)
+        flat = regrouped(run.outputs, (math.prod(run.outputs.batch_shape),)) if run.places else run.outputs
+        targets = flat_targets(run, chunk.targets)
+        found = model.tensor(flat, targets, fisher, draws, chunk.first * places, samples)
+        return _at_places(run, found, joint=fisher != "exact")
+
+    return tensor
+
+
+def _at_places(run: Pass, tensor: CovectorTensor, *, joint: bool) -> Covectors:
+    """A tensor on single outputs as one on the outputs of a datum, all places together.
+
+    With targets, the covector of a datum is the differential of its whole loss (`joint`), at all places at
+    once: its square has the direct sum as its mean, as targets of different places are drawn independently.
+    Else every covector stands at one place, and is zero at the others.
+    """
+    places = run.places
+    if not places:
+        return Covectors(tensor.weights, tensor.covectors, tensor._known)
+    ns, count, total = tensor.namespace, run.outputs.batch_shape[0], math.prod(places)
+    k = tensor.weights.shape[0]
+    covectors = regrouped(tensor.covectors, (k, count, *places))
+    if run.valid is not None:
+        covectors = covectors.scaled(run.valid)
+    weights = ns.reshape(tensor.weights, (k, count, total))
+    if joint:
+        return Covectors(weights[:, :, 0], covectors, tensor._known)
+    return Covectors(ns.reshape(weights, (k, count, *places)), covectors, tensor._known, local=True)

@@ -1,0 +1,1 @@
+"""Data: weighted batches of points with targets, in memory or in files, taken piece by piece."""

@@ -1,0 +1,1 @@
+"""How a statement is run: worlds, trials, exact and numeric evidence, and the report on it."""

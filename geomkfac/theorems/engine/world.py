@@ -1,0 +1,125 @@
+"""Where a check happens: a kind of scalar, sizes, random draws, and perhaps one planted fault."""
+
+from __future__ import annotations
+
+from typing import final
+
+from geomkfac.arrays import symbolic, symbols
+from geomkfac.arrays.namespace import Array, Kind, Namespace, RandomSource
+from geomkfac.errors import DegenerateMetricError
+from geomkfac.theorems.engine.statement import Sizes
+
+CONDITION = 10.0
+"""The largest condition number of a random change of basis in floating point."""
+
+
+@final
+class World:
+    """The kind of scalar and the random draws of one run of a check.
+
+    Parameters
+    ----------
+    kind : kind of scalar; over exact ones every draw is free
+    rng : numpy.random.Generator
+    sizes : of the instance
+    fault : the fault to plant, or None
+    jitter : a second generator, by which every floating-point draw is changed in its last digit
+    namespace : of the arrays drawn, where there are several of the kind: of another array library
+
+    Attributes
+    ----------
+    ns : the namespace of the kind
+    consulted : the faults that the construction has asked for
+    drawn : what was drawn here, in order: names (where one was given) and shapes
+    """
+
+    __slots__ = ("_fault", "_jitter", "consulted", "drawn", "kind", "ns", "rng", "sizes")
+
+    def __init__(
+        self,
+        kind: Kind,
+        rng: RandomSource,
+        sizes: Sizes,
+        fault: str | None = None,
+        jitter: RandomSource | None = None,
+        namespace: Namespace | None = None,
+    ) -> None:
+        self.kind, self.rng, self.sizes = kind, rng, sizes
+        self.ns: Namespace = kind.default_namespace if namespace is None else namespace
+        self._fault, self._jitter = fault, jitter
+        self.consulted: set[str] = set()
+        self.drawn: list[tuple[str | None, tuple[int, ...]]] = []
+
+    @property
+    def is_symbolic(self) -> bool:
+        """Whether draws are symbols."""
+        return self.kind is symbolic
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing is rounded, and activations are generic."""
+        return self.kind.is_exact
+
+    def planted(self, fault: str) -> bool:
+        """Whether this run has that fault; every fault that a construction knows is asked for here."""
+        self.consulted.add(fault)
+        return fault == self._fault
+
+    def assume(self, hypothesis: str, holds: bool) -> None:
+        """Draw the instance again where it does not meet a hypothesis.
+
+        Raises
+        ------
+        DegenerateMetricError : which the runner answers with a new draw, and counts.
+        """
+        if not holds:
+            raise DegenerateMetricError(
+                f"the instance drawn does not meet the hypothesis.\n  required: {hypothesis}\n"
+                "  came    : one that does not\nDraw again, or give the check larger sizes."
+            )
+
+    def for_frames(self, x: Array) -> Array:
+        """The same numbers in the library in which frames keep theirs."""
+        return self.kind.default_namespace.cast(x)
+
+    # -- draws -------------------------------------------------------------------------------------
+    def array(self, *shape: int, name: str | None = None) -> Array:
+        """Random entries: uniform over GF(p), small fractions over Q, standard normal in floating point.
+
+        With symbols they are fresh ones, called `name` and indexed from 1; real numbers, of which nothing
+        else is assumed.
+        """
+        self.drawn.append((name, shape))
+        if self.is_symbolic:
+            return symbols(self.rng, shape, name)
+        return self._jittered(self.ns.random(self.rng, shape))
+
+    def _jittered(self, drawn: Array) -> Array:
+        """The same, changed in the last digit where this world is a perturbed one."""
+        if self._jitter is None or self.is_exact:
+            return drawn
+        ordered = self.ns.ordered("rounding")
+        return drawn * (1.0 + self.ns.epsilon * ordered.sign(self.ns.random(self._jitter, tuple(drawn.shape))))
+
+    def positive(self, *shape: int, name: str | None = None) -> Array:
+        """Random numbers ``1 + x^2``, positive wherever that has a meaning; with symbols, positive symbols."""
+        if self.is_symbolic:
+            self.drawn.append((name, shape))
+            return symbols(self.rng, shape, name, positive=True)
+        x = self.array(*shape, name=name)
+        return x * x + 1
+
+    def number(self, name: str | None = None) -> Array:
+        """One random number, an array of shape ()."""
+        return self.array(name=name) if self.is_symbolic else self.array(1, name=name)[0]
+
+    def invertible(self, n: int, name: str | None = None) -> Array:
+        """A random matrix (n, n), of condition number at most `CONDITION` in floating point."""
+        if self.is_exact:
+            return self.array(n, n, name=name)
+        self.drawn.append((name, (n, n)))
+        ordered = self.ns.ordered("a random basis of bounded condition number")
+        left, _ = ordered.qr(self._jittered(self.ns.random(self.rng, (n, n))))
+        right, _ = ordered.qr(self._jittered(self.ns.random(self.rng, (n, n))))
+        stretch = 1.0 + (CONDITION - 1.0) * ordered.uniform(self.rng, (n,))
+        return (left * stretch) @ right

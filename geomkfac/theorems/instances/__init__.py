@@ -1,0 +1,1 @@
+"""What statements are about: random networks, textbook K-FAC in arrays, groups, invariance of an update."""

@@ -1,0 +1,157 @@
+"""A random abstract network with two parameterizations, its data, and a loss: nothing is assumed of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from geomkfac.arrays.namespace import Array
+from geomkfac.maps import AffineMap, GenericMap, SmoothMap
+from geomkfac.metrics import (
+    Bernoulli,
+    CovectorMetric,
+    CovectorTensor,
+    ExpectedMetric,
+    GenericFamily,
+    Metric,
+    MetricTensor,
+    OutputModel,
+    PullbackMetric,
+)
+from geomkfac.networks import MLP
+from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Parameterization, Point, Sample, Vector
+from geomkfac.theorems.engine.world import World
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A random network, and all that an update needs.
+
+    Attributes
+    ----------
+    net : MLP, with generic activations over exact kinds and tanh in floating point
+    iota, kappa : two parameterizations; kappa is a random one
+    weights : Point of the weight space, stored in iota
+    data : Sample with random weights
+    fresh : Point of the inputs, a batch that no update has seen
+    loss : an arbitrary loss with an arbitrary output metric; a Bernoulli family in floating point
+    rate : the learning rate epsilon
+    """
+
+    net: MLP
+    iota: Parameterization
+    kappa: Parameterization
+    weights: Point
+    data: Sample
+    fresh: Point
+    loss: OutputModel
+    rate: Array
+
+
+def random_mlp(world: World, *, coordinatewise: bool = True) -> tuple[MLP, Parameterization]:
+    """A network of the world's widths; its activations are generic over exact kinds, tanh in floating point."""
+    widths, kind = world.sizes.widths, world.kind
+    if not world.is_exact:
+        return MLP.from_widths(widths, "tanh", kind=kind)
+    inputs = AffineSpace("A0", widths[0], kind)
+    frames: list[BaseFrame] = [inputs.frame("iota")]
+    rhos = []
+    for i, width in enumerate(widths[1:-1], start=1):
+        before, after = AffineSpace(f"Z{i}", width, kind), AffineSpace(f"A{i}", width, kind)
+        source, target = before.frame("iota"), after.frame("iota")
+        frames += [source, target]
+        rhos.append(GenericMap(source, target, world.rng, coordinatewise=coordinatewise))
+    outputs = AffineSpace(f"Z{len(widths) - 1}", widths[-1], kind)
+    frames.append(outputs.frame("iota"))
+    iota = Parameterization(frames, inputs=inputs, outputs=outputs, name="iota")
+    return MLP(inputs, rhos, outputs), iota
+
+
+def abstract_network(world: World, *, coordinatewise: bool = True) -> Instance:
+    """A random instance; `coordinatewise` activations, or (GK-12) any smooth maps."""
+    net, iota = random_mlp(world, coordinatewise=coordinatewise)
+    widths, count = world.sizes.widths, world.sizes.data
+    parts = [world.array(m, n + 1) for m, n in zip(widths[1:], widths[:-1], strict=True)]
+    # In floating point a small step: undamped natural gradient is long where the metric is nearly degenerate.
+    rate = world.number() if world.is_exact else world.ns.scalar(0.01)
+    weights: Point = net.weight_space.from_coordinates(parts, iota)
+    kappa = iota.random(world.rng, name="kappa")
+    targets = None
+    loss: OutputModel
+    if world.is_exact:
+        loss = GenericFamily(iota[net.outputs], world.rng, world.sizes.covectors)
+    else:
+        loss = Bernoulli().on(iota)
+        targets = Bernoulli().predictions(world.ns, world.array(count, widths[-1]))
+    data = iota.sample(world.array(count, widths[0]), targets, weights=world.positive(count))
+    fresh: Point = net.inputs.from_coordinates(world.array(count, widths[0]), iota)
+    return Instance(net, iota, kappa, weights, data, fresh, loss, rate)
+
+
+def constant_metric(world: World, frame: Frame, *, rank: int | None = None) -> Metric:
+    """A random metric, the same at every point: a sum of `rank` squares, by default as many as dimensions."""
+    m, ns = frame.space.dim, world.ns
+    k = m if rank is None else rank
+    weights, rows = world.positive(k), world.array(k, m)
+
+    def family(points: Array) -> tuple[Array, Array]:
+        batch = tuple(points.shape)[:-1]
+        ones = (1,) * len(batch)
+        return (
+            ns.broadcast_to(ns.reshape(weights, (k, *ones)), (k, *batch)),
+            ns.broadcast_to(ns.reshape(rows, (k, *ones, m)), (k, *batch, m)),
+        )
+
+    return CovectorMetric(frame, family)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LayerOfData:
+    """What Definition 3.9 needs of one layer, put together from maps and metrics.
+
+    Attributes
+    ----------
+    points : alpha_{i-1} of every datum
+    shares : array (N,), the weights of the data, of sum 1
+    metric_on_Z : the output metric pulled back along phi_xi^i: Z_i -> Y
+    weights : array (K, N), coefficients of that metric at the data
+    covectors : its covectors there, of batch shape (K, N)
+    expected_pullback : ``E[(Psi_xi^i)^* g]`` on the layer's weight space
+    """
+
+    points: Point
+    shares: Array
+    metric_on_Z: Metric
+    weights: Array
+    covectors: Vector
+    expected_pullback: MetricTensor
+
+    def a_bar(self, world: World, frames: Parameterization) -> Array:
+        """``[a; 1]`` of every datum, (N, n + 1)."""
+        a = self.points.coordinates(frames)
+        return world.ns.concat([a, world.ns.ones((a.shape[0], 1))], axis=1)
+
+
+def layers_of_data(world: World, it: Instance, output: Metric) -> list[LayerOfData]:
+    """Every layer: its inputs by evaluation, its metric by pulling `output` back.  Source: LG 3.5.2, (3.8)."""
+    (chunk,) = it.data.chunks()
+    shares = chunk.weights / world.ns.sum(chunk.weights)
+    omegas = it.net.weight_space.split(it.weights)
+    alpha, points = chunk.points, []
+    for omega, rho in zip(omegas, (*it.net.activations, None), strict=True):
+        points.append(alpha)
+        alpha = rho(omega(alpha)) if rho is not None else alpha  # type: ignore[assignment]
+    layers: list[LayerOfData] = []
+    tail: SmoothMap | None = None
+    for i in reversed(range(len(omegas))):
+        metric = output if tail is None else PullbackMetric(tail, output)
+        tensor: CovectorTensor = metric.at(omegas[i](points[i]))  # type: ignore[assignment]
+        evaluation = omegas[i].space.evaluation(points[i])
+        expected = ExpectedMetric(PullbackMetric(evaluation, metric), shares).at(omegas[i])
+        layers.insert(0, LayerOfData(points[i], shares, metric, tensor.weights, tensor.covectors, expected))
+        if i:
+            step = AffineMap(omegas[i]) @ it.net.activations[i - 1]
+            tail = step if tail is None else tail @ step
+    return layers

@@ -1,0 +1,88 @@
+"""The proven profiles of the reference rules: exactly where they are rational, and what they lose is lost."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from geomkfac.arrays import floating, generator
+from geomkfac.testing import assert_invariant
+from geomkfac.theorems.engine.statement import Sizes
+from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.lie_algebra import symmetries
+from geomkfac.updates import EigenvalueCorrectedKfac, NaturalGradient, Shampoo
+
+from .profiles import FLOATING, GROUPS, PRODUCTS, RATIONAL, kept
+
+SIDES = ("activations", "preactivations")
+CASES = list(itertools.product((0, 1), [*GROUPS, *PRODUCTS]))
+
+
+def decided(rule, profile, side, group, grade, **settings):
+    groups = dict.fromkeys(SIDES, "fixed") | {SIDES[side]: group}
+    sizes = {"widths": (2, 3, 2), "steps": 2, "trials": 1} | settings
+    if kept(profile, side, group):
+        assert assert_invariant(rule, **groups, **sizes).grade == grade
+    else:
+        with pytest.raises(AssertionError, match="not invariant"):
+            assert_invariant(rule, **groups, **sizes)
+
+
+@pytest.mark.parametrize("rule", RATIONAL, ids=str)
+@pytest.mark.parametrize(("side", "group"), CASES)
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_rational_rule_has_its_proven_profile_exactly(rule, side, group, seed):
+    # 17 parameters: as many products of covectors and data at least.
+    enough = {"data": 12, "covectors": 2} if isinstance(rule, NaturalGradient) else {}
+    decided(rule, RATIONAL[rule], side, group, "X", seed=seed, **enough)
+
+
+@pytest.mark.parametrize("rule", FLOATING, ids=str)
+@pytest.mark.parametrize(("side", "group"), CASES)
+def test_a_rule_with_roots_has_its_profile_in_floating_point(rule, side, group):
+    decided(rule, FLOATING[rule], side, group, "N")
+
+
+@pytest.mark.parametrize("rule", [*RATIONAL, *FLOATING], ids=str)
+def test_both_sides_of_a_profile_hold_together(rule):
+    profile = (RATIONAL | FLOATING)[rule]
+    largest = [
+        next(g for g in ("affine", "linear", "similarity", "rigid", "orthogonal", "diagonal") if kept(profile, side, g))
+        for side in (0, 1)
+    ]
+    enough = {"data": 12, "covectors": 2} if isinstance(rule, NaturalGradient) else {}
+    evidence = assert_invariant(rule, activations=largest[0], preactivations=largest[1], trials=1, **enough)
+    assert evidence.grade == ("X" if rule in RATIONAL else "N")
+
+
+# -- nothing is missing from a profile ---------------------------------------------------------------------------
+DIMENSIONS = {"translation": 2, "scalar": 1, "orthogonal": 1, "diagonal": 2, "linear": 4}
+"""Of the groups of a plane."""
+
+
+def dimension(groups):
+    """Of the Lie algebra that a side of a profile generates in the plane."""
+    if "linear" in groups:
+        linear = DIMENSIONS["linear"]
+    elif "diagonal" in groups:
+        linear = DIMENSIONS["diagonal"]
+    else:
+        linear = sum(DIMENSIONS[g] for g in ("scalar", "orthogonal") if g in groups)
+    return linear + (DIMENSIONS["translation"] if "translation" in groups else 0)
+
+
+@pytest.mark.parametrize("rule", [*RATIONAL, *FLOATING], ids=str)
+def test_the_first_step_has_no_further_continuous_symmetries(rule):
+    # Of data more than are needed: a metric of bad condition would drown the zeros in rounding over the step size.
+    world = World(floating, generator(1, "profiles"), Sizes((2, 2, 2), 60, 2))
+    found = symmetries(world, rule, (2, 2, 2), data=60, instances=3)
+    activations, preactivations = (RATIONAL | FLOATING)[rule]
+    expected = 2 * dimension(activations) + 2 * dimension(preactivations)
+    if isinstance(rule, EigenvalueCorrectedKfac):
+        # The metric of a Bernoulli family is diagonal, and so is G of the last layer: its diagonal changes are kept.
+        expected += 1
+    if rule == Shampoo(0.5):
+        # The first step is (g g^T)^{-1} g, which keeps all linear changes of pre-activations.
+        expected += 2 * (DIMENSIONS["linear"] - DIMENSIONS["scalar"] - DIMENSIONS["orthogonal"])
+    assert found.dimension == expected
