@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.counts import is_count
 from geomkfac.errors import ShapeError, UnknownNameError, ValuesError
 from geomkfac.names import look_up
 
@@ -50,7 +51,7 @@ def padding_of(padding: Padding, kernel: Sequence[int], dilation: Sequence[int])
     pairs = []
     for entry in entries:
         pair = (entry, entry) if isinstance(entry, int) else tuple(entry)
-        if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in pair):
+        if len(pair) != 2 or not all(is_count(n, 0) for n in pair):
             raise ValuesError(
                 f"padding is made of nonnegative ints, or pairs (before, after) of them.\n  came: {padding!r}\n"
                 "Use 0 for no padding."

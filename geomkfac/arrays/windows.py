@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.counts import is_count
 from geomkfac.errors import ShapeError, ValuesError
 
 ENTRIES_AT_ONCE = 1 << 19
@@ -43,7 +44,7 @@ def per_axis(value: int | Sequence[int], axes: int, what: str, *, least: int = 1
             f"  came    : {values}\nPass one int for all axes, or {axes} of them."
         )
     for number in values:
-        if isinstance(number, bool) or not isinstance(number, int) or number < least:
+        if not is_count(number, least):
             raise ValuesError(
                 f"the {what} is made of ints of at least {least}.\n  came: {values!r}\n"
                 + ("A stride or dilation of 1 is the plain one." if least == 1 else "Use 0 for none.")

@@ -20,6 +20,7 @@ from geomkfac.audit.problem import Problem, random_problem
 from geomkfac.audit.random_updates import apart_by_draws, weighed
 from geomkfac.audit.session import DivergedError, Session
 from geomkfac.audit.verdicts import AuditReport, Finding, judged
+from geomkfac.counts import checked_count, is_count
 from geomkfac.errors import GeomkfacError, ValuesError
 from geomkfac.metrics import Bernoulli, Gaussian
 from geomkfac.names import look_up
@@ -94,9 +95,9 @@ def audit(
     UnknownNameError, ValuesError
     MissingExtraError, DeviceError : the device, or the library for it, is not there.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
+    if not is_count(steps, 2):
         raise ValuesError(f"an audit takes 2 steps or more, not {steps}: one step may look invariant by accident.")
-    if isinstance(networks, bool) or not isinstance(networks, int) or not 1 <= networks <= MOST:
+    if not is_count(networks) or networks > MOST:
         raise ValuesError(f"an audit takes 1 to {MOST} networks, not {networks!r}.")
     _check_numbers(rate, seed, network, widths)
     chosen, runner = chosen_groups(groups), contestant(optimizer, rate, device)
@@ -141,8 +142,7 @@ def audit(
 def _check_numbers(rate: Any, seed: Any, network: str | Problem, widths: Sequence[int] | None) -> None:
     if rate is not None and not (isinstance(rate, int | float) and 0 < rate < float("inf")):
         raise ValuesError(f"a learning rate is a positive number, not {rate!r}.")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValuesError(f"a seed is a nonnegative integer, not {seed!r}.")
+    checked_count("a seed", seed, 0)
     if widths is not None:
         if network != "fully connected":
             raise ValuesError("widths are those of fully connected networks; other architectures have their own.")

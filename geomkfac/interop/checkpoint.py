@@ -90,7 +90,7 @@ class Checkpoint:
                 f"written to\n  came    : {os.fspath(folder)!r}\nMake it first, or name another file."
             )
         ns = weights.namespace
-        if not ns.epsilon and not isinstance(ns.kind, PrimeField | RationalField):
+        if ns.kind.is_exact and not isinstance(ns.kind, PrimeField | RationalField):
             raise KindError(f"sums over {ns.name} cannot be saved; only floating point, GF(p) and Q can.")
         return _SavedPass(self, task, ns, sample, *_described(self.parameterization, task, sample, weights))
 
@@ -162,7 +162,7 @@ class _SavedPass:
         now = self.probes[name]
         if saved is None or saved.shape != now.shape:
             return True
-        if not self.ns.epsilon:
+        if self.ns.kind.is_exact:
             return bool((saved != now).any())
         # Weights and data are the same bit for bit, but another machine sums in another order: as many roundings as
         # a pass has terms, and sixteen times that for what cancels.
@@ -318,7 +318,7 @@ def _stored(ns: Namespace, x: Array) -> Any:
 def _restored(ns: Namespace, array: Any, shape: tuple[int, ...]) -> Array:
     if array.shape != shape:
         raise ShapeError(f"an array of shape {shape} is required; came {array.shape}.")
-    if ns.epsilon:
+    if not ns.kind.is_exact:
         if array.dtype.kind != "f" or not np.isfinite(array).all():
             raise ValueError("numbers that are not finite")
         return ns.ordered("saved sums").cast_numpy(array)
@@ -330,6 +330,6 @@ def _restored(ns: Namespace, array: Any, shape: tuple[int, ...]) -> Array:
 
 def _is_count(ns: Namespace, weight: Array, count: int) -> bool:
     """Whether a sum of ones is that many, to what float32 makes of more than it can count."""
-    if not ns.epsilon:
+    if ns.kind.is_exact:
         return ns.equal(weight, ns.scalar(count))
     return bool(abs(float(weight) - count) <= count * ns.epsilon**0.5)

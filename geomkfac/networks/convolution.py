@@ -14,6 +14,7 @@ from typing import Any, final
 from geomkfac.arrays import floating
 from geomkfac.arrays.floats.memory import in_hand
 from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.counts import is_count
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.maps import AffineMaps
 from geomkfac.metrics.families.output_family import Fisher
@@ -73,7 +74,7 @@ class ConvolutionalNetwork(FeedForward):
         ShapeError, ValuesError, UnknownNameError
         """
         specs = architecture(stages) if isinstance(stages, str) else list(stages)
-        if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
+        if not is_count(channels):
             raise ShapeError(f"the input needs a positive number of channels, not {channels!r}.")
         made = Builder(grid, channels, specs, kind)
         iota = Parameterization(made.frames, inputs=made.inputs, outputs=made.outputs, name="iota")

@@ -14,7 +14,8 @@ from typing import Any, final, get_args
 
 from geomkfac.arrays import floating
 from geomkfac.arrays.namespace import Array, Kind, Namespace
-from geomkfac.errors import ShapeError, SpaceMismatchError, UnknownNameError, ValuesError
+from geomkfac.counts import checked_count
+from geomkfac.errors import ShapeError, SpaceMismatchError, UnknownNameError
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
 from geomkfac.maps.activations.scalar_function import Activation
 from geomkfac.networks.building.arrays_in import random_parts
@@ -61,8 +62,7 @@ class RecurrentNetwork(Network):
     ) -> None:
         if at not in get_args(At):
             raise UnknownNameError(f"outputs are at 'every' step or at the 'last', not {at!r}.")
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise ValuesError(f"a sequence needs at least one step; steps came as {steps!r}.")
+        checked_count("the number of steps of a sequence", steps)
         states: Any = activation.codomain
         fixed = isinstance(initial, Point) and initial.space is states and not initial.batch_shape
         if not fixed and not (isinstance(initial, AffineSpace) and initial.dim == 0):

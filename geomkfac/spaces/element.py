@@ -389,7 +389,7 @@ def affine_combination(points: Point, weights: Array) -> Point:
         raise ShapeError(f"affine weights must have shape ({count},), not {tuple(checked.shape)}.")
     excess = ns.sum(checked) - ns.scalar(1)
     close = ns.is_zero(excess)
-    if not close and ns.epsilon:
+    if not close and not ns.kind.is_exact:
         ordered = ns.ordered("affine_combination")
         close = ordered.norm(excess) <= count * ns.epsilon * float(ns.sum(ordered.abs(checked)))
     if not close:

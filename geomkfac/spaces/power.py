@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.counts import is_count
 from geomkfac.errors import ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.spaces.affine import PointSpace
 from geomkfac.spaces.element import Element, Point
@@ -104,7 +105,7 @@ def _with_grid(slots: Any, grid: tuple[int, ...]) -> Any:
 def _checked_grid(grid: Iterable[int]) -> tuple[int, ...]:
     lengths = tuple(grid) if isinstance(grid, Iterable) else (grid,)
     for length in lengths:
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+        if not is_count(length):
             raise ValuesError(f"a grid is made of positive ints, not of {length!r}; the grid is {lengths}.")
     return lengths
 

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 from geomkfac.arrays import floating
 from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.counts import checked_count
 from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.spaces.frames import gauge
 from geomkfac.spaces.frames.change import BaseChange, Change, Components, map_components
@@ -216,8 +217,7 @@ class BaseSpace(Space):
     def __init__(self, name: str, dim: int, kind: Kind = floating) -> None:
         if not isinstance(name, str):
             raise ValuesError(f"a space is named by a string, not {type(name).__name__}.")
-        if isinstance(dim, bool) or not isinstance(dim, int) or dim < 0:
-            raise ValuesError(f"the dimension of {name!r} must be a nonnegative int, not {dim!r}.")
+        checked_count(f"the dimension of {name!r}", dim, 0)
         if not isinstance(kind, Kind):
             raise KindError(
                 f"the kind of {name!r} must be a kind of scalar such as floating or GF(p), not {kind!r}."

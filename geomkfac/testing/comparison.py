@@ -48,7 +48,7 @@ class Bench:
         ]
         self.first, self.second = (Parameterization(frames) for frames in drawn)
         self.condition = 1.0
-        if self.ns.epsilon:
+        if not self.ns.kind.is_exact:
             first, second = (max(_condition(frame) for frame in frames) for frames in drawn)
             self.condition = first * second
         self._turn = False
@@ -81,7 +81,7 @@ class Bench:
     def same_numbers(self, law: str, left: Array, right: Array, *others: Element) -> None:
         """Raise unless both sides are the same array of numbers, made from the elements `others`."""
         ns = self.ns
-        if not ns.epsilon:
+        if ns.kind.is_exact:
             if not ns.equal(left, right):
                 raise LawViolatedError(f"{law}: broken exactly, over {ns.kind!r}.")
             return
@@ -116,7 +116,7 @@ def _depth(slots: Any) -> int:
 def _well_conditioned(base: BaseSpace, rng: Any) -> BaseChange:
     """A random change; in floating point an orthogonal matrix with columns scaled by 1 to 2, and a short shift."""
     ns, dim = base.kind.default_namespace, base.dim
-    if not ns.epsilon or dim == 0:
+    if ns.kind.is_exact or dim == 0:
         return random_change(base, rng)
     ordered = ns.ordered("a random orthogonal matrix")
     orthogonal, _ = ordered.qr(ns.random(rng, (dim, dim)))

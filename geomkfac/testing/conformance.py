@@ -187,7 +187,7 @@ def check_smooth_map(
         _check_batches(function, point, v, bench)
     if degree is not None:
         _check_by_interpolation(function, point, v, pushed, degree, bench)
-    elif bench.ns.epsilon:
+    elif not bench.ns.kind.is_exact:
         _check_by_differences(function, point, v, pushed, bench)
 
 

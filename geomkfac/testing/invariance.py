@@ -13,7 +13,8 @@ from typing import Any, Literal, overload
 
 from geomkfac.audit import ARCHITECTURES, AuditReport, Finding, Problem, audit, counterexample
 from geomkfac.audit.contestants.contestant import Contestant
-from geomkfac.errors import KindError, ValuesError
+from geomkfac.counts import checked_count
+from geomkfac.errors import KindError
 from geomkfac.names import look_up
 from geomkfac.theorems import Check, Evidence, Sizes
 from geomkfac.theorems.engine.exact_evidence import exact
@@ -178,8 +179,7 @@ def _of_optimizer(
     trials: int = 2,
     seed: int = 0,
 ) -> tuple[Finding, ...]:
-    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
-        raise ValuesError(f"an invariance is asserted on one random instance or more, not {trials!r}.")
+    checked_count("the number of random instances", trials)
     found = []
     for one in range(seed, seed + trials):
         report = audit(optimizer, groups=[group], rate=rate, network=network, steps=steps, seed=one, exact=False)

@@ -58,7 +58,7 @@ def _check_form(tensor: MetricTensor, bench: Bench) -> None:
     total = tensor.flat(u) + tensor.flat(v)
     bench.same("flat(u + v) = flat(u) + flat(v)", tensor.flat(u + v), total, *_scales(size, u, v))
     bench.same("flat of a batch, one by one", tensor.flat(u)[1], tensor.flat(u[1]), *_scales(size, u))
-    if bench.ns.epsilon:
+    if not bench.ns.kind.is_exact:
         ordered = bench.ns.ordered("positivity")
         lengths = bench.size(u) ** 2 * size
         if float(ordered.max(-tensor(u, u))) > bench.tolerance(tensor.space) * (1.0 + lengths):
@@ -118,7 +118,7 @@ def _matrix(tensor: MetricTensor, frame: Frame) -> Array:
 
 def _size(tensor: MetricTensor, bench: Bench) -> Any:
     """The largest Frobenius norm of the matrix in both frames; 1 over exact kinds, where nothing is rounded."""
-    if not bench.ns.epsilon:
+    if bench.ns.kind.is_exact:
         return 1
     ordered = bench.ns.ordered("a norm")
     return 1.0 + max(ordered.norm(_matrix(tensor, kappa[tensor.space])) for kappa in (bench.first, bench.second))

@@ -21,7 +21,7 @@ KINDS = [floating, FIELD]
 
 def integers(ns, rng, *shape):
     """Small integers: sums of their products are exact in float64, so that == is asked for in both kinds."""
-    return ns.asarray(rng.integers(-3, 4, size=shape).astype(float if ns.epsilon else object))
+    return ns.asarray(rng.integers(-3, 4, size=shape).astype(float if not ns.kind.is_exact else object))
 
 
 @st.composite

@@ -17,7 +17,8 @@ from typing import Any, Literal, TypeAlias, final
 
 import numpy as np
 
-from geomkfac.errors import UnknownNameError, ValuesError
+from geomkfac.counts import checked_count
+from geomkfac.errors import UnknownNameError
 
 Homogeneous: TypeAlias = Literal["last", "first", "apart"]
 Columns: TypeAlias = Literal["channel_major", "offset_major"]
@@ -55,8 +56,7 @@ class FactorSetting:
     fisher: Expectation = "exact"
 
     def __post_init__(self) -> None:
-        if isinstance(self.data, bool) or not isinstance(self.data, int) or self.data < 1:
-            raise ValuesError(f"the number of data must be a positive integer, not {self.data!r}.")
+        checked_count("the number of data", self.data)
         for field, names in CHOICES.items():
             value = getattr(self, field)
             if value not in names:

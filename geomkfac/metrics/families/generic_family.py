@@ -11,7 +11,8 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.arrays.random.draws import Draws
-from geomkfac.errors import KindError, ValuesError
+from geomkfac.counts import checked_count
+from geomkfac.errors import KindError
 from geomkfac.metrics.families.output_family import OutputModel
 from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.spaces import AffineSpace, Frame, Point, Vector
@@ -37,9 +38,7 @@ class GenericFamily(OutputModel):
     def __init__(self, frame: Frame, rng: Any, covectors: int) -> None:
         if not isinstance(frame.space, AffineSpace) or not frame.space.kind.is_exact:
             raise KindError(f"a generic family draws free covectors over an exact kind, and {frame.space!r} is not.")
-        if isinstance(covectors, bool) or not isinstance(covectors, int) or covectors < 1:
-            raise ValuesError(f"the number of covectors must be a positive int, not {covectors!r}.")
-        self.frame, self._rng, self._count = frame, rng, covectors
+        self.frame, self._rng, self._count = frame, rng, checked_count("the number of covectors", covectors)
         self.space: AffineSpace = frame.space
         self._met: list[tuple[Point, Vector, CovectorTensor]] = []
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.arrays.random.draws import Draws
+from geomkfac.counts import checked_count
 from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, UnknownNameError, ValuesError
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor
@@ -253,8 +254,7 @@ class PlacedFamily(OutputModel):
         return self._family(weights, rows, outputs, "E_y[dL (x) dL]")
 
     def sampled(self, outputs: Point, draws: Draws, first: int, samples: int) -> CovectorTensor:
-        if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-            raise ValuesError(f"the number of sampled targets must be a positive int, not {samples!r}.")
+        checked_count("the number of sampled targets", samples)
         z = self._read(outputs)
         weights, rows = self.family.sampled_factor(outputs.namespace, z, draws, first, samples)
         return self._family(weights, rows, outputs, "mean of dL (x) dL at sampled targets")

@@ -53,7 +53,7 @@ class CovectorTensor(MetricTensor):
 
     def checked(self) -> CovectorTensor:
         """Itself, after a check that no weight is negative, where the kind is ordered."""
-        if self.namespace.epsilon:
+        if not self.namespace.kind.is_exact:
             ordered = self.namespace.ordered("weights")
             if float(ordered.max(-self.weights)) > 0:
                 raise ValuesError("the weights of a family of covectors must be nonnegative; some are negative.")
@@ -180,7 +180,7 @@ def shares(ns: Namespace, count: int, weights: Array | None) -> Array:
     checked = ns.asarray(weights, what="weights")
     if tuple(checked.shape) != (count,):
         raise ShapeError(f"one weight per datum is required: shape ({count},), not {tuple(checked.shape)}.")
-    if ns.epsilon and float(ns.ordered("weights").max(-checked)) > 0:
+    if not ns.kind.is_exact and float(ns.ordered("weights").max(-checked)) > 0:
         raise ValuesError("weights must be nonnegative; some are negative.")
     total = ns.sum(checked)
     if ns.is_zero(total):

@@ -202,7 +202,7 @@ class MetricTensor(ABC):
         """A multiple; a negative one is refused, it would be no metric."""
         if isinstance(scalar, bool) or not isinstance(scalar, int | float | Fraction):
             raise KindError(f"a metric is scaled by a Python number, not by {type(scalar).__name__}.")
-        if self.namespace.epsilon and scalar < 0:
+        if not self.namespace.kind.is_exact and scalar < 0:
             raise ValuesError(f"a negative multiple of a metric is no metric; the factor is {scalar}.")
         return self._scaled(self.namespace.scalar(scalar))
 

@@ -9,6 +9,7 @@ from typing import Any, final
 from geomkfac.arrays.borders import Borders, padding_of
 from geomkfac.arrays.namespace import Kind
 from geomkfac.arrays.windows import Windows, per_axis
+from geomkfac.counts import checked_count
 from geomkfac.errors import ShapeError, ValuesError
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
 from geomkfac.maps.activations.polynomials import identity
@@ -94,16 +95,10 @@ class Builder:
         """Into how many groups the next stage with weights wants its channels."""
         for spec in self._todo[index:]:
             if isinstance(spec, Convolution):
-                return self._checked_groups(spec)
+                return checked_count("groups", spec.groups)
             if not isinstance(spec, AveragePooling | MaxPooling):
                 return 1
         return 1
-
-    @staticmethod
-    def _checked_groups(spec: Convolution) -> int:
-        if isinstance(spec.groups, bool) or not isinstance(spec.groups, int) or spec.groups < 1:
-            raise ValuesError(f"groups must be a positive int, not {spec.groups!r}.")
-        return spec.groups
 
     @property
     def _groups(self) -> int:
@@ -170,7 +165,7 @@ class Builder:
     def _convolution(self, spec: Convolution) -> None:
         if not self._grid:
             raise ShapeError("a convolution needs a map, and there is one place left.\nUse Dense instead.")
-        groups, axes = self._checked_groups(spec), len(self._grid)
+        groups, axes = checked_count("groups", spec.groups), len(self._grid)
         kernel = per_axis(_needed(spec.kernel, "Convolution", "kernel"), axes, "kernel")
         stride, dilation = per_axis(spec.stride, axes, "stride"), per_axis(spec.dilation, axes, "dilation")
         widths = padding_of(spec.padding, kernel, dilation)
@@ -209,9 +204,7 @@ def _factors(space: Any) -> tuple[Any, ...]:
 def _needed(value: Any, stage: str, what: str) -> Any:
     if value is None:
         raise ValuesError(f"{stage} needs its {what} here: there are no arrays to read it from.\nPass {what}=... .")
-    if what in ("channels", "width") and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ValuesError(f"the {what} of {stage} must be a positive int, not {value!r}.")
-    return value
+    return checked_count(f"the {what} of {stage}", value) if what in ("channels", "width") else value
 
 
 def filled_in(architecture: Architecture, Ws: Sequence[Any], grid: Sequence[int]) -> tuple[int, list[Any]]:
@@ -237,7 +230,7 @@ def filled_in(architecture: Architecture, Ws: Sequence[Any], grid: Sequence[int]
                 f"  came: shape {shape}"
             )
         if isinstance(spec, Convolution):
-            inputs = shape[1] * Builder._checked_groups(spec)
+            inputs = shape[1] * checked_count("groups", spec.groups)
             stages.append(
                 replace(spec, channels=_agreed(spec.channels, shape[0], taken), kernel=_kernel(spec, shape, taken))
             )

@@ -8,6 +8,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, final
 
+from geomkfac.counts import checked_count
 from geomkfac.errors import KindError, ValuesError
 from geomkfac.networks.moments.running_moments import RunningMoments
 from geomkfac.networks.running.memory_limit import bytes_of
@@ -78,8 +79,8 @@ def checked_running(running: Running) -> tuple[int | None, int | None]:
             "chunk_size and memory_limit both say how many data are taken at a time.\n  required: one of them\n"
             f"  came    : chunk_size={size!r} and memory_limit={limit!r}\nLeave one of them out."
         )
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-        raise ValuesError(f"the chunk size must be a positive int, not {size!r}.")
+    if size is not None:
+        checked_count("the chunk size", size)
     return size, None if limit is None else bytes_of(limit)
 
 
@@ -157,8 +158,7 @@ def worker_processes(count: int) -> Callable[[], Executor]:
     ------
     ValuesError : `count` is not a positive int.
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValuesError(f"the number of processes must be a positive int, not {count!r}.")
+    checked_count("the number of processes", count)
     from geomkfac.networks.running.processes import pool  # likewise
 
     return partial(pool, count)

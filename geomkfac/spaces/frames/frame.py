@@ -370,7 +370,7 @@ def _inverse(ns: Any, matrix: Array, space: Space) -> Array:
             f"a change of basis of {space!r} must be invertible; the matrix passed is singular.\n"
             "Pass a square matrix of full rank."
         ) from error
-    if ns.epsilon and space.dim:
+    if not ns.kind.is_exact and space.dim:
         condition = float(ns.norm(matrix)) * float(ns.norm(inverse))
         if not condition * ns.epsilon < 1:
             raise ValuesError(

@@ -104,7 +104,7 @@ def random_change(space: BaseSpace, rng: Any, draws: Draws = "general") -> BaseC
 
 
 def _invertible(ns: Namespace, rng: Any, dim: int) -> tuple[Array, Array]:
-    if not ns.epsilon:
+    if ns.kind.is_exact:
         while True:
             matrix = ns.random(rng, (dim, dim))
             try:

@@ -11,6 +11,7 @@ from typing import Any, final
 
 from geomkfac.arrays.mapped import is_mapped, read_rows, rows_of
 from geomkfac.arrays.namespace import Array
+from geomkfac.counts import checked_count, is_count
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.spaces.element import Point
 from geomkfac.spaces.frames.frame import Frame
@@ -100,8 +101,8 @@ class Sample:
                 "batches must be re-iterable: a one-shot iterator is empty on its second pass.\n"
                 "Pass the list or loader itself, or a callable that makes a fresh iterator."
             )
-        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-            raise ValuesError(f"the number of data must be a positive int or None, not {count!r}.")
+        if count is not None:
+            checked_count("the number of data", count)
         if not callable(batches) and not isinstance(batches, Iterable):
             raise KindError(f"batches must be an iterable or a callable, not {type(batches).__name__}.")
 
@@ -133,8 +134,8 @@ class Sample:
 
         Streamed batches are read on the way, as they are in nobody else's hands.
         """
-        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-            raise ValuesError(f"the chunk size must be a positive int, not {size!r}.")
+        if size is not None:
+            checked_count("the chunk size", size)
         return self._pieces(size)
 
     def chunks(self, size: int | None = None) -> Iterator[Chunk]:
@@ -207,7 +208,7 @@ def _checked_weights(points: Point, weights: Any, count: int) -> Array:
     checked = points.namespace.asarray(weights, what="weights of the sample")
     if tuple(checked.shape) != (count,):
         raise ShapeError(f"weights must have shape ({count},), not {tuple(checked.shape)}.")
-    if points.namespace.epsilon and count and float(points.namespace.ordered("weights").max(-checked)) > 0:
+    if not points.namespace.kind.is_exact and count and float(points.namespace.ordered("weights").max(-checked)) > 0:
         raise ValuesError("weights must be nonnegative; some are negative.")
     return checked
 
@@ -220,7 +221,7 @@ def _checked_lengths(lengths: Any, space: Space, count: int) -> tuple[int, ...]:
     if len(values) != count:
         raise ShapeError(f"one length for every sequence is required: {count}; came {len(values)}.")
     for index, length in enumerate(values):
-        if isinstance(length, bool) or not isinstance(length, int) or not 1 <= length <= grid[0]:
+        if not is_count(length) or length > grid[0]:
             raise ValuesError(
                 f"the length of sequence {index} makes no sense.\n  required: an integer from 1 to {grid[0]}\n"
                 f"  came    : {length!r}\nLeave empty sequences out."

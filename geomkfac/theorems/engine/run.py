@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, final
 
-from geomkfac.errors import ValuesError
+from geomkfac.counts import checked_count
 from geomkfac.theorems.engine import exact_evidence as exact
 from geomkfac.theorems.engine import numeric_evidence as numeric
 from geomkfac.theorems.engine.statement import Check, Evidence, Mutant, Statement
@@ -85,8 +85,8 @@ def run(
     UnknownNameError, MissingExtraError : no such library; it is not installed.
     VacuousCheckError : a check could not have failed.
     """
-    _check_count("trials", trials, 1)
-    _check_count("seed", seed, 0)
+    checked_count("trials", trials)
+    checked_count("seed", seed, 0)
     results: list[Evidence] = []
     items: list[Check | Mutant] = [*statement.checks, *statement.mutants]
     for item in items:
@@ -114,11 +114,3 @@ def _evidence(
     if numeric_scalars:
         return numeric.numeric(item, key, trials, library)
     return exact.exact(item, key, trials, record=record and item.over != "symbols")
-
-
-def _check_count(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValuesError(
-            f"{name} must be an integer, {least} or more.\n  required: {name} >= {least}\n  came    : {value!r}\n"
-            f"Pass an int, for instance {max(least, 4)}."
-        )

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
+from geomkfac.counts import is_count
 from geomkfac.errors import GeomkfacError, ValuesError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Sizes:
 
     def __post_init__(self) -> None:
         numbers = [*self.widths, self.data, self.covectors, self.steps, *(value for _, value in self.extra)]
-        if not self.widths or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in numbers):
+        if not self.widths or not all(map(is_count, numbers)):
             raise ValuesError(
                 "sizes are positive integers.\n  required: one width or more, and every size 1 or more\n"
                 f"  came    : widths {self.widths}, data {self.data}, covectors {self.covectors}, steps {self.steps}, "
