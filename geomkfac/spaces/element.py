@@ -27,9 +27,10 @@ from geomkfac.errors import (
     SpaceMismatchError,
     ValuesError,
 )
+from geomkfac.spaces.batches import broadcast, checked_key, shape_of_batch
 from geomkfac.spaces.frames.change import Components, map_components
 from geomkfac.spaces.frames.frame import Frame, convert
-from geomkfac.spaces.space import Space, check_same_space, shape_of_batch
+from geomkfac.spaces.space import Space, check_same_space
 
 ElementT = TypeVar("ElementT", bound="Element")
 
@@ -95,7 +96,7 @@ class Element:
     # -- batches ----------------------------------------------------------------------------------
     def __getitem__(self: ElementT, key: Any) -> ElementT:
         """Index or slice the batch axes, with integers, slices, None and ``...``."""
-        key = _checked_key(key if isinstance(key, tuple) else (key,))
+        key = checked_key(key if isinstance(key, tuple) else (key,))
         used = sum(entry is not None and entry is not Ellipsis for entry in key)
         if used > len(self.batch_shape):
             raise ShapeError(f"too many indices for the batch: {self!r} has batch shape {self.batch_shape}.")
@@ -154,16 +155,11 @@ class Element:
     def require_same_namespace(self, other: Element) -> None:
         """Raise unless arrays of both may meet: one namespace, and batch shapes that broadcast."""
         check_namespace(self.namespace, other)
-        if not _broadcast(self.batch_shape, other.batch_shape):
+        if not broadcast(self.batch_shape, other.batch_shape):
             raise ShapeError(
                 f"the batch shapes do not broadcast.\n  left : {self!r}\n  right: {other!r}\n"
                 "Axes must agree from the last one on, or be 1; p[..., None] adds an axis."
             )
-
-
-def _broadcast(left: tuple[int, ...], right: tuple[int, ...]) -> bool:
-    pairs = zip(reversed(left), reversed(right), strict=False)
-    return all(m == n or 1 in (m, n) for m, n in pairs)
 
 
 def check_namespace(ns: Namespace, element: Element) -> None:
@@ -174,22 +170,6 @@ def check_namespace(ns: Namespace, element: Element) -> None:
             f"  left : {ns.name}\n  right: {element.namespace.name}, in {element!r}\n"
             "Convert the arrays to one dtype before they enter."
         )
-
-
-def _checked_key(key: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Basic indices alone, NumPy's integers as Python's."""
-    checked: list[Any] = []
-    for entry in key:
-        if isinstance(entry, Integral) and not isinstance(entry, bool):
-            checked.append(int(entry))
-        elif entry is None or entry is Ellipsis or isinstance(entry, slice):
-            checked.append(entry)
-        else:
-            raise KindError(
-                "batch axes are indexed by integers, slices, None and `...`.\n"
-                f"  came: {type(entry).__name__}\nIndex the arrays before they enter."
-            )
-    return tuple(checked)
 
 
 def _all(tree: Any) -> bool:
@@ -276,7 +256,7 @@ class Vector(Element):
         """Each vector of the batch times its own scalar; `scalars` broadcasts with the batch."""
         checked = self.namespace.asarray(scalars, what="scalars")
         rank = len(self.batch_shape)
-        if not _broadcast(tuple(checked.shape), self.batch_shape):
+        if not broadcast(tuple(checked.shape), self.batch_shape):
             raise ShapeError(
                 f"one scalar per vector of the batch is required.\n  required: shape {self.batch_shape}\n"
                 f"  came    : shape {tuple(checked.shape)}\nReshape the scalars."

@@ -14,10 +14,11 @@ from typing import Any, final
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
 from geomkfac.spaces.affine import PointSpace
+from geomkfac.spaces.batches import shape_of_slots
 from geomkfac.spaces.element import Element, Point, Vector
 from geomkfac.spaces.frames.change import Change, Components, ProductChange, SlotwiseChange
 from geomkfac.spaces.frames.frame import BaseFrame, Frame, derived_frame
-from geomkfac.spaces.space import BaseSpace, Space, check_count, intern_space, shape_of_slots
+from geomkfac.spaces.space import BaseSpace, Space, check_count, intern_space
 from geomkfac.spaces.vector import LinearSpace
 
 

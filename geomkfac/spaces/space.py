@@ -306,19 +306,6 @@ def slot_count(slots: tuple[int, ...]) -> int:
     return math.prod(slots)
 
 
-def shape_of_batch(space: Space, frame: Frame, components: Components) -> tuple[int, ...]:
-    """The batch shape of components in `frame`."""
-    return shape_of_slots((space.dim,) if isinstance(frame, DenseFrame) else space.slots, components)
-
-
-def shape_of_slots(slots: Any, components: Components) -> tuple[int, ...]:
-    """The batch shape of components whose last axes are `slots`."""
-    while isinstance(components, tuple):
-        components, slots = components[0], slots[0]
-    shape = tuple(components.shape)
-    return shape[: len(shape) - len(slots)]
-
-
 def namesakes(left: Space, right: Space) -> str:
     """A line for messages that show two spaces, where only their identity tells them apart."""
     if left is right or repr(left) != repr(right):
