@@ -70,8 +70,7 @@ from geomkfac.spaces import (
     affine_combination,
     tensor,
 )
-
-__version__ = "0.1.0"
+from geomkfac.version import __version__ as __version__
 
 __all__ = [  # noqa: RUF022 (in the order in which the docs teach them)
     "AffineSpace",

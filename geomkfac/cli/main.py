@@ -13,7 +13,6 @@ from typing import Any
 
 import typer
 
-from geomkfac import __version__
 from geomkfac.cli.audit import audit
 from geomkfac.cli.catalogue import catalogue
 from geomkfac.cli.factors import factors
@@ -21,6 +20,7 @@ from geomkfac.cli.info import info
 from geomkfac.cli.step import step
 from geomkfac.cli.verify import verify
 from geomkfac.errors import GeomkfacError
+from geomkfac.version import __version__
 
 BAD_INPUT, INTERRUPTED = 2, 130
 

@@ -12,8 +12,8 @@ from functools import cache
 from html import escape
 from importlib import import_module, resources
 
-from geomkfac import __version__
 from geomkfac.theorems import CHAPTERS, GRADES, Evidence, Report, Section, explain
+from geomkfac.version import __version__
 
 _ORDER = "XSNCM"
 

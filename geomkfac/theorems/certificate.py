@@ -15,10 +15,10 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, final
 
-from geomkfac import __version__
 from geomkfac.errors import FileFormatError, ValuesError
 from geomkfac.theorems.engine.run import Report
 from geomkfac.theorems.engine.statement import Check, Evidence, Mutant, Sizes, Statement
+from geomkfac.version import __version__
 
 FORMAT = "geomkfac certificate 1"
 MANIFEST, CHECKER = "manifest.json", "check_certificate.py"

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, final
 
-from geomkfac import __version__
 from geomkfac.audit.contestants.choosing import contestant
 from geomkfac.audit.contestants.contestant import UnauditableError, import_torch
 from geomkfac.audit.contestants.named import named_optimizer, with_options
+from geomkfac.version import __version__
 
 PACKAGES = ("torch.optim", "pytorch_optimizer")
 """Packages whose optimizers are audited where nothing else is asked for."""

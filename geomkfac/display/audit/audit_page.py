@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from geomkfac import __version__
 from geomkfac.display.audit.audited import Audited, Reports, checked_reports, entry
 from geomkfac.display.audit.cards import (
     finding,
@@ -27,6 +26,7 @@ from geomkfac.display.audit.cards import (
 from geomkfac.display.audit.many import catalogue
 from geomkfac.display.audit.marks import plain
 from geomkfac.display.audit.order import VERDICTS, Above, Order
+from geomkfac.version import __version__
 
 
 def audit_page(
