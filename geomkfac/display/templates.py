@@ -30,7 +30,8 @@ def rendered(template: str, **values: Any) -> str:
     ------
     jinja2.UndefinedError : the template has a name that stands for nothing.
     """
-    return templates().get_template(template).render(values)
+    # The blank lines around it are those between the parts of the template.
+    return templates().get_template(template).render(values).strip() + "\n"
 
 
 @cache

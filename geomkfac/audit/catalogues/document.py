@@ -57,11 +57,10 @@ def markdown(made: Catalogue, *, notes: str = "", figure: str = "") -> str:
         for package in made.packages()
         if (found := made.reports.get(package))
     }
-    text = rendered(
+    return rendered(
         "catalogue.md.jinja", made=made, rows=rows, notes=notes.rstrip(), figure=figure, near=NEAR,
         shapes=", ".join("-".join(map(str, widths)) for widths in WIDTHS),
     )  # fmt: skip
-    return text.rstrip() + "\n"
 
 
 @final
