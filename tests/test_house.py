@@ -16,7 +16,7 @@ import geomkfac
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(geomkfac.__file__).parent
 LONGEST_FILE = 400
-HEAVY = ["scipy", "sympy", "matplotlib", "torch", "cupy", "flint", "hypothesis"]
+HEAVY = ["scipy", "sympy", "matplotlib", "torch", "cupy", "flint", "hypothesis", "jinja2"]
 MAY_IMPORT_ARRAY_LIBRARIES = {"arrays", "operators", "display", "interop", "testing", "audit"}
 WITHOUT_CODE = {"data"}
 

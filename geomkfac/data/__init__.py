@@ -1,1 +1,1 @@
-"""Data files; `geomkfac.interop.datasets` reads them."""
+"""Data files, which `geomkfac.interop.datasets` reads, and templates of pages, for `geomkfac.display`."""

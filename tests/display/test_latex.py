@@ -11,7 +11,7 @@ import sympy
 import geomkfac as gk
 from geomkfac.arrays import GF, Stream, rational, symbolic, symbols
 from geomkfac.display import latex
-from geomkfac.display.ledger_page import mathml
+from geomkfac.display.mathml import mathml
 from geomkfac.errors import FrameError, ShapeError
 from geomkfac.metrics import CovectorMetric, IndependenceMetric
 from geomkfac.operators import BlockDiagonal, KroneckerProduct

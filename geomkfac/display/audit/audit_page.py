@@ -1,32 +1,30 @@
 """The audit of one optimizer, or of many, as one HTML page: self-contained, no network, no library.
 
 Every group is a link to what was measured, which stands on the page: it can be read, searched and printed without
-the script, which shows it beside the picture.
+the script, which shows it beside the picture.  The pages are the templates ``audit.html.jinja`` and
+``catalogue.html.jinja``; here is what they show.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
-from typing import Any
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, final
 
-from geomkfac.display.audit.audited import Audited, Reports, checked_reports, entry
-from geomkfac.display.audit.cards import (
-    finding,
-    guide,
-    hints,
-    icon,
-    icons,
-    kinds,
-    left_out,
-    pictures,
-    related,
-    run_line,
-)
-from geomkfac.display.audit.many import catalogue
-from geomkfac.display.audit.marks import plain
+from geomkfac.display.audit.checked_reports import Audited, Reports, checked_reports, entry
+from geomkfac.display.audit.lattice import lattice_svg
 from geomkfac.display.audit.order import VERDICTS, Above, Order
+from geomkfac.display.audit.profiles import profiles, standing
+from geomkfac.display.templates import rendered
 from geomkfac.version import __version__
+
+SYNONYMS = {"shift": "translation"}
+"""Pre-activations are shifted where activations are translated: one row."""
+
+_NUMBERS = ("first", "last", "floor", "condition", "growth", "slope")
+_AT_ODDS = {("broken", "invariant"), ("invariant", "broken"), ("invariant", "first order")}
+"""Exact arithmetic and a verdict; of 'first order' and 'broken' the second is what one exact update shows."""
 
 
 def audit_page(
@@ -60,131 +58,136 @@ def audit_page(
         for key in ("name", "reason"):
             entry(one, key, "an optimizer that could not be audited")
     many = len(audited) > 1 or bool(unaudited)
-    body = catalogue(audited, known, title, unaudited) if many else _single(audited[0], known, title)
-    style, script = (
-        resources.files("geomkfac.data").joinpath(name).read_text(encoding="utf-8")
-        for name in ("audit.css", "audit.js")
-    )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{plain(title)}</title>\n<style>\n{style}</style>\n</head>\n"
-        f'<body class="{"many" if many else "one"}">\n{icons()}\n{body}\n'
-        f'<footer class="soft">geomkfac {plain(__version__)}</footer>\n<script>\n{script}</script>\n</body>\n</html>\n'
+    return rendered(
+        "catalogue.html.jinja" if many else "audit.html.jinja",
+        title=title,
+        version=__version__,
+        audited=audited,
+        unaudited=unaudited,
+        order=known,
+        verdicts=VERDICTS,
+        **_groups(known, audited),
+        **(_of_many(known, audited) if many else _of_one(known, audited[0])),
     )
 
 
-def _single(audited: Audited, order: Order, title: str) -> str:
+@final
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """A text that recurs, with the groups and optimizers of which it speaks."""
+
+    text: str
+    groups: Sequence[str]
+    optimizers: Sequence[str]
+
+
+def _groups(order: Order, audited: Sequence[Audited]) -> dict[str, Any]:
+    """What both pages have: addresses of groups, the lattice, and texts on groups."""
     ids = {name: f"group-{index}" for index, name in enumerate(order.names)}
-    return f"""<header>
-<h1>{plain(title)}</h1>
-<p class="summary">{_summary(audited)}</p>
-<p class="soft">{plain(run_line(audited))}</p>
-<p class="guide">A small network and its double in other bases, which computes the same function with other
-parameters, were trained by this optimizer.  A number says how far the two functions differ after one step, relative
-to how far they moved.  Choose a group to see everything that was measured.</p>
-</header>
-<main>
-<div class="explore">
-<div class="pictures">
-<section><h2>Changes of basis</h2>
-{_matrix(audited, order, ids)}</section>
-<section><h2>The lattice of groups</h2>
-{pictures(order, {audited.name: audited.verdicts}, ids)}</section>
-</div>
-<aside id="panel" aria-live="polite" aria-label="what was measured" hidden></aside>
-</div>
-{_contradictions(audited, order, ids)}{_algebra(audited)}{hints([audited], ids)}{left_out([audited], ids)}
-<section><h2>How to read the numbers</h2>
-{guide()}</section>
-<section><h2>Everything that was measured</h2>
-<details class="all"><summary>{len(order.names)} groups</summary>
-<div class="cards">
-{"".join(_card(audited, order, name, ids) for name in order.names)}</div></details></section>
-</main>
-{related(order)}"""
+    verdicts = {one.name: one.verdicts for one in audited}
+    larger = {name: order.larger(name) for name in order.names}
+    return {
+        "ids": ids,
+        "pictures": {
+            kind: lattice_svg(
+                order.above, verdicts, columns=columns, link=lambda name: f"#{ids[name]}", legend=len(audited) == 1
+            )
+            for kind, columns in (("wide", 2), ("narrow", 1))
+        },
+        # Groups that imply a group or are implied by it, by number: the script lights them up.
+        "related": [
+            [number for number, other in enumerate(order.names) if other in larger[name] or name in larger[other]]
+            for name in order.names
+        ],
+        "hints": _gathered(audited, "hint"),
+        "left_out": _gathered(audited, "reason"),
+    }
 
 
-def _summary(audited: Audited) -> str:
-    counts = [(verdict, sum(one == verdict for one in audited.verdicts.values())) for verdict in VERDICTS]
-    return " ".join(
-        f'<span class="count">{icon(verdict)} <strong>{count}</strong> {verdict}</span>'
-        for verdict, count in counts
-        if count
-    )
+def _gathered(audited: Sequence[Audited], key: str) -> list[_Note]:
+    """What was found under a key, each text once."""
+    texts: dict[str, dict[str, list[str]]] = {}
+    for one in audited:
+        for group, found in one.found.items():
+            if text := getattr(found, key):
+                texts.setdefault(text, {}).setdefault(group, []).append(one.name)
+    return [
+        _Note(text, list(groups), list(dict.fromkeys(chain.from_iterable(groups.values()))))
+        for text, groups in texts.items()
+    ]
 
 
-def _matrix(audited: Audited, order: Order, ids: Mapping[str, str]) -> str:
-    """Actions by places; then what has no place."""
-    places, rows, others = kinds(order)
-    parts = []
-    if places:
-        head = "".join(f'<th scope="col">{plain(place)}</th>' for place in places)
-        lines = "".join(
-            f'<tr><th scope="row">{plain(kind)}</th>'
-            + "".join(_cell(audited, row[place], ids) if place in row else "<td></td>" for place in places)
-            + "</tr>\n"
-            for kind, row in rows.items()
-        )
-        parts.append(f'<table class="matrix"><thead><tr><td></td>{head}</tr></thead>\n<tbody>\n{lines}</tbody></table>')
-    if others:
-        lines = "".join(f'<tr><th scope="row">{plain(name)}</th>{_cell(audited, name, ids)}</tr>\n' for name in others)
-        parts.append(
-            '<table class="matrix others"><thead><tr><th colspan="2" scope="col">other changes</th></tr></thead>'
-            f"<tbody>\n{lines}</tbody></table>"
-        )
-    return f'<div class="tables">{"".join(parts)}</div>'
+def _kinds(order: Order) -> dict[str, dict[str, str]]:
+    """{kind of change: {place: group}}: the groups that have a place, in a table."""
+    rows: dict[str, dict[str, str]] = {}
+    for place, kinds in order.places().items():
+        for name, kind in kinds.items():
+            rows.setdefault(SYNONYMS.get(kind, kind), {})[place] = name
+    return rows
 
 
-def _cell(audited: Audited, name: str, ids: Mapping[str, str]) -> str:
-    found = audited.found[name]
-    shown = found.brief if found.verdict in ("first order", "broken") else ""
-    return (
-        f'<td class="{found.verdict.replace(" ", "-")}"><a href="#{ids[name]}" title="{plain(name)}: {found.verdict}">'
-        f'{icon(found.verdict)}<span class="word">{found.verdict}</span> <span class="number">{plain(shown)}</span></a>'
-        "</td>"
-    )
+def _others(order: Order) -> list[str]:
+    """Groups that have no place."""
+    placed = set(chain.from_iterable(order.places().values()))
+    return [name for component in order.components() for name in component if name not in placed]
 
 
-def _card(audited: Audited, order: Order, name: str, ids: Mapping[str, str]) -> str:
-    return (
-        f'<article class="card" id="{ids[name]}"><h3>{plain(name)}</h3>\n'
-        f"{finding(audited.found[name], audited.run['steps'])}{_relations(order, name, ids)}</article>\n"
-    )
-
-
-def _relations(order: Order, name: str, ids: Mapping[str, str]) -> str:
-    """The next groups above and below, as links."""
-
-    def linked(one: str) -> str:
-        return f'<a href="#{ids[one]}">{plain(one)}</a>'
-
-    above = [" with ".join(map(linked, alternative)) for alternative in order.above[name]]
-    below = [linked(one) for one in order.names if any(name in alternative for alternative in order.above[one])]
-    words = [f"Within: {'; '.join(above)}."] if above else []
-    words += [f"Holds: {', '.join(below)}."] if below else []
-    return "".join(f'<p class="soft">{one}</p>' for one in words)
-
-
-_AT_ODDS = {("broken", "invariant"), ("invariant", "broken"), ("invariant", "first order")}
-"""Exact arithmetic and a verdict; of 'first order' and 'broken' the second is what one exact update shows."""
-
-
-def _contradictions(audited: Audited, order: Order, ids: Mapping[str, str]) -> str:
-    """Verdicts of which one must be wrong."""
-    words = [
-        f'<a href="#{ids[name]}">{plain(name)}</a> is {audited.verdicts[name]}, though larger groups imply it'
-        for name in order.contradicted(audited.verdicts)
-    ] + [
-        f'<a href="#{ids[name]}">{plain(name)}</a> is {one.verdict}, and {one.exact} in exact arithmetic'
+def _of_one(order: Order, audited: Audited) -> dict[str, Any]:
+    """What the page of one audit has besides."""
+    odd = [(name, f"{audited.verdicts[name]}, though larger groups imply it")
+           for name in order.contradicted(audited.verdicts)]  # fmt: skip
+    odd += [
+        (name, f"{one.verdict}, and {one.exact} in exact arithmetic")
         for name, one in audited.found.items()
         if (one.exact, one.verdict) in _AT_ODDS
     ]
-    if not words:
-        return ""
-    items = "".join(f"<li>{one}.</li>" for one in words)
-    return f'<section class="warning"><h2>At odds</h2><ul>{items}</ul></section>\n'
+    return {"places": list(order.places()), "kinds": _kinds(order), "others": _others(order), "at_odds": odd}
 
 
-def _algebra(audited: Audited) -> str:
-    return f"<section><h2>Lie algebra</h2><p>{plain(audited.algebra)}</p></section>\n" if audited.algebra else ""
+def _of_many(order: Order, audited: Sequence[Audited]) -> dict[str, Any]:
+    """What the page of many audits has besides."""
+    kinds = _kinds(order).items()
+    columns = {place: {row[place]: kind for kind, row in kinds if place in row} for place in order.places()}
+    if others := _others(order):
+        columns["other"] = {name: name for name in others}
+    classes = profiles(order, {one.name: one.verdicts for one in audited})
+    return {
+        "columns": columns,
+        "profiles": classes,
+        "standing": {one.letter: standing(order, one) for one in classes},
+        "profile_of": {name: one for one in classes for name in one.optimizers},
+        "letters": {name: [one.letter for one in classes if name in one.largest] for name in order.names},
+        "rows": {one.name: f"optimizer-{index}" for index, one in enumerate(audited)},
+        "libraries": {one.name: one.name.rpartition(":")[0] for one in audited},
+        "who": {
+            name: {verdict: [one.name for one in audited if one.verdicts[name] == verdict] for verdict in VERDICTS}
+            for name in order.names
+        },
+        "repairs": {one.name: _gathered([one], "hint") for one in audited},
+        "contradicted": {one.name: order.contradicted(one.verdicts) for one in audited},
+        "data": _data(order, audited),
+    }
+
+
+def _data(order: Order, audited: Sequence[Audited]) -> dict[str, Any]:
+    """Numbers of every mark for the script; texts that recur, once."""
+    texts: dict[str, int] = {"": 0}
+    found = [
+        [
+            [
+                VERDICTS.index(one.verdict),
+                *(one.numbers.get(key, "") for key in _NUMBERS),
+                *(texts.setdefault(text, len(texts)) for text in (one.exact, one.hint, one.example, one.reason)),
+            ]
+            for one in optimizer.found.values()
+        ]
+        for optimizer in audited
+    ]
+    return {
+        "groups": order.names,
+        "verdicts": VERDICTS,
+        "optimizers": [one.name for one in audited],
+        "steps": [one.run["steps"] for one in audited],
+        "found": found,
+        "texts": list(texts),
+    }

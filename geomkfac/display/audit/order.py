@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from itertools import product
+from itertools import product, takewhile
 from typing import TypeAlias, final
 
 from geomkfac.errors import UnknownNameError, ValuesError
@@ -100,22 +101,32 @@ class Order:
         sure = self.implied([name for name in self.names if verdicts.get(name) == "invariant"])
         return tuple(name for name in self.names if name in sure and verdicts.get(name) in ("broken", "first order"))
 
+    def below(self, name: str) -> tuple[str, ...]:
+        """The next smaller groups, also those that it implies together with another."""
+        return tuple(one for one in self.names if any(name in alternative for alternative in self.above[one]))
+
+    def larger(self, name: str) -> frozenset[str]:
+        """All groups that imply this one, alone or together with others."""
+        nearest = {one for alternative in self.above[name] for one in alternative}
+        return frozenset(nearest.union(*(self.larger(one) for one in nearest)))
+
     def components(self) -> tuple[tuple[str, ...], ...]:
         """Groups that are joined by relations of one with one, in the order of their first members."""
-        label = {name: name for name in self.names}
-
-        def root(name: str) -> str:
-            while label[name] != name:
-                name = label[name]
-            return name
-
+        joined = {name: {name} for name in self.names}
         for name in self.names:
             for parent in self.parents(name):
-                label[root(name)] = root(parent)
-        found: dict[str, list[str]] = {}
-        for name in self.names:
-            found.setdefault(root(name), []).append(name)
-        return tuple(map(tuple, found.values()))
+                whole = joined[name] | joined[parent]
+                joined |= dict.fromkeys(whole, whole)
+        return tuple(dict.fromkeys(tuple(one for one in self.names if one in joined[name]) for name in self.names))
+
+    def places(self) -> dict[str, dict[str, str]]:
+        """{place: {group: kind of change}} of related groups whose names begin alike: 'input sign', 'input affine'."""
+        found: dict[str, dict[str, str]] = {}
+        for component in self.components():
+            place = prefix(component)
+            if len(component) > 1 and place and place not in found:
+                found[place] = {name: name[len(place) :].strip() for name in component}
+        return found
 
     def restricted(self, names: Iterable[str]) -> Order:
         """The order between some of the groups: what was implied through the others still is."""
@@ -139,13 +150,14 @@ class Order:
 
 def prefix(names: Sequence[str]) -> str:
     """The words with which all names begin, before their last: 'input' of 'input sign' and 'input affine'."""
-    split = [name.split() for name in names]
-    words: list[str] = []
-    for column in zip(*(one[:-1] for one in split), strict=False):
-        if len(set(column)) > 1:
-            break
-        words.append(column[0])
-    return " ".join(words)
+    columns = zip(*(name.split()[:-1] for name in names), strict=False)
+    return " ".join(words[0] for words in takewhile(lambda words: len(set(words)) == 1, columns))
+
+
+def counted(verdicts: Iterable[str]) -> dict[str, int]:
+    """{verdict: how often it came}, of those that came."""
+    found = Counter(verdicts)
+    return {verdict: found[verdict] for verdict in VERDICTS if found[verdict]}
 
 
 def checked_verdicts(order: Order, found: Mapping[str, Verdicts]) -> dict[str, dict[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-from geomkfac.display.audit.order import Order, Verdicts, prefix
+from geomkfac.display.audit.order import Order, Verdicts
 
 
 @final
@@ -43,16 +43,16 @@ def _letter(index: int) -> str:
 
 def standing(order: Order, profile: Profile) -> str:
     """Where a profile stands, in words: kinds of change with their places, then the groups that have no place."""
-    panels = [panel for panel in order.components() if len(panel) > 1 and prefix(panel)]
-    place = {name: prefix(panel) for panel in panels for name in panel}
-    places: dict[str, list[str]] = {}
+    places = order.places()
+    found: dict[str, list[str]] = {}
     for name in profile.largest:
-        if name in place:
-            places.setdefault(name[len(place[name]) :].strip(), []).append(place[name])
-    kinds: dict[str, list[str]] = {}
-    for kind, where in places.items():
-        everywhere = len(where) == len(panels) > 1
-        kinds.setdefault("everywhere" if everywhere else ", ".join(where), []).append(kind)
-    parts = [f"{', '.join(names)} ({where})" for where, names in kinds.items()]
-    parts += [name for name in profile.largest if name not in place]
+        for place, kinds in places.items():
+            if name in kinds:
+                found.setdefault(kinds[name], []).append(place)
+    by_places: dict[str, list[str]] = {}
+    for kind, where in found.items():
+        everywhere = len(where) == len(places) > 1
+        by_places.setdefault("everywhere" if everywhere else ", ".join(where), []).append(kind)
+    parts = [f"{', '.join(kinds)} ({where})" for where, kinds in by_places.items()]
+    parts += [name for name in profile.largest if not any(name in kinds for kinds in places.values())]
     return "at " + "; ".join(parts) if parts else "at none of these groups"

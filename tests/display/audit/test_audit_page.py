@@ -10,9 +10,9 @@ import pytest
 
 from geomkfac.audit import audit, subgroups
 from geomkfac.display.audit.audit_page import audit_page
-from geomkfac.display.audit.audited import amount
-from geomkfac.display.audit.marks import SIGNS
+from geomkfac.display.audit.checked_reports import amount
 from geomkfac.display.audit.order import VERDICTS, Order
+from geomkfac.display.templates import templates
 from geomkfac.errors import UnknownNameError, ValuesError
 from geomkfac.updates import GradientDescent
 
@@ -20,6 +20,7 @@ from ..test_ledger_page import read
 
 ORDER = subgroups()
 NAMES = list(ORDER)
+SIGNS = templates().get_template("marks.jinja").module.signs
 
 
 def finding(group, verdict="broken", **changes):

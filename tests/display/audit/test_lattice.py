@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from geomkfac.audit import subgroups
 from geomkfac.display.audit.lattice import draw_lattice, lattice_svg
-from geomkfac.display.audit.marks import COLOURS, mark
 from geomkfac.display.audit.order import VERDICTS, Order
 from geomkfac.display.audit.profiles import profiles, standing
+from geomkfac.display.templates import templates
 from geomkfac.errors import UnknownNameError, ValuesError
 
 SVG = "{http://www.w3.org/2000/svg}"
 ORDER = subgroups()
 NAMES = list(ORDER)
+MARKS = templates().get_template("marks.jinja").module
 
 
 def verdicts_of(kept):
@@ -70,10 +71,10 @@ def test_every_group_has_the_mark_of_its_verdict_by_colour_and_by_shape():
         shape = next(one for one in node.iter(f"{SVG}g") if one.get("class") in {v.replace(" ", "-") for v in VERDICTS})
         assert shape.get("class") == verdicts[name].replace(" ", "-")
         colours = {one.get(kind) for one in shape.iter() for kind in ("fill", "stroke")}
-        assert COLOURS[verdicts[name]] in colours
+        assert MARKS.colours[verdicts[name]] in colours
         # The sign within the shape: a second path, or a letter.
         assert len(list(shape)) == 2
-    assert len({re.sub("#[0-9a-f]+", "", mark(verdict)) for verdict in VERDICTS}) == len(VERDICTS)
+    assert len({re.sub("#[0-9a-f]+", "", MARKS.mark(verdict)) for verdict in VERDICTS}) == len(VERDICTS)
 
 
 def test_another_verdict_changes_the_picture_at_its_group_alone():
@@ -89,8 +90,24 @@ def test_another_verdict_changes_the_picture_at_its_group_alone():
 def test_larger_groups_of_a_place_stand_above_smaller_ones(columns):
     found = boxes(lattice_svg(ORDER, {"some": verdicts_of([])}, columns=columns, link=lambda name: "#x"))
     pairs = [(above, name) for name in ORDER for above in Order.of(ORDER).parents(name)]
-    assert len(pairs) == 32
+    assert pairs
     assert all(found[above][3] < found[name][1] for above, name in pairs)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_a_group_that_is_added_to_the_order_is_in_the_picture(columns):
+    more = ORDER | {"input shear": (("input affine",),), "unit shear": (("activation sign", "input shear"),), "new": ()}
+    before, after = (
+        lattice_svg(order, {"some": dict.fromkeys(order, "broken")}, columns=columns, link=lambda name: "#x")
+        for order in (ORDER, more)
+    )
+    found = boxes(after)
+    assert set(found) - set(boxes(before)) == {"input shear", "unit shear", "new"}
+    assert found["input affine"][3] < found["input shear"][1]
+    assert after.count('class="edge"') == before.count('class="edge"') + 1
+    shown = {name: [one.text for one in node.iter(f"{SVG}text")] for name, node in nodes(after).items()}
+    assert shown["input shear"] == ["shear"] and shown["new"] == ["new"]
+    assert " ".join(shown["unit shear"]) == "unit shear within activation sign and input shear"
 
 
 @given(orders(), st.integers(1, 3), st.booleans())

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
-from geomkfac.display.audit.order import Order, checked_verdicts
+from geomkfac.display.audit.order import Order, checked_verdicts, counted
 from geomkfac.errors import UnknownNameError, ValuesError
 
 Reports: TypeAlias = Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]]
@@ -64,6 +64,11 @@ class Audited:
     def verdicts(self) -> dict[str, str]:
         """{group: verdict}."""
         return {group: one.verdict for group, one in self.found.items()}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """{verdict: how many groups have it}."""
+        return counted(self.verdicts.values())
 
 
 def checked_reports(
