@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(geomkfac.__file__).parent
 LONGEST_FILE = 400
 FULLEST_FOLDER = 18
-"""Files and folders of one folder, besides its ``__init__.py``."""
+"""Files and folders of one folder, besides its ``__init__.py`` and ``__main__.py``."""
 HEAVY = ["scipy", "sympy", "matplotlib", "torch", "cupy", "flint", "hypothesis"]
 MAY_IMPORT_ARRAY_LIBRARIES = {"arrays", "operators", "display", "interop", "testing", "audit"}
 WITHOUT_CODE = {"data"}
@@ -74,7 +74,7 @@ def faults_of_the_folders(places: Iterable[str]) -> Iterator[str]:
         if path.stem.strip("_") not in ("init", "main"):
             named[path.stem].append(place)
     for folder, names in entries.items():
-        names.discard("__init__.py")
+        names -= {"__init__.py", "__main__.py"}
         if len(names) > FULLEST_FOLDER and folder not in MAY_BE_FULL:
             yield f"{folder} has {len(names)} entries, more than {FULLEST_FOLDER}: rooms within it are missing"
     for name, there in named.items():

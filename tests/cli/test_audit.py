@@ -79,7 +79,7 @@ def test_the_page_shows_the_same(capsys, tmp_path):
 def test_exponents_of_an_option(capsys):
     words = ["geomkfac.updates:DampedKfac", "--vary", "damping=1e-11,1e-10,1e-9", "--steps", "2"]
     groups = ["--group", "activation orthogonal", "--group", "pre-activation scalar"]
-    code, out, _ = run(capsys, *words, *groups)
+    code, out, _ = run(capsys, *words, *groups[:2])
     assert code == 0
     assert "round-off" in out
     code, out, _ = run(capsys, *words, *groups, "--json")

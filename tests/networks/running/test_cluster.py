@@ -118,7 +118,7 @@ def planted(tmp_path: Path, deaths: int) -> tuple[Any, ...]:
     return problem(activation=module.Deadly(os.getpid(), str(tmp_path)))
 
 
-@pytest.mark.parametrize("deaths", [1, 5])
+@pytest.mark.parametrize("deaths", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_workers_that_die_cost_only_what_they_had_in_hand(
     client: Any, tmp_path: Path, deaths: int
 ) -> None:
@@ -194,6 +194,7 @@ def test_a_cluster_without_workers_is_waited_for_and_warned_of(monkeypatch: pyte
     assert all(equal(x, y) for x, y in pairs)
 
 
+@pytest.mark.slow
 def test_data_that_kill_every_worker_are_named(client: Any, tmp_path: Path) -> None:
     # Dask's own patience, with three deaths for every attempt, has been seen above.
     client.run_on_scheduler(_without_patience)
