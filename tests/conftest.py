@@ -1,4 +1,8 @@
-"""Profiles of Hypothesis: `dev` explores, `ci` (where CI is set) repeats the same examples every time, half as many."""
+"""Profiles of Hypothesis: how many examples of a law are drawn, and which.
+
+`dev` explores.  `ci`, where CI is set, repeats the same examples every time.  `thorough` draws more of them, for the
+slow run: ``pytest -m "" --hypothesis-profile thorough`` is every test with every example.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(_name, "1")
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("dev", deadline=None, max_examples=40)
-settings.register_profile("ci", deadline=None, max_examples=20, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+IN_CI = bool(os.environ.get("CI"))
+# How long an example takes, or the drawing of it, says how busy the machine is.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=IN_CI)
+
+settings.register_profile("dev", PATIENT, max_examples=15)
+settings.register_profile("ci", PATIENT, max_examples=15)
+settings.register_profile("thorough", PATIENT, max_examples=40)
+settings.load_profile("ci" if IN_CI else "dev")

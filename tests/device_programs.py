@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 import geomkfac as gk
 from geomkfac.arrays import FloatingNamespace, namespace_of
@@ -65,6 +66,8 @@ def sequence(make: Any) -> tuple[Any, Any, Any, Any, Any]:
 
 
 PROGRAMS = {"chain": chain, "convolution": convolution, "recurrence": recurrence, "sequence": sequence}
+NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name != "chain")) for name in PROGRAMS]
+"""Of the programs; one from end to end is tried every time, the others in CI."""
 
 
 def sums(problem: Any) -> dict[str, Any]:

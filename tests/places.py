@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Container
 from importlib.util import find_spec
 from typing import Any
 
@@ -23,10 +25,18 @@ GPU = {"cupy-cuda": ("cupy", "cuda"), "torch-cuda": ("torch", "cuda"), "jax-cuda
 PLACES = HOST | GPU
 
 
-def parameters(names: dict[str, Any], *dtypes: str) -> list[Any]:
-    """Parameters ``"place-dtype"`` for a fixture, those of GPUs marked."""
-    marks = {name: [pytest.mark.gpu] if name in GPU else [] for name in names}
-    return [pytest.param(f"{name}-{dtype}", marks=marks[name]) for name in names for dtype in dtypes]
+def parameters(names: dict[str, Any], *dtypes: str, usual: Container[str] | None = None) -> list[Any]:
+    """Parameters ``"place-dtype"`` for a fixture: those of GPUs are marked, and slow are others that are not usual.
+
+    A law of all floating point is tried on the usual places, by default all; CI tries it on every one.
+    """
+    found = []
+    for name, dtype in itertools.product(names, dtypes):
+        parameter = f"{name}-{dtype}"
+        slow = name not in GPU and usual is not None and parameter not in usual
+        marks = [pytest.mark.gpu] * (name in GPU) + [pytest.mark.slow] * slow
+        found.append(pytest.param(parameter, marks=marks))
+    return found
 
 
 def namespace(parameter: str) -> FloatingNamespace:

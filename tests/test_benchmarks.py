@@ -36,7 +36,8 @@ def test_a_target_that_is_missed_is_said_to_be(tmp_path: Path) -> None:
             if "import geomkfac" in record["command"]:
                 record["clock"] = seconds
         (records / "processes.json").write_text(json.dumps(kept), encoding="utf-8")
-        row = next(line for line in written(tmp_path, records).splitlines() if line.startswith("| `import geomkfac`"))
+        document = written(tmp_path, records)
+        row = next(line for line in document.splitlines() if line.startswith("| `import geomkfac`"))
         assert f"**{outcome}**" in row
-    assert "## GPU" in written(tmp_path, records)
-    assert "Not run on a GPU yet." in written(tmp_path, records)
+    assert "## GPU" in document
+    assert "Not run on a GPU yet." in document

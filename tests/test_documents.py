@@ -14,7 +14,6 @@ import doctest
 import importlib
 import importlib.util
 import os
-import pkgutil
 import re
 import shlex
 import subprocess
@@ -30,6 +29,7 @@ import geomkfac
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+LONG = {"audit.md", "certificates.md"}
 FENCE = re.compile(
     r"^(?:<!-- needs: (?P<needs>[\w ]+) -->\n\s*)?(?P<marker><!-- run -->\n\s*)?"
     r"^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```\s*$",
@@ -123,7 +123,13 @@ def flags(request: pytest.FixtureRequest) -> int:
     return sum(doctest.OPTIONFLAGS_BY_NAME[name] for name in names)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def documents(paths: list[Path]) -> list[Any]:
+    """Parameters: one document each; slow are those that take long."""
+    marks = {path: [pytest.mark.slow] * (path.name in LONG) for path in paths}
+    return [pytest.param(path, id=path.name, marks=marks[path]) for path in paths]
+
+
+@pytest.mark.parametrize("path", documents(DOCUMENTS))
 def test_the_code_blocks_of_a_document_run(
     path: Path, tmp_path: Path, bin_folder: Path, flags: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,20 +156,26 @@ def alone(path: Path) -> list[Block]:
     return free if len(free) < len(blocks) else []
 
 
-@pytest.mark.parametrize("path", [path for path in DOCUMENTS if alone(path)], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", documents([path for path in DOCUMENTS if alone(path)]))
 def test_blocks_that_need_nothing_run_without_those_that_do(
     path: Path, tmp_path: Path, flags: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What an extra's block imports is not there for who has not installed it."""
     monkeypatch.chdir(tmp_path)
+    blocks = [block for block in blocks_of(path.read_text(encoding="utf-8")) if block.language == "python"]
+    if all(block.missing for block in blocks if block.needs):
+        pytest.skip("none of those that need something runs here anyway")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for block in alone(path):
         run_python(block, path.name, namespace, flags)
 
 
 def modules() -> list[str]:
-    found = pkgutil.walk_packages(geomkfac.__path__, "geomkfac.")
-    return ["geomkfac", *(module.name for module in found if not module.name.endswith("__main__"))]
+    """Those with an example somewhere."""
+    package = Path(geomkfac.__file__).parent
+    paths = [path for path in sorted(package.rglob("*.py")) if ">>> " in path.read_text(encoding="utf-8")]
+    names = [".".join(path.relative_to(package.parent).with_suffix("").parts) for path in paths]
+    return [name.removesuffix(".__init__") for name in names]
 
 
 @pytest.mark.parametrize("name", modules())
@@ -212,7 +224,13 @@ def test_the_readme_shows_a_screen() -> None:
     assert any(path.name == "README.md" for path, _ in SCREENS)
 
 
-@pytest.mark.parametrize(("path", "block"), SCREENS, ids=[f"{path.name}-{block.line}" for path, block in SCREENS])
+@pytest.mark.parametrize(
+    ("path", "block"),
+    [
+        pytest.param(path, block, id=f"{path.name}-{block.line}", marks=[pytest.mark.slow] * (path.name in LONG))
+        for path, block in SCREENS
+    ],
+)
 def test_a_screen_that_is_shown_is_what_the_command_prints(path: Path, block: Block, tmp_path: Path) -> None:
     if block.missing:
         pytest.skip(f"it needs {block.missing}")

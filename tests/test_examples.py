@@ -12,6 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
 
+LONG = {"04_convolution_on_digits"}
+
 
 def run(script: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -23,7 +25,13 @@ def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= 3
 
 
-@pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(script, id=script.stem, marks=[pytest.mark.slow] * (script.stem in LONG))
+        for script in EXAMPLES
+    ],
+)
 def test_the_example_runs_to_its_end(script: Path, tmp_path: Path) -> None:
     finished = run(script, tmp_path)
     assert finished.returncode == 0, finished.stdout + finished.stderr
@@ -34,8 +42,8 @@ def test_the_example_runs_to_its_end(script: Path, tmp_path: Path) -> None:
     "name",
     [
         "02_kfac_of_a_digit_classifier.py",
-        "04_convolution_on_digits.py",
-        "06_the_proximal_objective.py",
+        pytest.param("04_convolution_on_digits.py", marks=pytest.mark.slow),
+        pytest.param("06_the_proximal_objective.py", marks=pytest.mark.slow),
     ],
 )
 def test_an_example_writes_its_figure(name: str, tmp_path: Path) -> None:
@@ -45,6 +53,7 @@ def test_an_example_writes_its_figure(name: str, tmp_path: Path) -> None:
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_project_that_tests_its_optimizer_passes_its_tests(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -15,26 +15,27 @@ from ..places import HOST, namespace, parameters
 PRIME = 2**31 - 1
 
 
-FLOATING = parameters(HOST, "float64", "float32")
+FLOATING = parameters(HOST, "float64", "float32", usual={"numpy-float64"})
 EXACT: dict[str, Callable[[], Namespace]] = {
     "GF(p)": lambda: GF(PRIME).default_namespace,
     "Q": lambda: rational.default_namespace,
     "symbols": lambda: symbolic.default_namespace,
     "degree": lambda: DegreeField(PRIME).default_namespace,
 }
+EXACT_PARAMETERS = [pytest.param(name, marks=[pytest.mark.slow] * (name != "GF(p)")) for name in EXACT]
 
 
-@pytest.fixture(params=[*FLOATING, *EXACT], scope="session")
+@pytest.fixture(params=[*FLOATING, *EXACT_PARAMETERS], scope="session")
 def ns(request: pytest.FixtureRequest) -> Namespace:
     return EXACT[request.param]() if request.param in EXACT else namespace(request.param)
 
 
-@pytest.fixture(params=[*FLOATING], scope="session")
+@pytest.fixture(params=FLOATING, scope="session")
 def ordered(request: pytest.FixtureRequest) -> OrderedNamespace:
     return namespace(request.param)
 
 
-@pytest.fixture(params=[*EXACT], scope="session")
+@pytest.fixture(params=EXACT_PARAMETERS, scope="session")
 def exact(request: pytest.FixtureRequest) -> Namespace:
     return EXACT[request.param]()
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 SUITE = """
@@ -15,7 +17,7 @@ import pytest
 from tests.arrays import planted_cupy
 
 planted_cupy.install()
-sys.exit(pytest.main(["-q", "-m", "gpu", "-k", "cupy", "-p", "no:cacheprovider", "-rs", "tests/gpu"]))
+sys.exit(pytest.main(["-q", "-m", "gpu", "-k", "cupy", "-p", "no:cacheprovider", "-rs", *sys.argv[1:]]))
 """
 
 ERRORS = """
@@ -52,19 +54,27 @@ print("passed")
 """
 
 
-def run(program: str) -> subprocess.CompletedProcess[str]:
+def run(program: str, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
     return subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
 
 
-def test_the_gpu_tests_pass_on_a_planted_cupy() -> None:
-    done = run(SUITE)
+def passed(done: subprocess.CompletedProcess[str]) -> int:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    last = done.stdout.strip().splitlines()[-1]
-    assert int(last.split(" passed")[0].split()[-1]) > 100
+    return int(done.stdout.strip().splitlines()[-1].split(" passed")[0].split()[-1])
+
+
+@pytest.mark.slow
+def test_the_gpu_tests_pass_on_a_planted_cupy() -> None:
+    done = run(SUITE, "tests/gpu")
+    assert passed(done) > 100
     assert "does not count its memory" in done.stdout
+
+
+def test_the_tour_runs_on_a_planted_cupy() -> None:
+    assert passed(run(SUITE, "tests/test_readme_tour.py")) == 2
 
 
 def test_what_cupy_keeps_to_itself_is_raised() -> None:

@@ -106,8 +106,9 @@ def test_convolutions_run_on_a_device(geomkfac: Any, tmp_path: Path, elsewhere: 
     assert abs(there.json["loss"] - here.json["loss"]) <= 1e3 * 128 * 2.0**-52 * here.json["loss"]
 
 
-def test_verify_runs_its_numeric_checks_on_a_device(geomkfac: Any, elsewhere: str) -> None:
-    done = geomkfac("verify", "LG-T2.1", "--device", elsewhere, "--jobs", "1", "--json")
+@pytest.mark.parametrize("statement", ["LG-3.3", pytest.param("LG-T2.1", marks=pytest.mark.slow)])
+def test_verify_runs_its_numeric_checks_on_a_device(geomkfac: Any, elsewhere: str, statement: str) -> None:
+    done = geomkfac("verify", statement, "--device", elsewhere, "--jobs", "1", "--json")
     assert done.status == 0, done.error
 
 

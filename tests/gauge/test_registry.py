@@ -76,6 +76,7 @@ WITHOUT_GEOMETRY = {
     "NetworkToUpdate": "arrays of a network: they live in coordinates",
     "Update": "a type of functions of arrays",
     "Parameterization.name": "a label",
+    "Parameterization.base_frame": "names a frame",
     "Parameterization.inputs": "names a space",
     "Parameterization.outputs": "names a space",
     # Helpers of tests: they draw or check, in frames that they make themselves.

@@ -18,7 +18,7 @@ from ..places import GPU, HOST, namespace, parameters
 STAND_INS = {name: HOST[name] for name in ("strict-device", "torch")}
 
 
-@pytest.fixture(params=parameters(STAND_INS | GPU, "float64", "float32"))
+@pytest.fixture(params=parameters(STAND_INS | GPU, "float64", "float32", usual={"strict-device-float64"}))
 def place(request: Any) -> FloatingNamespace:
     return namespace(request.param)
 

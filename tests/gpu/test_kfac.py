@@ -15,14 +15,14 @@ from geomkfac.arrays import FloatingNamespace, namespace_of
 from geomkfac.arrays.floats.memory import free_memory
 from geomkfac.interop import load_digits, load_digits_network
 
-from ..device_programs import PROGRAMS, assert_solves_agree, assert_sums_agree, rounding_of_sums
+from ..device_programs import NAMES, assert_solves_agree, assert_sums_agree, rounding_of_sums
 from ..places import arrays_of
 
 PIXELS = 65
 """The longest sum over units of the digits' network: 64 pixels and a one."""
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_whole_programs_stay_on_the_device_and_agree_with_numpy(name: str, place: FloatingNamespace) -> None:
     if place.name.startswith("jax") and name != "chain":
         pytest.skip("JAX compiles every operation and shape for itself, which takes minutes")

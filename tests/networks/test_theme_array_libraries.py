@@ -15,6 +15,7 @@ from geomkfac.arrays import FloatingNamespace, floating_namespace
 from geomkfac.errors import KindError
 
 from ..device_programs import (
+    NAMES,
     PROGRAMS,
     assert_all_of,
     assert_solves_agree,
@@ -26,18 +27,20 @@ from ..device_programs import (
 )
 from ..places import HOST, arrays_of, namespace, parameters
 
+LIBRARIES = {name: HOST[name] for name in HOST if name != "strict"}
 
-@pytest.fixture(params=parameters({name: HOST[name] for name in HOST if name != "strict"}, "float64", "float32"))
+
+@pytest.fixture(params=parameters(LIBRARIES, "float64", "float32", usual={f"{name}-float64" for name in LIBRARIES}))
 def ns(request: Any) -> FloatingNamespace:
     return namespace(request.param)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_sums_stay_where_they_are_and_agree_with_numpy(name: str, ns: FloatingNamespace) -> None:
     assert_sums_agree(name, ns)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_steps_stay_where_they_are_and_agree_with_numpy(name: str, ns: FloatingNamespace) -> None:
     if ns.name.startswith("jax") and (name != "chain" or ns.epsilon > 1e-10):
         pytest.skip("JAX compiles every operation and shape for itself, which takes a minute")
@@ -59,8 +62,8 @@ def no_way_to_the_host(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return moved
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_copied_to_the_host_but_to_make_a_frame(
     name: str, dtype: str, no_way_to_the_host: list[str]
 ) -> None:
@@ -115,7 +118,7 @@ def test_labels_of_another_library_or_device_are_refused() -> None:
         problem[0].loss(problem[1], problem[2].sample(np.zeros((12, 3)), elsewhere), problem[4])
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_device_without_doubles_is_enough_for_single_precision(name: str) -> None:
     # Apple's are of this sort.  Frames keep doubles, on the host.
     ns = floating_namespace("array_api_strict", "float32", "no_float64")
@@ -123,8 +126,8 @@ def test_a_device_without_doubles_is_enough_for_single_precision(name: str) -> N
     assert_solves_agree(name, ns)
 
 
-@pytest.mark.parametrize("parameter", ["numpy-float64", "torch-float64", "strict-device-float64"])
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("parameter", [f"{name}-float64" for name in ("numpy", "torch", "strict-device")])
+@pytest.mark.parametrize("name", NAMES)
 def test_no_array_that_came_in_is_written_to(name: str, parameter: str) -> None:
     ns, given = namespace(parameter), []
     convert = arrays_of(ns)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import geomkfac as gk
@@ -57,7 +57,6 @@ def from_parts(net: Any, weights: Any, points: Any, metric: Any) -> Any:
 
 
 @given(widths=WIDTHS, count=st.integers(1, 5), seed=st.integers(0, 10**6))
-@settings(max_examples=25)
 def test_it_is_the_additive_metric_of_the_layers_independence_metrics(
     widths: list[int], count: int, seed: int
 ) -> None:

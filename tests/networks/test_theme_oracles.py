@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import geomkfac as gk
@@ -47,7 +47,6 @@ CUBIC = maps.polynomial(1, 2, 0, 1)
 
 
 @given(widths=st.lists(st.integers(1, 3), min_size=2, max_size=4), seed=st.integers(0, 10**6))
-@settings(max_examples=20)
 def test_one_datum(widths: list[int], seed: int) -> None:
     net, weights, iota = network(widths, CUBIC, seed)
     data = iota.sample(data_of(net, iota, 1, seed))
@@ -55,7 +54,6 @@ def test_one_datum(widths: list[int], seed: int) -> None:
 
 
 @given(widths=st.lists(st.integers(1, 3), min_size=2, max_size=4), seed=st.integers(0, 10**6))
-@settings(max_examples=20)
 def test_deep_linear_networks_with_squared_loss_and_any_data(widths: list[int], seed: int) -> None:
     net, weights, iota = network(widths, "identity", seed)
     data = iota.sample(data_of(net, iota, 6, seed))

@@ -161,19 +161,32 @@ _FIXTURES: dict[str, Callable[[Case], bool]] = {
 }
 
 
+def _parameters(values: list[Any], namespace: Callable[[Any], Namespace], name: Callable[[Any], str]) -> list[Any]:
+    """Parameters; slow are those beside NumPy's double precision and GF(p), as the laws are those of all kinds."""
+    return [
+        pytest.param(one, id=name(one), marks=[pytest.mark.slow] * (namespace(one) not in (FLOATING[0], PRIME)))
+        for one in values
+    ]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, claim in _FIXTURES.items():
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, [pytest.param(c, id=c.name) for c in CASES if claim(c)])
+            cases = [case for case in CASES if claim(case)]
+            metafunc.parametrize(name, _parameters(cases, lambda case: case.namespace, lambda case: case.name))
 
 
-@pytest.fixture(params=[*FLOATING, PRIME], ids=lambda namespace: namespace.name)
+def _namespaces(values: list[Namespace]) -> list[Any]:
+    return _parameters(values, lambda namespace: namespace, lambda namespace: namespace.name)
+
+
+@pytest.fixture(params=_namespaces([*FLOATING, PRIME]))
 def namespace(request: pytest.FixtureRequest) -> Namespace:
     """Every namespace in turn."""
     return request.param
 
 
-@pytest.fixture(params=FLOATING, ids=lambda namespace: namespace.name)
+@pytest.fixture(params=_namespaces(FLOATING))
 def ordered(request: pytest.FixtureRequest) -> Namespace:
     """Every floating namespace in turn."""
     return request.param

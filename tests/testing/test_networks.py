@@ -85,8 +85,15 @@ def test_shared_networks_run_on_points_of_their_inputs(kind, strategy):
     check()
 
 
-def test_shared_networks_shrink_to_the_smallest():
-    net, _, _ = find(convolutional_networks(FIELD), lambda drawn: True)
-    assert repr(net).startswith("ConvolutionalNetwork(2x1 -> 2x1, 1 layers")
-    net, _, _ = find(recurrent_networks(FIELD), lambda drawn: True)
-    assert repr(net).startswith("RecurrentNetwork(1-1-1, 1 steps, outputs at every")
+@pytest.mark.parametrize(
+    ("strategy", "smallest"),
+    [
+        pytest.param(
+            convolutional_networks, "ConvolutionalNetwork(2x1 -> 2x1, 1 layers", id="maps", marks=pytest.mark.slow
+        ),
+        pytest.param(recurrent_networks, "RecurrentNetwork(1-1-1, 1 steps, outputs at every", id="sequences"),
+    ],
+)
+def test_shared_networks_shrink_to_the_smallest(strategy, smallest):
+    net, _, _ = find(strategy(FIELD), lambda drawn: True)
+    assert repr(net).startswith(smallest)

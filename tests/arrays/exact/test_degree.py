@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from geomkfac.arrays import DegreeField, equality_bound, false_identity_bound
@@ -90,7 +90,6 @@ OPERATIONS = {
 }
 
 
-@settings(max_examples=25)
 @given(program=st.lists(st.sampled_from(sorted(OPERATIONS)), min_size=1, max_size=3))
 def test_random_programs_stay_within_their_bounds(program):
     run = Run()

@@ -342,7 +342,7 @@ def test_settings_without_a_scale_are_refused():
         with pytest.raises(UnknownNameError, match=text):
             FactorSetting(3, **options)
     for data in (0, 2.0, True):
-        with pytest.raises(ValuesError, match="positive integer"):
+        with pytest.raises(ValuesError, match="positive int"):
             FactorSetting(data)
     scaling = LayerScaling(FactorSetting(3, fisher="empirical"), 1, 1, 1)
     for convention in (NNGEOMETRY, BACKPACK, KFAC_JAX):

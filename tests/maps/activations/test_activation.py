@@ -51,9 +51,15 @@ ROUNDINGS = 8  # at most so many further operations, each within half a unit
 
 
 @cache
+def derivative(name: str, order: int) -> Any:
+    """The derivative of that order, by SymPy, as a function of mpmath's numbers."""
+    return sympy.lambdify(x, sympy.diff(FORMULAS[name], x, order), "mpmath")
+
+
+@cache
 def oracle(name: str, order: int, z: float) -> mpmath.mpf:
-    """The derivative of that order at z, by SymPy."""
-    function = sympy.lambdify(x, sympy.diff(FORMULAS[name], x, order), "mpmath")
+    """The derivative of that order at z."""
+    function = derivative(name, order)
     # 1 - tanh² z cancels 0.87 |z| digits, and SymPy's erfc(-x) = 2 - erfc(x) as many as an exponent of float64 has.
     with mpmath.workdps(400 + int(abs(z))):
         return +mpmath.mpf(function(mpmath.mpf(z)))

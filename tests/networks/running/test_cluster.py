@@ -6,7 +6,6 @@ import concurrent.futures
 import importlib
 import os
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +36,9 @@ def cluster() -> Iterator[Any]:
     planted = str(Path(__file__).parent)
     sys.path.insert(0, planted)
     # A worker whose successor is being started when this time ends is closed for good: minutes on a busy machine.
-    patience = {"distributed.deploy.lost-worker-timeout": "10 minutes"}
+    # Nor does one fail that takes long to be reached.
+    timeouts = ("distributed.deploy.lost-worker-timeout", "distributed.comm.timeouts.connect")
+    patience = dict.fromkeys(timeouts, "10 minutes")
     with warnings.catch_warnings(), dask.config.set(patience):
         warnings.simplefilter("ignore")
         # Any free port, as another may hold the usual one.
@@ -117,7 +118,7 @@ def planted(tmp_path: Path, deaths: int) -> tuple[Any, ...]:
     return problem(activation=module.Deadly(os.getpid(), str(tmp_path)))
 
 
-@pytest.mark.parametrize("deaths", [1, 5])
+@pytest.mark.parametrize("deaths", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_workers_that_die_cost_only_what_they_had_in_hand(
     client: Any, tmp_path: Path, deaths: int
 ) -> None:
@@ -130,7 +131,6 @@ def test_workers_that_die_cost_only_what_they_had_in_hand(
         assert np.abs(x - y).max() <= 40 * 2.0**-52 * np.abs(y).max()
 
 
-@pytest.mark.timeout(60)
 def test_a_result_that_is_lost_on_its_way_is_made_again(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The future of Dask's executor would never be completed."""
     kind = GF(2**31 - 1)
@@ -171,22 +171,30 @@ def test_work_goes_where_the_executor_sends_it(client: Any, tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == [str(client.run(os.getpid)[chosen])]
 
 
-@pytest.mark.timeout(120)
 def test_a_cluster_without_workers_is_waited_for_and_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker comes when it was warned that there is none: without the warning, this would wait for ever."""
     monkeypatch.setattr(at_cluster, "PATIENCE", 0.1)
     net, weights, data, loss, iota = problem(GF(2**31 - 1))
     threads = {"threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
-    with distributed.LocalCluster(n_workers=0, **threads) as cluster:
-        with distributed.Client(cluster) as client, pytest.warns(WorkerLostWarning, match="no workers"):
-            late = threading.Timer(1.0, cluster.scale, (1,))
-            late.start()
-            shared = net.moments(weights, data, loss, chunk_size=CHUNK, executor=client.get_executor())
-        late.join()
+    warn, said = warnings.warn, []
+    with distributed.LocalCluster(n_workers=0, **threads) as cluster, distributed.Client(cluster) as client:
+
+        def heard(message: Any, category: Any = None, *more: Any, **named: Any) -> None:
+            if category is not WorkerLostWarning:
+                return warn(message, category, *more, **named)
+            said.append(message)
+            cluster.scale(1)
+
+        monkeypatch.setattr(warnings, "warn", heard)
+        shared = net.moments(weights, data, loss, chunk_size=CHUNK, executor=client.get_executor())
+    assert len(said) == 1
+    assert "no workers" in said[0]
     equal = GF(2**31 - 1).default_namespace.equal
     pairs = zip(arrays_of(shared, iota), arrays_of(net.moments(weights, data, loss), iota), strict=True)
     assert all(equal(x, y) for x, y in pairs)
 
 
+@pytest.mark.slow
 def test_data_that_kill_every_worker_are_named(client: Any, tmp_path: Path) -> None:
     # Dask's own patience, with three deaths for every attempt, has been seen above.
     client.run_on_scheduler(_without_patience)

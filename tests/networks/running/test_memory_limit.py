@@ -46,9 +46,9 @@ def sequences(dtype: str) -> tuple[Any, ...]:
     return net, weights, iota.sample(X, y), gk.Categorical().on(iota)
 
 
-@pytest.mark.parametrize("sharing", ["expand", "reduce"])
-@pytest.mark.parametrize("fisher", ["exact", "sampled"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sharing", ["expand", pytest.param("reduce", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("fisher", ["exact", pytest.param("sampled", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 @pytest.mark.parametrize("make", [mlp, maps, sequences])
 def test_what_is_allocated_stays_within_the_limit(make: Any, dtype: str, fisher: Any, sharing: Any) -> None:
     net, weights, data, loss = make(dtype)

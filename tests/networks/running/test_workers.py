@@ -163,7 +163,8 @@ def test_a_pool_that_broke_for_good_is_replaced_by_this_process_which_says_so(de
     assert all(np.allclose(a, b, rtol=40 * 2.0**-52) for a, b in zip(arrays_of(g, iota), expected, strict=True))
 
 
-def test_data_that_kill_every_worker_are_named(deadly: Any) -> None:
+@pytest.mark.parametrize("processes", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_data_that_kill_every_worker_are_named(deadly: Any, processes: int) -> None:
     net, weights, data, loss, iota = deadly(0)
     (whole,) = data.chunks()
     X = whole.points.coordinates(iota).copy()
@@ -171,7 +172,7 @@ def test_data_that_kill_every_worker_are_named(deadly: Any) -> None:
     X[23] = 1e6
     data = iota.sample(X, whole.targets)
     with pytest.raises(WorkerError, match=r"data 21 to 27 cannot be summed: .* died 5 times"):
-        net.moments(weights, data, loss, chunk_size=CHUNK, executor=worker_processes(3))
+        net.moments(weights, data, loss, chunk_size=CHUNK, executor=worker_processes(processes))
 
 
 def test_an_executor_that_was_shut_down_says_what_to_do() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from geomkfac.arrays import GF, Kind, floating, namespace_of, rational
@@ -15,7 +15,6 @@ from geomkfac.spaces.frames.monomial import monomial
 
 KINDS = {"GF(p)": GF(2**31 - 1), "Q": rational}
 SEEDS = st.integers(0, 2**32 - 1)
-EXAMPLES = 30
 
 
 def whole(change: BaseChange, ns: Any) -> Any:
@@ -36,7 +35,6 @@ def drawn(kind: Kind, n: int, has_matrix: bool, has_translation: bool, seed: int
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-@settings(max_examples=EXAMPLES)
 @given(n=st.integers(0, 4), has_matrix=st.booleans(), has_translation=st.booleans(), seed=SEEDS)
 def test_a_form_on_the_dual_of_a_hull_moves_by_the_bordered_matrix(
     kind: Kind, n: int, has_matrix: bool, has_translation: bool, seed: int
@@ -69,7 +67,6 @@ def dyadic(n: int, permuted: bool, seed: int) -> Any:
     return (np.eye(n) * rng.choice([-2.0, 0.25, 1.0, 8.0], n))[rows]
 
 
-@settings(max_examples=EXAMPLES)
 @given(n=st.integers(1, 6), permuted=st.booleans(), axis=st.sampled_from([-1, -2, -3]), seed=SEEDS)
 def test_matrices_that_pick_and_scale_act_as_their_products_bit_for_bit(
     n: int, permuted: bool, axis: int, seed: int
