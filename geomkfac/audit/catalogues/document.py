@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from geomkfac.audit.catalogues.file import Catalogue
-from geomkfac.audit.confirming import WIDTHS
-from geomkfac.audit.groups import PLACES, LossScale, subgroups
-from geomkfac.audit.storage import STORAGES
+from geomkfac.audit.twins.groups import PLACES, LossScale, subgroups
+from geomkfac.audit.twins.storage import STORAGES
+from geomkfac.audit.verdicts.other_networks import WIDTHS
 from geomkfac.display.audit.lattice import lattice_svg
 from geomkfac.display.audit.order import Order
 
@@ -122,30 +122,24 @@ def _row(report: Mapping[str, Any], order: Order) -> list[str]:
     kept = [name for name in order.names if verdicts.get(name) == "invariant"]
     unsure = [name for name in order.names if verdicts.get(name) == "inconclusive"]
     largest = order.largest(kept)
-    cells = []
-    for place in PLACES:
-        here = f"{place} "
-        kept_here, unsure_here = (
-            [name[len(here) :] for name in names if name.startswith(here)] for names in (largest, unsure)
-        )
-        cells.append(_listed(kept_here, unsure_here) if any(name.startswith(here) for name in verdicts) else " ")
-    units = [name for name in order.names if name.startswith("unit ") or name == "logistic to tanh"]
-    own = [_unit(name) for name in units if name in largest]
-    doubtful = [_unit(name) for name in units if name in unsure]
-    cells.append(_listed(own, doubtful) if any(name in verdicts for name in units) else " ")
+
+    def cell(names: Mapping[str, str]) -> str:
+        """Of some groups, by what they are called there."""
+        if not verdicts.keys() & names.keys():
+            return " "
+        called = [[word for name, word in names.items() if name in some] for some in (largest, unsure)]
+        return _listed(*called)
+
+    def at(place: str) -> dict[str, str]:
+        return {name: name.removeprefix(place) for name in order.names if name.startswith(place)}
+
+    cells = [cell(at(f"{place} ")) for place in PLACES]
+    cells.append(cell(at("unit ") | {"logistic to tanh": "logistic to tanh"}))
     loss = LossScale().name
     cells.append("any scale" if loss in kept else "?" if loss in unsure else "-" if loss in verdicts else " ")
-    layouts = [name for name in LAYOUTS if name in verdicts]
-    same = [LAYOUTS[name] for name in layouts if name in kept]
-    everything = len(same) == len(LAYOUTS)
-    doubtful = [LAYOUTS[name] for name in layouts if name in unsure]
-    cells.append("any" if everything else _listed(same, doubtful) if layouts else " ")
+    cells.append("any" if set(LAYOUTS) <= set(kept) else cell(LAYOUTS))
     cells.append(_near(report, order))
     return cells
-
-
-def _unit(name: str) -> str:
-    return name.removeprefix("unit ")
 
 
 def _listed(kept: Sequence[str], unsure: Sequence[str]) -> str:
