@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any
 
 from geomkfac.audit.auditing import audit
 from geomkfac.audit.catalogues.file import Catalogue
@@ -16,11 +15,12 @@ from geomkfac.audit.contestants.contestant import UnauditableError
 from geomkfac.audit.contestants.modules import ModuleToUpdate, ModuleUpdate, on_module
 from geomkfac.audit.contestants.rules import on_rule
 from geomkfac.audit.counterexample import Counterexample, counterexample
-from geomkfac.audit.groups import GROUPS, ChangeOfBasis, Group, LossScale, OfUnits, Stored, subgroups
-from geomkfac.audit.problem import ARCHITECTURES, Problem, Twin, problem_of, random_problem
 from geomkfac.audit.symmetries import symmetries
-from geomkfac.audit.variation import Variation, vary
-from geomkfac.audit.verdicts import AuditReport, Finding
+from geomkfac.audit.twins.groups import GROUPS, ChangeOfBasis, Group, LossScale, OfUnits, Stored, subgroups
+from geomkfac.audit.twins.problem import ARCHITECTURES, Problem, problem_of, random_problem
+from geomkfac.audit.twins.twin import Twin
+from geomkfac.audit.varied_options import Variation, vary
+from geomkfac.audit.verdicts.report import AuditReport, Finding
 
 __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "audit",
@@ -53,12 +53,10 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
 ]
 
 
-class _Callable(ModuleType):
+class _Audit(ModuleType):
     """A module that is also the function after which it is named."""
 
-    def __call__(self, *arguments: Any, **settings: Any) -> AuditReport:
-        return audit(*arguments, **settings)
+    __call__ = staticmethod(audit)
 
 
-_Callable.__call__.__doc__ = audit.__doc__
-sys.modules[__name__].__class__ = _Callable
+sys.modules[__name__].__class__ = _Audit

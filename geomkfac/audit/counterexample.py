@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 
-from geomkfac.audit.auditing import chosen_groups, rate_of
-from geomkfac.audit.contestants.choosing import contestant
+from geomkfac.arrays import floating
+from geomkfac.audit.auditing import chosen_groups
+from geomkfac.audit.contestants.choosing import contestant_of
 from geomkfac.audit.contestants.contestant import Contestant, UnauditableError
-from geomkfac.audit.groups import ChangeOfBasis, Double, Group, LossScale, OfUnits
-from geomkfac.audit.problem import Problem, Twin
-from geomkfac.audit.session import LOST, Session, quiet
-from geomkfac.audit.verdicts import judged
+from geomkfac.audit.twins.groups import Double, Group, Stored
+from geomkfac.audit.twins.problem import Problem
+from geomkfac.audit.verdicts.discrepancies import LOST, Discrepancies, quiet
+from geomkfac.audit.verdicts.judging import judged
+from geomkfac.audit.verdicts.on_network import PLAIN_ACTIVATION
 from geomkfac.metrics import Bernoulli
 from geomkfac.networks import MLP
+from geomkfac.theorems.instances.groups import Numbers
 
 SHAPES = (((1, 1), 1), ((1, 1), 2), ((2, 1), 2), ((1, 2), 2), ((1, 1, 1), 1), ((1, 1, 1), 3), ((2, 1), 4), ((1, 2), 3),
           ((2, 2), 4), ((1, 2, 1), 3), ((2, 2, 1), 4), ((2, 2, 2), 5))  # fmt: skip
@@ -111,15 +115,16 @@ def counterexample(
     group : name of a change of basis, of a group of units, or 'loss scale'
     """
     (wanted,) = chosen_groups([group])
-    if not isinstance(wanted, ChangeOfBasis | OfUnits | LossScale):
+    # Layouts have no numbers, and a whitening has too many digits.
+    if isinstance(wanted, Stored) or getattr(wanted, "action", "") == "whitening":
         return None
-    runner = contestant(optimizer, rate, device)
-    own = rate_of(runner, rate)
+    contestant = contestant_of(optimizer, rate, device)
+    own = contestant.rate_of(rate)
     faint: Counterexample | None = None
     for count in (1, steps):
         for widths, data in SHAPES:
             for attempt in range(TRIES):
-                found = _tried(runner, wanted, own, count, widths, data, seed + attempt)
+                found = _tried(contestant, wanted, own, count, widths, data, seed + attempt)
                 if found is None:
                     continue
                 if found[1] > VISIBLE:
@@ -129,30 +134,23 @@ def counterexample(
 
 
 def _tried(
-    runner: Contestant, group: Group, rate: float, steps: int, widths: tuple[int, ...], data: int, seed: int
+    contestant: Contestant, group: Group, rate: float, steps: int, widths: tuple[int, ...], data: int, seed: int
 ) -> tuple[Counterexample, float] | None:
-    problem = _small(widths, data, seed, getattr(group, "activation", None) or "tanh")
-    if group.unfit(problem) or (isinstance(group, ChangeOfBasis) and group.action == "whitening"):
+    problem = _small(widths, data, seed, group.activation or PLAIN_ACTIVATION)
+    if group.unfit(problem):
         return None
-    changes = _simple(problem, group)
-    if not changes and not isinstance(group, LossScale):
+    double = group.made_of(_FewDigits(), problem)
+    if double.is_trivial(problem):
         return None
-    kappa = problem.iota.change(changes)
-    bases = [np.eye(len(c) + 1) for _, c in changes.values()]
-    for whole, (B, c) in zip(bases, changes.values(), strict=True):
-        whole[:-1, :-1], whole[:-1, -1] = B, c
-    condition = max((float(np.linalg.cond(whole)) for whole in bases), default=1.0)
-    double = Double(kappa, condition, loss_scale=group.factor if isinstance(group, LossScale) else 1.0)
     try:
-        session = Session(runner, problem, rate, max(steps, 1))
-        finding = judged(session, group, double)
+        finding = judged(Discrepancies(contestant, problem, rate, steps), group, double)
     except (UnauditableError, *LOST):
         return None
     gap = finding.first if steps == 1 else finding.last
     # What falls with the rate is no counterexample; nor is what float32 would amplify.
     if finding.verdict != "broken" or not np.isfinite(gap) or gap <= finding.floor:
         return None
-    return _shown(runner, group, problem, double, changes, rate, steps), gap
+    return _shown(contestant, group, problem, double, rate, steps), gap
 
 
 def _small(widths: tuple[int, ...], data: int, seed: int, activation: str) -> Problem:
@@ -170,61 +168,48 @@ def _small(widths: tuple[int, ...], data: int, seed: int, activation: str) -> Pr
     return Problem("small", net, weights, iota, inputs, targets, inputs, Bernoulli())
 
 
-def _simple(problem: Problem, group: Group) -> dict[Any, tuple[Any, Any]]:
-    """A member of few digits."""
-    if isinstance(group, ChangeOfBasis):
-        pairs = {space: _member(group.action, space.dim) for space in problem.spaces_at(group.place)}
-        return {space: pair for space, pair in pairs.items() if pair is not None}
-    if not isinstance(group, OfUnits):
-        return {}
-    found = {}
-    for unit in problem.units:
-        n = unit.before.dim
-        if group.action == "logistic to tanh":
-            found[unit.before] = np.eye(n) * 2.0, np.zeros(n)
-            found[unit.after] = np.eye(n) * 0.5, np.full(n, 0.5)
-            continue
-        pair = _member("diagonal" if group.action == "rescaling" else group.action, n)
-        if pair is not None:
-            found[unit.before] = found[unit.after] = pair
-    return found
+@final
+class _FewDigits(Numbers):
+    """Numbers that one can type in."""
 
+    ns = floating.default_namespace
 
-def _member(action: str, n: int) -> tuple[Any, Any] | None:
-    eye, zero, one = np.eye(n), np.zeros(n), np.ones(n)
-    stretch = np.diag(np.where(np.arange(n) % 2 == 0, 2.0, 1.0))
-    if action in ("permutation", "orthogonal") and n < 2:
-        return None
-    turn = eye.copy()
-    if n > 1:
-        turn[:2, :2] = [[0.6, -0.8], [0.8, 0.6]]
-    return {
-        "translation": (eye, one),
-        "sign": (-eye, zero),
-        "permutation": (np.roll(eye, 1, axis=0), zero),
-        "scalar": (2 * eye, zero),
-        "diagonal": (stretch, zero),
-        "unit-wise affine": (stretch, one),
-        "orthogonal": (turn, zero),
-        "affine": (stretch + np.eye(n, k=1), one),
-    }[action]
+    def array(self, *shape: int) -> Any:
+        return np.ones(shape)
+
+    def positive(self, *shape: int) -> Any:
+        return np.where(np.arange(math.prod(shape)) % 2 == 0, 2.0, 1.0).reshape(shape)
+
+    def invertible(self, n: int) -> Any:
+        return np.diag(self.positive(n)) + np.eye(n, k=1)
+
+    def orthogonal(self, n: int) -> Any:
+        turn = np.eye(n)
+        if n > 1:
+            turn[:2, :2] = [[0.6, -0.8], [0.8, 0.6]]
+        return turn
+
+    def signs(self, n: int) -> list[int]:
+        return [-1] * n
+
+    def order(self, n: int) -> list[int]:
+        return [n - 1, *range(n - 1)]
 
 
 def _shown(
-    runner: Contestant, group: Group, problem: Problem, double: Double, changes: Any, rate: float, steps: int
+    contestant: Contestant, group: Group, problem: Problem, double: Double, rate: float, steps: int
 ) -> Counterexample:
-    here, there = Twin(problem, problem.iota), Twin(problem, double.parameterization)
+    here, there = Double(problem.iota).twin(problem), double.twin(problem)
     with quiet():
-        one = runner.run(here, here.start, rate=rate, steps=steps)[-1]
-        two = runner.run(there, there.start, rate=rate, steps=steps, loss_scale=double.loss_scale)[-1]
+        one, two = (contestant.run(twin, twin.start, rate=rate, steps=steps)[-1] for twin in (here, there))
         before, after, other = here.predictions(here.start), here.predictions(one), there.predictions(two)
     # The datum at which the two differ most.
     at = int(np.argmax(np.abs(after - other).sum(axis=1)))
     remark = f"its double: the same, with its loss times {double.loss_scale:g}" if double.loss_scale != 1 else ""
     return Counterexample(
-        runner.name, group.name, rate, steps, problem.units[0].activation if problem.units else "",
+        contestant.name, group.name, rate, steps, problem.units[0].activation if problem.units else "",
         tuple(W for W, _ in here.start), tuple(b for _, b in here.start), problem.inputs, problem.targets,
-        {str(space.name): pair for space, pair in changes.items()},
+        {str(space.name): pair for space, pair in double.changes(problem).items()},
         tuple(W for W, _ in there.start), tuple(b for _, b in there.start), there.inputs, remark,
         problem.inputs[at], before[at], after[at], other[at],
     )  # fmt: skip

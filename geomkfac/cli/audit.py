@@ -111,7 +111,7 @@ def _print_report(report: Any, document: dict[str, Any], details: bool) -> None:
 
 
 def _print_findings(report: Any, details: bool) -> None:
-    from geomkfac.audit.groups import BELOW, PLACES, ChangeOfBasis
+    from geomkfac.audit.twins.groups import ACTIONS, PLACES, ChangeOfBasis
 
     if details:
         columns = ["group", "verdict", "1 step", f"{report.steps} steps", "round-off", "slope", "exact"]
@@ -127,7 +127,7 @@ def _print_findings(report: Any, details: bool) -> None:
         by_name = {finding.group: finding for finding in report.findings}
         rows = [
             [action, *(_cell(by_name.pop(ChangeOfBasis(action, place).name, None)) for place in PLACES)]
-            for action in BELOW
+            for action in ACTIONS
         ]
         table([ACTIONS_TITLE, *PLACES], rows, fold=PLACES)
         table(["other changes", ""], [[name, _cell(finding)] for name, finding in by_name.items()])
@@ -155,9 +155,9 @@ def _cell(finding: Any) -> str:
 
 def _algebra(optimizer: Any, lr: float | None, network: str, seed: int, device: str) -> dict[str, Any]:
     """Bounds of the algebra's dimension, that of the whole, and the groups whose algebras lie in it."""
-    from geomkfac.audit.groups import GROUPS, ChangeOfBasis
-    from geomkfac.audit.problem import random_problem
     from geomkfac.audit.symmetries import contains, symmetries
+    from geomkfac.audit.twins.groups import GROUPS, ChangeOfBasis
+    from geomkfac.audit.twins.problem import random_problem
 
     widths = (2, 3, 2)
     found = symmetries(optimizer, rate=lr, network=network, widths=widths, seed=seed, device=device)
@@ -206,7 +206,7 @@ def _write_page(document: dict[str, Any], optimizer: str, groups: list[str], pat
 def _print_variation(
     plain: Any, options: dict[str, Any], vary: str, settings: dict[str, Any], as_json: bool
 ) -> None:
-    from geomkfac.audit.variation import vary as run
+    from geomkfac.audit.varied_options import vary as run
 
     name, _, listed = vary.partition("=")
     try:

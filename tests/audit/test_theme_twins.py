@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geomkfac.arrays import floating
 from geomkfac.audit import ARCHITECTURES, GROUPS, ChangeOfBasis, OfUnits, Twin, random_problem, subgroups
-from geomkfac.audit.groups import ACTIONS, BELOW
-from geomkfac.audit.storage import PLAIN, STORAGES
+from geomkfac.audit.twins.groups import PLACES, SPREAD
+from geomkfac.audit.twins.storage import PLAIN, STORAGES
+from geomkfac.display.audit.order import Order
 from geomkfac.errors import ValuesError
+from geomkfac.theorems.instances.groups import GROUPS as OF_ONE_SPACE
+from geomkfac.theorems.instances.groups import larger_groups
 
 EPSILON = float(np.finfo(float).eps)
 BASES = [group for group in GROUPS if isinstance(group, ChangeOfBasis | OfUnits)]
@@ -94,53 +100,49 @@ def test_derivatives_by_a_layouts_parameters_are_derivatives(storage):
     assert coarse <= 0.05 * (1 + abs(slope))
 
 
-# -- the order between groups ------------------------------------------------------------------------------
-def test_the_order_has_every_group_and_no_cycle():
-    order = subgroups()
-    names = {group.name for group in GROUPS}
-    assert len(names) == len(GROUPS)
-    assert set(order) == names
-    assert all(set(above) <= names for places in order.values() for above in places)
-
-    def height(name, seen=()):
-        assert name not in seen
-        return 1 + max((height(one, (*seen, name)) for above in order[name] for one in above), default=0)
-
-    # Unit rescaling, diagonal, unit-wise affine, affine: of the hidden units' two spaces.
-    assert height("unit rescaling") == 4
-    assert max(map(height, names)) == 5
+# -- the table of groups, at places of a network -----------------------------------------------------------
+OF_THE_TABLE = [group for group in GROUPS if isinstance(group, ChangeOfBasis) and group.action in OF_ONE_SPACE]
 
 
-def lies_in(action, matrix, shift):
-    """Whether a member is one of an action's group, by the group's definition."""
-    n = len(shift)
-    straight, plain = not shift.any(), np.array_equal(matrix, np.eye(n))
-    diagonal = np.array_equal(matrix, np.diag(np.diag(matrix)))
-    orthogonal = np.abs(matrix @ matrix.T - np.eye(n)).max() <= 4 * n * EPSILON
-    return {
-        "translation": plain,
-        "sign": straight and diagonal and orthogonal,
-        "permutation": straight and orthogonal and set(np.unique(matrix)) <= {0.0, 1.0},
-        "scalar": straight and np.array_equal(matrix, matrix[0, 0] * np.eye(n)),
-        "diagonal": straight and diagonal,
-        "unit-wise affine": diagonal,
-        "orthogonal": straight and orthogonal,
-        "affine": True,
-    }[action]
+def test_every_audited_group_of_the_table_acts_at_every_place():
+    audited = [one.name for one in OF_ONE_SPACE.values() if one.audited]
+    assert {(group.action, group.place) for group in OF_THE_TABLE} == set(itertools.product(audited, PLACES))
 
 
-@given(action=st.sampled_from(sorted(ACTIONS)), n=st.integers(2, 4), seed=st.integers(0, 99))
-def test_members_lie_in_their_group_and_in_those_above(action, n, seed):
-    matrix, shift = ACTIONS[action](n, np.random.default_rng(seed))
-    matrix = np.eye(n) if matrix is None else matrix
-    shift = np.zeros(n) if shift is None else shift
-    assert lies_in(action, matrix, shift)
-    for above in BELOW[action]:
-        assert lies_in(above, matrix, shift)
-    # The smallest groups are told apart: a member of one is none of another.
-    smallest = {"translation", "permutation", "scalar"}
-    if action in smallest:
-        assert not any(lies_in(other, matrix, shift) for other in smallest - {action})
+@pytest.mark.parametrize("group", OF_THE_TABLE, ids=lambda group: group.name)
+@given(seed=st.integers(0, 99))
+def test_members_lie_in_their_group_and_are_well_conditioned(group, seed):
+    problem = random_problem(data=2)
+    changes = group.double(problem, np.random.default_rng(seed)).changes(problem)
+    assert list(changes) == [space for space in problem.iota if space in problem.spaces_at(group.place)]
+    for matrix, shift in changes.values():
+        n = len(shift)
+        assert np.linalg.cond(matrix) <= SPREAD * (1 + 16 * n * EPSILON)
+        # Products of n terms, as large as the square of the largest entry.
+        allowed = 4 * n * EPSILON * max(1.0, np.abs(matrix).max() ** 2)
+        for residual in OF_ONE_SPACE[group.action].residuals(floating.default_namespace, (matrix, shift)):
+            assert np.abs(residual).max() <= allowed
+
+
+def test_the_order_is_that_of_the_table_at_every_place():
+    order = Order.of(subgroups())
+    assert set(order.names) == {group.name for group in GROUPS}
+    for one, other in itertools.product(OF_THE_TABLE, repeat=2):
+        within = one == other or (one.place == other.place and other.action in larger_groups(one.action))
+        assert (one.name in order.implied([other.name])) == within
+        # No relation is drawn that others make already.
+        parents = order.parents(one.name)
+        assert not any(parent in order.implied([other]) for parent in parents for other in parents if parent != other)
+    for place in PLACES:
+        assert order.parents(f"{place} whitening") == (f"{place} affine",)
+
+
+def test_changes_of_units_are_implied_by_those_of_both_sides():
+    order = Order.of(subgroups())
+    for group in GROUPS:
+        if isinstance(group, OfUnits):
+            assert group.name in order.implied(["activation affine", "pre-activation affine"])
+            assert group.name not in order.implied(["activation affine"])
 
 
 def test_a_whitening_whitens():

@@ -1,4 +1,8 @@
-"""Audits in processes of their own, each with a time limit: what hangs or dies takes nothing else along."""
+"""Audits in processes of their own, each with a time limit: what hangs or dies takes nothing else along.
+
+The limit is of processor time, as a busy machine must not change what a catalogue says; and of many times that by the
+clock, for what waits and does nothing.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +21,16 @@ from geomkfac.audit.catalogues.entries import Entry
 from geomkfac.audit.contestants.contestant import UnauditableError
 from geomkfac.errors import GeomkfacError
 
+PATIENCE = 10.0
+"""By the clock, an audit may take this many times its limit of processor time."""
+LATE = -signal.SIGPROF if hasattr(signal, "SIGPROF") else None
+"""The status of a process that was ended at that limit; None on systems that limit nothing but the clock."""
+
 
 def result_of(entry: Entry, steps: int, seed: int, device: str = "cpu") -> dict[str, Any]:
     """``{"report": ...}`` as `AuditReport.to_json` makes it, or ``{"reason": ...}`` why there is none."""
     from geomkfac.audit.auditing import audit
-    from geomkfac.audit.confirming import MOST
+    from geomkfac.audit.verdicts.other_networks import MOST
 
     try:
         report = audit(
@@ -35,8 +44,8 @@ def result_of(entry: Entry, steps: int, seed: int, device: str = "cpu") -> dict[
         return {"reason": f"it stopped with {type(error).__name__}: {' '.join(str(error).split())}"}
 
 
-def _serve(connection: Connection, modules: Sequence[str], settings: tuple[int, int, str]) -> None:
-    """What a worker does: imports once, says so, and audits what it is sent."""
+def _serve(connection: Connection, modules: Sequence[str], settings: tuple[int, int, str], limit: float) -> None:
+    """What a worker does: imports once, says so, and audits what it is sent; a signal ends it at the limit."""
     # An interruption is for the process that started this one, which ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
@@ -46,36 +55,42 @@ def _serve(connection: Connection, modules: Sequence[str], settings: tuple[int, 
     connection.send({})
     with contextlib.suppress(EOFError):
         while True:
-            connection.send(result_of(connection.recv(), *settings))
+            entry = connection.recv()
+            if hasattr(signal, "setitimer"):
+                signal.setitimer(signal.ITIMER_PROF, limit)
+            connection.send(result_of(entry, *settings))
 
 
 @final
 class _Worker:
     """A process, and what it is at; nothing yet while it imports."""
 
-    def __init__(self, context: Any, modules: Sequence[str], settings: tuple[int, int, str]) -> None:
+    def __init__(self, context: Any, modules: Sequence[str], settings: tuple[int, int, str], limit: float) -> None:
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, modules, settings), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, modules, settings, limit), daemon=True)
+        self.limit = limit
         self.process.start()
         theirs.close()
         self.entry: Entry | None = None
         self.since = time.monotonic()
 
     def give(self, entry: Entry) -> None:
-        """Start on an entry; time counts from now on."""
+        """Start on an entry; the clock runs from now on."""
         self.entry, self.since = entry, time.monotonic()
         self.connection.send(entry)
 
-    def result(self, ready: bool, limit: float) -> tuple[dict[str, Any] | None, bool]:
+    def result(self, ready: bool) -> tuple[dict[str, Any] | None, bool]:
         """What it has found, None while it is at it; and whether it goes on."""
+        late = {"reason": f"its audit took longer than {self.limit:g} seconds"}
         if ready:
             try:
                 return self.connection.recv(), True
             except (EOFError, OSError):
                 self.process.join()
-                return {"reason": f"its process ended with status {self.process.exitcode}"}, False
-        if self.entry is not None and time.monotonic() - self.since > limit:
-            return {"reason": f"its audit took longer than {limit:g} seconds"}, False
+                status = self.process.exitcode
+                return late if status == LATE else {"reason": f"its process ended with status {status}"}, False
+        if self.entry is not None and time.monotonic() - self.since > PATIENCE * self.limit:
+            return late, False
         return None, True
 
     def end(self) -> None:
@@ -99,7 +114,8 @@ def audited_in_processes(
     Parameters
     ----------
     jobs : processes
-    limit : seconds for one entry; a worker that takes longer is ended, and another one started
+    limit : seconds of processor time for one entry; a worker that takes longer, or `PATIENCE` times as long by the
+        clock, is ended, and another one started
     modules : imported by every worker before its first entry
     settings : steps, seed and device, as for `audit`
     finished : called with the entry and its result
@@ -112,10 +128,10 @@ def audited_in_processes(
         try:
             while left or any(worker.entry for worker in workers):
                 while left and len(workers) < min(jobs, len(entries)):
-                    workers.append(_Worker(context, modules, settings))
+                    workers.append(_Worker(context, modules, settings, limit))
                 ready = wait([worker.connection for worker in workers], timeout=0.2)
                 for worker in list(workers):
-                    result, alive = worker.result(worker.connection in ready, limit)
+                    result, alive = worker.result(worker.connection in ready)
                     if result is None:
                         continue
                     if worker.entry is not None:

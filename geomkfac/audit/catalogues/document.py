@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from geomkfac.audit.catalogues.file import Catalogue
-from geomkfac.audit.confirming import WIDTHS
-from geomkfac.audit.groups import PLACES, LossScale, subgroups
-from geomkfac.audit.storage import STORAGES
+from geomkfac.audit.twins.groups import PLACES, LossScale, subgroups
+from geomkfac.audit.twins.storage import STORAGES
+from geomkfac.audit.verdicts.other_networks import WIDTHS
 from geomkfac.display.audit.audit_page import audit_page
 from geomkfac.display.audit.lattice import lattice_svg
 from geomkfac.display.audit.order import Order

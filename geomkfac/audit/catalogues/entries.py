@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, final
 
-from geomkfac.audit.contestants.choosing import contestant
+from geomkfac.audit.contestants.choosing import contestant_of
 from geomkfac.audit.contestants.contestant import UnauditableError, import_torch
 from geomkfac.audit.contestants.named import named_optimizer, with_options
 from geomkfac.version import __version__
@@ -87,7 +87,7 @@ class Entry:
     def optimizer(self) -> Any:
         """What is audited."""
         found = named_optimizer(self.where)
-        return contestant(found(), None) if self.call else with_options(found, self.options)
+        return contestant_of(found(), None) if self.call else with_options(found, self.options)
 
 
 def entries_of(package: str) -> list[Entry]:

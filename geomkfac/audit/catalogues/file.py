@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, final
 
 from geomkfac.audit.catalogues.entries import PACKAGES, Entry
+from geomkfac.audit.verdicts.report import with_floats
 from geomkfac.errors import FileFormatError
 
 FORMAT = 1
@@ -53,7 +54,9 @@ class Catalogue:
         for place in (self.reports, self.unaudited):
             place.get(entry.package, {}).pop(entry.name, None)
         if "report" in result:
-            self.reports.setdefault(entry.package, {})[entry.name] = _rounded(result["report"])
+            # More digits change with a machine's libraries.
+            short = with_floats(result["report"], lambda x: float(f"{x:.{DIGITS}g}"))
+            self.reports.setdefault(entry.package, {})[entry.name] = short
         else:
             self.unaudited.setdefault(entry.package, {})[entry.name] = str(result["reason"])
 
@@ -134,20 +137,6 @@ class Catalogue:
         partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
         partial.write_text(_text(self.to_json()), encoding="utf-8")
         partial.replace(target)
-
-
-def _rounded(report: Mapping[str, Any]) -> dict[str, Any]:
-    """A document with numbers of a few digits: more of them change with a machine's libraries."""
-
-    def short(value: Any) -> Any:
-        if isinstance(value, float):
-            return float(f"{value:.{DIGITS}g}")
-        if isinstance(value, dict):
-            return {key: short(entry) for key, entry in value.items()}
-        return [short(entry) for entry in value] if isinstance(value, list | tuple) else value
-
-    plain: dict[str, Any] = short(dict(report))
-    return plain
 
 
 def _packed(report: Mapping[str, Any]) -> dict[str, Any]:

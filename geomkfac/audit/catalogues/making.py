@@ -38,7 +38,8 @@ def catalogue(
     with_rules, with_libraries : whether the rules of `geomkfac.updates`, and K-FAC libraries, are in it
     steps, seed, device : as for `audit`; the updates of libraries run on the CPU alone
     jobs : processes that audit
-    limit : seconds for one optimizer; one that takes longer is listed as such
+    limit : seconds of processor time for one optimizer; one that takes longer, or ten times as long by the clock, is
+        listed as such
     file : where it is kept, written anew after each optimizer; what it holds already is not audited again
     again : audit everything again
     progress : called with the name of each optimizer as it is done, and how many there are

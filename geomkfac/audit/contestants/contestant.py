@@ -1,16 +1,22 @@
-"""What every contestant has: something that trains a network, its demands, and why it may not be audited."""
+"""What every contestant has: it trains a twin; its demands, and why it may not be audited."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from geomkfac.audit.problem import Twin
-from geomkfac.audit.storage import PLAIN, Arrays, Storage
+from geomkfac.audit.twins.storage import PLAIN, Arrays, Storage
+from geomkfac.audit.twins.twin import Twin
 from geomkfac.errors import GeomkfacError, MissingExtraError
+from geomkfac.metrics import Bernoulli, Gaussian
+from geomkfac.metrics.families.output_family import OutputFamily
+
+RULE_RATE = 0.01
+"""The learning rate of rules, which have no default."""
 
 
 class UnauditableError(GeomkfacError, ValueError):
@@ -41,15 +47,32 @@ class Contestant(ABC):
     draws: bool = False
     seed: int = 0
 
+    @property
+    def family(self) -> OutputFamily:
+        """Of the outputs of the networks on which it is run."""
+        return Gaussian() if self.squares else Bernoulli()
+
+    def rate_of(self, rate: float | None) -> float:
+        """The learning rate asked for, the optimizer's own, or that of rules."""
+        return rate if rate is not None else RULE_RATE if self.rate is None else self.rate
+
     def unfit(self, storage: Storage) -> str:
         """Why parameters in this layout cannot be taken; empty where they can.  Asked after a plain run."""
         return "" if storage is PLAIN or self.stores else "it sees (W b) of every layer, which has one layout"
 
     @abstractmethod
-    def run(
-        self, twin: Twin, start: Arrays, *, rate: float, steps: int, loss_scale: float = 1.0, storage: Storage = PLAIN
-    ) -> list[list[tuple[Any, Any]]]:
-        """The weights after each of `steps` updates: copies."""
+    def run(self, twin: Twin, start: Arrays, *, rate: float, steps: int) -> list[list[tuple[Any, Any]]]:
+        """Train a twin: the weights after each of `steps` updates from `start`, copies."""
+
+    @contextmanager
+    def errors_named(self, what: str = "cannot take a step here") -> Iterator[None]:
+        """Any error of an optimizer or a library as one that names the contestant; those of the network as they are."""
+        try:
+            yield
+        except GeomkfacError:
+            raise
+        except Exception as error:  # An optimizer may raise anything.
+            raise UnauditableError(f"{self.name} {what}: {first_line(error)}") from error
 
     def on(self, device: str) -> Contestant:
         """The same, with its arithmetic on another device.
@@ -76,6 +99,12 @@ def import_torch() -> Any:
             "Install the extra: pip install 'geomkfac[torch]'."
         ) from error
     return torch
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first; its class where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def flat(arrays: Sequence[tuple[Any, Any]]) -> Any:

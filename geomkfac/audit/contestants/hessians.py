@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array
-from geomkfac.audit.problem import Twin
-from geomkfac.audit.storage import Arrays
+from geomkfac.audit.twins.storage import Arrays
+from geomkfac.audit.twins.twin import Twin
 from geomkfac.maps.activations.polynomials import identity
 from geomkfac.maps.activations.scalar_function import Activation as ScalarFunction
 from geomkfac.metrics import Bernoulli
@@ -33,32 +31,26 @@ def has_hessian(twin: Twin) -> bool:
 
 
 def hessian_of(twin: Twin, arrays: Arrays) -> Array:
-    """Of the mean loss, array (d, d): layer after layer, the rows of (W b) after one another.
+    """Of the mean loss times its scale, array (d, d): layer after layer, the rows of (W b) after one another.
 
     The network is written out in the twin's frames as LG (2.11) has it: activations ``Omega phi(Phi z + tau) + gamma``.
     """
     problem, ns = twin.problem, namespace_of(twin.inputs)
-
-    def change(space: Any, *, back: bool) -> tuple[Array, Array]:
-        """From the frame of iota to that of the twin, or back: matrix and translation."""
-        frames = twin.kappa.base_frame(space), problem.iota.base_frame(space)
-        pair = frames[1].change_from(frames[0]) if back else frames[0].change_from(frames[1])
-        return pair[0].astype(twin.dtype), pair[1].astype(twin.dtype)
-
     activations: list[Activation] = [
         Transformed(
             Elementwise(ns, _function_of(stage)),
-            *change(stage.map.domain, back=True),
-            *change(stage.map.codomain, back=False),
+            *twin.into_problem(stage.map.domain),
+            *twin.out_of_problem(stage.map.codomain),
         )
         for stage in problem.network.stages
         if isinstance(stage, ActivationStage)
     ]
     activations.append(Elementwise(ns, identity))
-    matrix, shift = change(problem.network.outputs, back=False)
+    matrix, shift = twin.out_of_problem(problem.network.outputs)
     loss = TransformedLoss(BernoulliLoss(ns, twin.targets), np.linalg.inv(matrix).astype(twin.dtype), shift)
     weights = tuple(np.column_stack([W, b]) for W, b in arrays)
-    return hessian(ns, Network(weights, tuple(activations), loss), twin.inputs)
+    found: Array = hessian(ns, Network(weights, tuple(activations), loss), twin.inputs)
+    return found * twin.loss_scale
 
 
 def _function_of(stage: ActivationStage) -> ScalarFunction:

@@ -8,12 +8,11 @@ from typing import Any, final
 import numpy as np
 
 from geomkfac.audit.contestants.contestant import Contestant, UnauditableError
-from geomkfac.audit.problem import Twin
-from geomkfac.audit.storage import PLAIN, Arrays, Storage
-from geomkfac.errors import GeomkfacError, MissingExtraError
+from geomkfac.audit.twins.storage import PLAIN, Arrays, Storage
+from geomkfac.audit.twins.twin import Twin
+from geomkfac.errors import MissingExtraError
 from geomkfac.metrics import Gaussian
 from geomkfac.networks import MLP
-from geomkfac.networks.passes.stages import ActivationStage
 
 DAMPING = 1e-3
 
@@ -42,29 +41,18 @@ class _KfacJax(Contestant):
     def unfit(self, storage: Storage) -> str:
         return "" if storage is PLAIN else "it sees a function, whose parameters have one layout"
 
-    def run(
-        self, twin: Twin, start: Arrays, *, rate: float, steps: int, loss_scale: float = 1.0, storage: Storage = PLAIN
-    ) -> list[list[tuple[Any, Any]]]:
+    def run(self, twin: Twin, start: Arrays, *, rate: float, steps: int) -> list[list[tuple[Any, Any]]]:
         network, family = twin.problem.network, twin.problem.family
-        if not isinstance(network, MLP) or not isinstance(family, Gaussian) or storage is not PLAIN or loss_scale != 1:
+        plain = twin.storage is PLAIN and twin.loss_scale == 1
+        if not isinstance(network, MLP) or not isinstance(family, Gaussian) or not plain:
             raise UnauditableError(f"{self.name} is run on fully connected networks with a squared error alone.")
-        names = tuple(
-            getattr(stage.map, "function").name  # noqa: B009 - a map with coordinates has one
-            for stage in network.stages
-            if isinstance(stage, ActivationStage)
-        )
+        names = tuple(unit.activation for unit in twin.problem.units)
         # In float32 its losses would otherwise be weighted in float64.
         enable_x64 = getattr(self._jax, "enable_x64", None)
         if enable_x64 is None:
             enable_x64 = self._jax.experimental.enable_x64
-        try:
-            with enable_x64(twin.dtype == "float64"):
-                return self._run(twin, start, names, rate, steps)
-        except GeomkfacError:
-            raise
-        except Exception as error:  # A library may raise anything.
-            text = str(error).strip().splitlines() or [type(error).__name__]
-            raise UnauditableError(f"{self.name} cannot take a step here: {text[0]}") from error
+        with self.errors_named(), enable_x64(twin.dtype == "float64"):
+            return self._run(twin, start, names, rate, steps)
 
     def _run(
         self, twin: Twin, start: Arrays, names: tuple[str, ...], rate: float, steps: int
@@ -114,13 +102,7 @@ class _KfacJax(Contestant):
 
 def _moves(twin: Twin) -> list[tuple[Any, Any]]:
     """Around every activation, and after the outputs: from the twin's frames to those of coordinates, and back."""
-    problem, found = twin.problem, []
-
-    def change(space: Any, *, back: bool) -> tuple[Any, Any]:
-        there, here = twin.kappa.base_frame(space), problem.iota.base_frame(space)
-        matrix, shift = here.change_from(there) if back else there.change_from(here)
-        return matrix.astype(twin.dtype), shift.astype(twin.dtype)
-
-    for unit in problem.units:
-        found += [change(unit.before, back=True), change(unit.after, back=False)]
-    return [*found, change(problem.network.outputs, back=True)]
+    found = []
+    for unit in twin.problem.units:
+        found += [twin.into_problem(unit.before), twin.out_of_problem(unit.after)]
+    return [*found, twin.into_problem(twin.problem.network.outputs)]

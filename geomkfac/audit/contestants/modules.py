@@ -6,9 +6,7 @@ parameters; its outputs come back to the problem's frame, as a library's loss kn
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
@@ -16,9 +14,9 @@ import numpy as np
 
 from geomkfac.audit.contestants.contestant import Contestant, UnauditableError, import_torch
 from geomkfac.audit.contestants.named import named
-from geomkfac.audit.problem import Twin
-from geomkfac.audit.storage import PLAIN, Arrays, Storage
-from geomkfac.errors import GeomkfacError
+from geomkfac.audit.contestants.pytorch.surroundings import surrounded
+from geomkfac.audit.twins.storage import PLAIN, Arrays, Storage
+from geomkfac.audit.twins.twin import Twin
 from geomkfac.interop.pytorch.export import to_module
 from geomkfac.metrics import Bernoulli, Categorical, Gaussian, Poisson
 from geomkfac.networks.recurrent import RecurrentNetwork
@@ -86,57 +84,41 @@ class ModuleContestant(Contestant):
     def unfit(self, storage: Storage) -> str:
         return "" if storage is PLAIN else "it sees a module, whose parameters have one layout"
 
-    def run(
-        self, twin: Twin, start: Arrays, *, rate: float, steps: int, loss_scale: float = 1.0, storage: Storage = PLAIN
-    ) -> list[list[tuple[Any, Any]]]:
-        if storage is not PLAIN or loss_scale != 1:
+    def run(self, twin: Twin, start: Arrays, *, rate: float, steps: int) -> list[list[tuple[Any, Any]]]:
+        if twin.storage is not PLAIN or twin.loss_scale != 1:
             raise UnauditableError(f"{self.name} updates a module, with a loss of PyTorch's: neither has another form.")
         network = twin.problem.network
         if self._networks == "chains" and isinstance(network, RecurrentNetwork):
             raise UnauditableError(f"{self.name} is for modules whose layers are applied once; a recurrent one is not.")
         torch = self._torch
-        # Some draw numbers; all runs must draw the same.
-        torch.manual_seed(0)
         module = _with_outputs_of_iota(torch, to_module(network, twin.point(start), twin.kappa), twin)
         inputs, targets, loss = self._data(twin)
         state: dict[Any, Any] = {}
         found = []
-        for step in range(steps):
-            with self._named(), _in_dtype(torch, inputs.dtype):
+        # Some draw numbers: all runs draw the same.  What a library makes must not round more than its parameters do.
+        with self.errors_named(), surrounded(torch, inputs.dtype):
+            for step in range(steps):
                 self._update(ModuleToUpdate(module, inputs, targets, loss, rate, step, state))
-            found.append(_arrays_of(module, twin))
+                found.append(_arrays_of(module, twin))
         return found
 
     def _data(self, twin: Twin) -> tuple[Any, Any, Any]:
-        torch, family = self._torch, twin.problem.family
-        points = np.moveaxis(twin.inputs, -1, 1) if twin.inputs.ndim > 2 and _has_maps(twin) else twin.inputs
-        inputs, targets = torch.from_numpy(np.array(points)), torch.from_numpy(np.array(twin.targets))
-        if isinstance(family, Bernoulli):
-            return inputs, targets.to(inputs.dtype), torch.nn.BCEWithLogitsLoss()
-        if isinstance(family, Categorical):
-            return inputs, targets, torch.nn.CrossEntropyLoss()
-        if isinstance(family, Poisson):
-            return inputs, targets.to(inputs.dtype), torch.nn.PoissonNLLLoss(full=True)
-        if isinstance(family, Gaussian):
-            return inputs, targets.to(inputs.dtype), torch.nn.MSELoss()
-        raise UnauditableError(f"{self.name} takes a loss of PyTorch's, which {family!r} has not.")
-
-    @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
-        """Any error of a library as one that names it, and none of its warnings: its numbers are judged."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                yield
-            except GeomkfacError:
-                raise
-            except Exception as error:  # A library may raise anything.
-                text = str(error).strip().splitlines() or [type(error).__name__]
-                raise UnauditableError(f"{self.name} cannot take a step here: {text[0]}") from error
+        family, recurrent = twin.problem.family, isinstance(twin.problem.network, RecurrentNetwork)
+        if type(family) not in LOSSES:
+            raise UnauditableError(f"{self.name} takes a loss of PyTorch's, which {family!r} has not.")
+        points = np.moveaxis(twin.inputs, -1, 1) if twin.inputs.ndim > 2 and not recurrent else twin.inputs
+        inputs, targets = (self._torch.from_numpy(np.array(part)) for part in (points, twin.targets))
+        labels = isinstance(family, Categorical)
+        return inputs, targets if labels else targets.to(inputs.dtype), LOSSES[type(family)](self._torch)
 
 
-def _has_maps(twin: Twin) -> bool:
-    return not isinstance(twin.problem.network, RecurrentNetwork)
+LOSSES: Mapping[type, Callable[[Any], Any]] = {
+    Bernoulli: lambda torch: torch.nn.BCEWithLogitsLoss(),
+    Categorical: lambda torch: torch.nn.CrossEntropyLoss(),
+    Poisson: lambda torch: torch.nn.PoissonNLLLoss(full=True),
+    Gaussian: lambda torch: torch.nn.MSELoss(),
+}
+"""PyTorch's, by the family of the outputs."""
 
 
 def _with_outputs_of_iota(torch: Any, module: Any, twin: Twin) -> Any:
@@ -144,12 +126,9 @@ def _with_outputs_of_iota(torch: Any, module: Any, twin: Twin) -> Any:
     from geomkfac.interop.pytorch.fixed_layers import FixedAffine
 
     outputs = twin.problem.network.outputs
-    there, here = twin.kappa.base_frame(outputs), twin.problem.iota.base_frame(outputs)
-    if there is here:
+    if twin.kappa.base_frame(outputs) is twin.problem.iota.base_frame(outputs):
         return module
-    matrix, shift = here.change_from(there)
-    made = [torch.from_numpy(np.array(part, dtype=twin.dtype)) for part in (matrix, shift)]
-    return torch.nn.Sequential(module, FixedAffine(*made))
+    return torch.nn.Sequential(module, FixedAffine(*map(torch.from_numpy, twin.into_problem(outputs))))
 
 
 def _arrays_of(module: Any, twin: Twin) -> list[tuple[Any, Any]]:
@@ -160,14 +139,3 @@ def _arrays_of(module: Any, twin: Twin) -> list[tuple[Any, Any]]:
         (W.reshape(like_W.shape), b.reshape(like_b.shape))
         for (W, b), (like_W, like_b) in zip(pairs, twin.start, strict=True)
     ]
-
-
-@contextlib.contextmanager
-def _in_dtype(torch: Any, dtype: Any) -> Iterator[None]:
-    """Scratch tensors that a library makes in the default dtype must not round more than its parameters."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)

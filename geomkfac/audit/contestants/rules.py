@@ -11,8 +11,8 @@ import numpy as np
 from geomkfac.arrays import LIBRARY_ON, FloatingNamespace, floating_namespace, namespace_of
 from geomkfac.audit.contestants.contestant import Contestant, UnauditableError
 from geomkfac.audit.contestants.hessians import has_hessian, hessian_of
-from geomkfac.audit.problem import Twin
-from geomkfac.audit.storage import PLAIN, Arrays, Storage
+from geomkfac.audit.twins.storage import PLAIN, Arrays
+from geomkfac.audit.twins.twin import Twin
 from geomkfac.errors import GeomkfacError, KindError, ShapeError, SingularMatrixError
 from geomkfac.names import look_up
 from geomkfac.updates import LayerToUpdate, NetworkToUpdate, Update
@@ -35,18 +35,14 @@ class RuleContestant(Contestant):
     def _namespace(self, dtype: str) -> FloatingNamespace:
         return floating_namespace(self._library, dtype, self._device)
 
-    def run(
-        self, twin: Twin, start: Arrays, *, rate: float, steps: int, loss_scale: float = 1.0, storage: Storage = PLAIN
-    ) -> list[list[tuple[Any, Any]]]:
-        if storage is not PLAIN:
+    def run(self, twin: Twin, start: Arrays, *, rate: float, steps: int) -> list[list[tuple[Any, Any]]]:
+        if twin.storage is not PLAIN:
             raise UnauditableError(f"{self.name} sees (W b) of every layer: there are no other layouts of it.")
         current, state, found = twin.cast(start), {}, []  # type: ignore[var-annotated]
         ns = self._namespace(twin.dtype)
         for step in range(steps):
             layers = tuple(_placed(layer, ns) for layer in twin.layers(current))
-            if loss_scale != 1:
-                layers = tuple(_scaled(layer, loss_scale) for layer in layers)
-            hessian = _hessian(twin, current, loss_scale, ns) if has_hessian(twin) else None
+            hessian = _hessian(twin, current, ns) if has_hessian(twin) else None
             network = NetworkToUpdate(layers, ns.cast_numpy(rate), step, state, ns, hessian)
             current = self._checked(twin, self._taken(network), ns)
             found.append(current)
@@ -86,8 +82,8 @@ def _described(new: Any) -> str:
     return ", ".join(parts) or "nothing"
 
 
-def _hessian(twin: Twin, arrays: Arrays, scale: float, ns: FloatingNamespace) -> Callable[[], Any]:
-    return lambda: ns.cast_numpy(hessian_of(twin, arrays) * np.asarray(scale, dtype=twin.dtype))
+def _hessian(twin: Twin, arrays: Arrays, ns: FloatingNamespace) -> Callable[[], Any]:
+    return lambda: ns.cast_numpy(hessian_of(twin, arrays))
 
 
 def _placed(layer: LayerToUpdate, ns: FloatingNamespace) -> LayerToUpdate:
@@ -96,10 +92,6 @@ def _placed(layer: LayerToUpdate, ns: FloatingNamespace) -> LayerToUpdate:
         return layer
     names = ("weights", "inputs", "derivatives", "coefficients", "covectors")
     return replace(layer, ns=ns, **{name: ns.cast_numpy(getattr(layer, name)) for name in names})
-
-
-def _scaled(layer: Any, scale: float) -> Any:
-    return replace(layer, derivatives=layer.derivatives * namespace_of(layer.derivatives).scalar(scale))
 
 
 def on_rule(rule: Update, name: str | None = None) -> RuleContestant:

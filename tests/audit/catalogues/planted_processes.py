@@ -10,6 +10,11 @@ def hangs():
     time.sleep(1000)
 
 
+def turns():
+    while True:
+        pass
+
+
 def dies():
     os._exit(3)
 

@@ -22,8 +22,8 @@ from geomkfac.audit.catalogues.entries import Entry, entries_of, libraries, rule
 from geomkfac.audit.catalogues.file import Catalogue
 from geomkfac.audit.catalogues.making import catalogue
 from geomkfac.audit.contestants.rules import RuleContestant
-from geomkfac.audit.random_updates import apart_by_draws, weighed
-from geomkfac.audit.verdicts import Finding
+from geomkfac.audit.verdicts.other_draws import apart_by_draws, weighed
+from geomkfac.audit.verdicts.report import Finding
 from geomkfac.display.audit.order import Order
 from geomkfac.errors import FileFormatError, MissingExtraError, UnknownNameError, ValuesError
 
@@ -126,22 +126,22 @@ def test_what_one_network_keeps_by_luck_another_one_refutes(monkeypatch):
 def test_other_draws_explain_what_the_same_draws_break():
     pytest.importorskip("torch")
     from geomkfac.audit.contestants.pytorch.optimizer import TorchContestant
-    from geomkfac.audit.problem import random_problem
-    from geomkfac.audit.session import Session
+    from geomkfac.audit.twins.problem import random_problem
+    from geomkfac.audit.verdicts.discrepancies import Discrepancies
 
     from ..contestants.pytorch import planted
 
-    runner = TorchContestant(planted.Draws, 0.1)
-    apart = apart_by_draws(runner, Session(runner, random_problem(), 0.1, 3))
+    contestant = TorchContestant(planted.Draws, 0.1)
+    apart = apart_by_draws(Discrepancies(contestant, random_problem(), 0.1, 3))
     assert min(apart) > 0
-    assert runner.seed == 0
+    assert contestant.seed == 0
     broken = Finding("input permutation", "broken", apart[0], apart[1], 1e-12, 1.0, 1.0, 0.0)
     assert weighed(broken, apart).verdict == "inconclusive"
     assert "another draw" in weighed(broken, apart).hint
     assert weighed(replace(broken, first=10 * apart[0]), apart).verdict == "broken"
     assert weighed(replace(broken, verdict="invariant"), apart).verdict == "invariant"
     still = TorchContestant(planted.Planted, 0.1)
-    assert apart_by_draws(still, Session(still, random_problem(), 0.1, 3)) == (0.0, 0.0)
+    assert apart_by_draws(Discrepancies(still, random_problem(), 0.1, 3)) == (0.0, 0.0)
     assert weighed(broken, (0.0, 0.0)) == broken
 
 
@@ -224,31 +224,51 @@ def test_files_without_a_device_are_of_the_cpu(small):
     assert Catalogue.from_json(plain).device == "cpu"
 
 
-def test_workers_that_hang_or_die_take_nothing_else_along():
-    entries = [
-        Entry("p", "hangs", "planted_processes:hangs", call=True),
-        SGD,
-        Entry("p", "dies", "planted_processes:dies", call=True),
-        Entry("p", "unknown", "geomkfac.updates:NoSuchRule"),
-        Entry("p", "raises", "planted_processes:raises", call=True),
-        KFAC,
-    ]
+def planted(name):
+    return Entry("p", name, f"planted_processes:{name}", call=True)
+
+
+def audited(entries, limit, jobs=2):
+    """What is found for entries, by their names."""
     found = {}
     sys.path.insert(0, FOLDER)
     try:
         audited_in_processes(
-            entries, jobs=2, limit=15.0, modules=("geomkfac.audit.auditing", "no_such_module"), settings=(2, 0, "cpu"),
-            finished=lambda entry, result: found.update({entry.name: result}),
+            entries, jobs=jobs, limit=limit, modules=("geomkfac.audit.auditing", "no_such_module"),
+            settings=(2, 0, "cpu"), finished=lambda entry, result: found.update({entry.name: result}),
         )  # fmt: skip
     finally:
         sys.path.remove(FOLDER)
+    return found
+
+
+def test_workers_that_turn_in_circles_or_die_take_nothing_else_along():
+    """The limit is of processor time: a machine that does other things as well does not use it up."""
+    entries = [
+        planted("turns"),
+        replace(SGD, widths=(1, 1), data=4),
+        planted("dies"),
+        Entry("p", "unknown", "geomkfac.updates:NoSuchRule"),
+        planted("raises"),
+        replace(KFAC, widths=(1, 1), data=4),
+    ]
+    found = audited(entries, limit=5.0)
     assert set(found) == {entry.name for entry in entries}
-    assert "took longer than 15 seconds" in found["hangs"]["reason"]
+    assert found["turns"]["reason"] == "its audit took longer than 5 seconds"
     assert "ended with status 3" in found["dies"]["reason"]
     assert "NoSuchRule" in found["unknown"]["reason"]
     assert found["raises"]["reason"] == "it stopped with ZeroDivisionError: planted"
     assert found["Kfac()"]["report"]["optimizer"].startswith("Kfac(")
     assert "report" in found["GradientDescent()"]
+
+
+def test_what_waits_for_ever_is_ended_by_the_clock_and_the_next_one_gets_another_worker():
+    # Both wait for ever, so that no load of the machine makes one of them finish in time, or late.
+    entries = [planted("hangs"), replace(planted("hangs"), name="hangs too")]
+    found = audited(entries, limit=0.1, jobs=1)
+    reasons = {result["reason"] for result in found.values()}
+    assert set(found) == {"hangs", "hangs too"}
+    assert reasons == {"its audit took longer than 0.1 seconds"}
 
 
 # -- pages -------------------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from geomkfac.audit import UnauditableError, audit, on_module, random_problem
-from geomkfac.audit.contestants.choosing import contestant
-from geomkfac.audit.groups import GROUPS, ChangeOfBasis
+from geomkfac.audit.contestants.choosing import contestant_of
 from geomkfac.audit.libraries import UPDATES
-from geomkfac.audit.problem import Twin
+from geomkfac.audit.twins.groups import GROUPS, ChangeOfBasis
+from geomkfac.audit.twins.twin import Twin
 from geomkfac.errors import MissingExtraError
 from geomkfac.metrics import Gaussian
 
@@ -35,7 +35,7 @@ def test_a_module_twin_takes_the_steps_of_the_twin(architecture, group):
     double = next(one for one in GROUPS if one.name == group).double(problem, np.random.default_rng(3))
     twin = Twin(problem, double.parameterization)
     module = on_module(descent, networks="all").run(twin, twin.start, rate=0.1, steps=3)[-1]
-    arrays = contestant(torch.optim.SGD, 0.1).run(twin, twin.start, rate=0.1, steps=3)[-1]
+    arrays = contestant_of(torch.optim.SGD, 0.1).run(twin, twin.start, rate=0.1, steps=3)[-1]
     # Three steps through at most five products of at most 33 terms, between moves of the double's condition.
     allowed = 3 * 5 * 33 * double.condition**2 * EPSILON
     for pair, expected in zip(module, arrays, strict=True):

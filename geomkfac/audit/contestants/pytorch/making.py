@@ -44,7 +44,7 @@ class Maker:
         self.says: list[str] = []
         self.rated = True
         self._wraps = self._shell = False
-        self._extras: dict[str, Any] = {}
+        self._extras: dict[str, Callable[[Sequence[Any]], Any]] = {}
         self._takes_rate = True
         self._others: dict[str, float] = {}
         self._read_signature()
@@ -74,15 +74,15 @@ class Maker:
 
     def _supply(self, name: str) -> None:
         if name in ("base_optimizer", "base_optimizer_cls"):
-            self._extras[name] = self.torch.optim.SGD
+            self._extras[name] = lambda parameters: self.torch.optim.SGD
             self.says.append("around torch.optim.SGD")
         elif name in COUNTS:
-            self._extras[name] = COUNTS[name]
+            self._extras[name] = lambda parameters: COUNTS[name]
             self.says.append(f"with {name}={COUNTS[name]}")
         elif name in ("params", "parameters"):
             self._extras[name] = list
         elif name in ("model", "module"):
-            self._extras[name] = None
+            self._extras[name] = self._module
             self.says.append("given a module that holds the parameters")
         else:
             raise NotMadeError(
@@ -100,12 +100,8 @@ class Maker:
         ------
         NotMadeError : there is nothing of the form in these parameters.
         """
-        given, extras = self._formed(parameters, form), dict(self._extras)
-        for name, value in extras.items():
-            if value is None:
-                extras[name] = self._module(parameters)
-            elif value is list:
-                extras[name] = list(parameters)
+        given = self._formed(parameters, form)
+        extras = {name: supplied(parameters) for name, supplied in self._extras.items()}
         if factor != 1:
             extras |= {name: value * factor for name, value in self._others.items()}
         rated = {} if rate is None else {"lr": rate}

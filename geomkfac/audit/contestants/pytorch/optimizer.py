@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any, final
@@ -17,15 +17,32 @@ import numpy as np
 
 from geomkfac.arrays import LIBRARY_ON
 from geomkfac.arrays.floats.devices import device_named
-from geomkfac.audit.contestants.contestant import Contestant, UnauditableError, flat, import_torch
+from geomkfac.audit.contestants.contestant import (
+    Contestant,
+    UnauditableError,
+    first_line,
+    flat,
+    import_torch,
+)
 from geomkfac.audit.contestants.pytorch.making import FORMS, Maker, NotMadeError
+from geomkfac.audit.contestants.pytorch.stepping import (
+    BEFORE,
+    BOTH,
+    CLOSURE,
+    FUSED,
+    TWO_STEPS,
+    USUAL,
+    Setting,
+    Trace,
+    Way,
+    traced,
+)
 from geomkfac.audit.contestants.pytorch.surroundings import alone, surrounded
-from geomkfac.audit.contestants.pytorch.traces import Setting, Trace, traced
 from geomkfac.audit.contestants.pytorch.twin_loss import TwinLoss
-from geomkfac.audit.contestants.pytorch.ways import BEFORE, BOTH, CLOSURE, FUSED, TWO_STEPS, USUAL, Way
-from geomkfac.audit.problem import Twin, random_problem
-from geomkfac.audit.storage import PLAIN, Arrays, Storage
-from geomkfac.errors import DegenerateMetricError, GeomkfacError, SingularMatrixError, ValuesError
+from geomkfac.audit.twins.problem import random_problem
+from geomkfac.audit.twins.storage import PLAIN, Arrays, Storage
+from geomkfac.audit.twins.twin import Twin
+from geomkfac.errors import DegenerateMetricError, SingularMatrixError, ValuesError
 from geomkfac.names import look_up
 
 TRIED = 3
@@ -107,14 +124,11 @@ class TorchContestant(Contestant):
         return TorchContestant(self._make, self._asked, self.name, device)
 
     # -- running -------------------------------------------------------------------------------------------
-    def run(
-        self, twin: Twin, start: Arrays, *, rate: float, steps: int, loss_scale: float = 1.0, storage: Storage = PLAIN
-    ) -> list[list[tuple[Any, Any]]]:
+    def run(self, twin: Twin, start: Arrays, *, rate: float, steps: int) -> list[list[tuple[Any, Any]]]:
         if self._fixed and self.rate is not None:
             rate = self.rate
-        with self._named("cannot take a step here"):
-            every = self._idle + steps
-            return self._traced(self._setting, twin, start, rate, every, loss_scale, storage).weights[self._idle :]
+        with self.errors_named():
+            return self._traced(self._setting, twin, start, rate, self._idle + steps).weights[self._idle :]
 
     def unfit(self, storage: Storage) -> str:
         if storage is PLAIN:
@@ -130,33 +144,16 @@ class TorchContestant(Contestant):
             return "it takes matrices, and there are none in this layout"
         if self._setting.form == "matrices" and any(part.size != 6 for part in matrices):
             return "it takes matrices alone, and this layout puts biases into them"
-        twin = _example()
+        plain = _example()
+        twin = Twin(plain.problem, plain.kappa, storage=storage)
         try:
-            self._traced(self._setting, twin, twin.start, self.rate or 0.0, TRIED, 1.0, storage)
+            self._traced(self._setting, twin, twin.start, self.rate or 0.0, TRIED)
         except Exception as error:  # An optimizer may raise anything.
-            return f"it cannot take this layout: {_first_line(error)}"
+            return f"it cannot take this layout: {first_line(error)}"
         return ""
 
-    @contextlib.contextmanager
-    def _named(self, what: str) -> Iterator[None]:
-        """Any error of an optimizer as one that names it; those of the network as they are."""
-        try:
-            yield
-        except GeomkfacError:
-            raise
-        except Exception as error:  # An optimizer may raise anything.
-            raise UnauditableError(f"{self.name} {what}: {_first_line(error)}") from error
-
     def _traced(
-        self,
-        setting: Setting,
-        twin: Twin,
-        start: Arrays,
-        rate: float,
-        steps: int,
-        loss_scale: float = 1.0,
-        storage: Storage = PLAIN,
-        watched: bool = False,
+        self, setting: Setting, twin: Twin, start: Arrays, rate: float, steps: int, *, watched: bool = False
     ) -> Trace:
         factor = rate / self._base if self._base and rate else 1.0
         asked = rate if self._maker.rated else None
@@ -164,7 +161,7 @@ class TorchContestant(Contestant):
         def made(parameters: list[Any]) -> Any:
             return self._maker(parameters, asked, setting.form, factor)
 
-        loss = TwinLoss(self._torch, twin, storage, loss_scale, self._device)
+        loss = TwinLoss(self._torch, twin, self._device)
         return traced(loss, made, setting, start, steps, watched=watched, seed=self.seed)
 
     # -- finding out ---------------------------------------------------------------------------------------
@@ -188,7 +185,7 @@ class TorchContestant(Contestant):
             "\nAn optimizer is made of parameters, with lr= or a default of its own; an update rule goes in by "
             "on_rule(rule)."
         )  # fmt: skip
-        raise UnauditableError(f"{self.name} {verb}: {_first_line(first or NotMadeError())}{advice}") from first
+        raise UnauditableError(f"{self.name} {verb}: {first_line(first or NotMadeError())}{advice}") from first
 
     _made = False
 
@@ -254,7 +251,7 @@ class TorchContestant(Contestant):
         twin, rng = _example(), np.random.default_rng(3)
         near = [tuple(part * (1 + NEAR * rng.choice([-1.0, 1.0], part.shape)) for part in pair) for pair in twin.start]
         try:
-            with self._named("cannot take a step"):
+            with self.errors_named("cannot take a step"):
                 steps = self._idle + STEPS
                 here = self._traced(self._setting, twin, twin.start, rate, steps).weights
                 there = self._traced(self._setting, twin, near, rate, steps).weights
@@ -278,7 +275,7 @@ class TorchContestant(Contestant):
     def _idles(self, rate: float) -> int:
         """How many first steps do not move the weights at all."""
         twin = _example()
-        with contextlib.suppress(*LOST), self._named("cannot take a step"):
+        with contextlib.suppress(*LOST), self.errors_named("cannot take a step"):
             for steps in (1, IDLE):
                 weights = self._traced(self._setting, twin, twin.start, rate, steps).weights
                 moved = [not np.array_equal(flat(one), flat(twin.start)) for one in weights]
@@ -289,7 +286,7 @@ class TorchContestant(Contestant):
     def _examined(self, rate: float) -> list[str]:
         """What else a report must say; refuses what rounds."""
         twin, says = _example(), []
-        with self._named("cannot take a step"):
+        with self.errors_named("cannot take a step"):
             steps, bare = self._idle + STEPS, replace(self._setting, wide=False)
             try:
                 trace = self._traced(bare, twin, twin.start, rate, steps, watched=True)
@@ -342,8 +339,3 @@ class TorchContestant(Contestant):
 def _example() -> Twin:
     problem = random_problem()
     return Twin(problem, problem.iota)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -13,13 +13,12 @@ from typing import Any, final
 import numpy as np
 
 from geomkfac.arrays import recording_gradients
-from geomkfac.audit.problem import Twin
-from geomkfac.audit.storage import Storage
+from geomkfac.audit.twins.twin import Twin
 
 
 @final
 class TwinLoss:
-    """The mean loss of a twin's data, times `scale`, as a function of parameters in some layout, on a device.
+    """The mean loss of a twin's data, times its scale, as a function of parameters in its layout, on a device.
 
     The twin computes on the host, where its small arrays are.
 
@@ -28,8 +27,8 @@ class TwinLoss:
     calls, second : how often the loss, and products with the Hessian, were asked for
     """
 
-    def __init__(self, torch: Any, twin: Twin, storage: Storage, scale: float, device: str = "cpu") -> None:
-        self.torch, self.twin, self.storage, self.scale, self.device = torch, twin, storage, scale, device
+    def __init__(self, torch: Any, twin: Twin, device: str = "cpu") -> None:
+        self.torch, self.twin, self.storage, self.device = torch, twin, twin.storage, device
         self.calls = self.second = 0
         self._sample: Any = None
 
@@ -54,11 +53,8 @@ class TwinLoss:
         """The loss, and its derivatives by the parameters."""
         raw = [self._numbers(one) for one in parameters]
         loss, by_weights = self.twin.loss_and_derivatives(self.storage.arrays(raw, self.twin.start))
-        scaled = [
-            np.ascontiguousarray(part * self.scale, dtype=self.twin.dtype)
-            for part in self.storage.derivatives(by_weights, raw)
-        ]
-        return loss * self.scale, [self.tensor(part) for part in scaled]
+        by_parameters = self.storage.derivatives(by_weights, raw)
+        return loss, [self.tensor(np.ascontiguousarray(part, dtype=self.twin.dtype)) for part in by_parameters]
 
     def _product(self, parameters: Sequence[Any], vectors: Sequence[Any]) -> list[Any]:
         """The Hessian by the parameters, times vectors laid out as these."""
@@ -78,7 +74,7 @@ class TwinLoss:
         found = torch.autograd.grad(first, leaves, along, allow_unused=True, materialize_grads=True)
         numbers = [part.numpy() for part in found]
         laid = self.storage.parameters(list(zip(numbers[::2], numbers[1::2], strict=True)))
-        return [self.tensor(np.ascontiguousarray(part * self.scale, dtype=twin.dtype)) for part in laid]
+        return [self.tensor(np.ascontiguousarray(part * twin.loss_scale, dtype=twin.dtype)) for part in laid]
 
 
 def _leaf(torch: Any, part: Any) -> Any:

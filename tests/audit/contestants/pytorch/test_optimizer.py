@@ -10,7 +10,7 @@ import pytest
 
 from geomkfac.audit import ARCHITECTURES, Twin, UnauditableError, audit, random_problem
 from geomkfac.audit.contestants.contestant import flat
-from geomkfac.audit.storage import PLAIN, STORAGES
+from geomkfac.audit.twins.storage import PLAIN, STORAGES
 from geomkfac.errors import DeviceError, UnknownNameError
 
 torch = pytest.importorskip("torch")
@@ -36,7 +36,8 @@ def twin():
 
 
 def ran(optimizer, twin, steps=3, rate=0.1, storage=PLAIN):
-    return flat(TorchContestant(optimizer, rate).run(twin, twin.start, rate=rate, steps=steps, storage=storage)[-1])
+    laid = Twin(twin.problem, twin.kappa, storage=storage)
+    return flat(TorchContestant(optimizer, rate).run(laid, laid.start, rate=rate, steps=steps)[-1])
 
 
 def by_hand(twin, steps=3, rate=0.1, direction=lambda twin, arrays: twin.loss_and_derivatives(arrays)[1]):
@@ -94,7 +95,7 @@ def test_matrices_alone_leave_biases_where_they_are(twin):
     assert "there are none" in reasons.pop("one flat vector")
     assert set(reasons.values()) == {""}
     with pytest.raises(UnauditableError, match="MatricesAlone cannot take a step here: it takes matrices alone"):
-        contestant.run(twin, twin.start, rate=0.1, steps=1, storage=STORAGES[3])
+        contestant.run(Twin(twin.problem, twin.kappa, storage=STORAGES[3]), twin.start, rate=0.1, steps=1)
 
 
 @pytest.mark.parametrize("optimizer", [planted.SharpnessInOne, planted.TwoStepsAlone])
@@ -214,8 +215,9 @@ def test_a_second_rate_is_no_first_order(optimizer):
 def test_second_derivatives_are_those_of_the_loss(architecture):
     problem = random_problem(architecture)
     rng = np.random.default_rng(0)
-    twin = Twin(problem, problem.iota.random(rng))
-    loss = TwinLoss(torch, twin, PLAIN, 3.0)
+    kappa = problem.iota.random(rng)
+    twin, louder = Twin(problem, kappa), Twin(problem, kappa, loss_scale=3.0)
+    loss = TwinLoss(torch, louder)
     parameters = [torch.nn.Parameter(torch.from_numpy(part)) for part in PLAIN.parameters(twin.start)]
     first = torch.autograd.grad(loss(parameters), parameters, create_graph=True)
     _, expected = twin.loss_and_derivatives(twin.start)

@@ -1,8 +1,4 @@
-"""A small problem, and its double: the same function, other parameters.
-
-The network is one of geomkfac's own, of any architecture; its double is the same network read in another
-parameterization, by the same code, which runs natively in those frames.
-"""
+"""What is trained: a small network of geomkfac's own, of any architecture, with its data."""
 
 from __future__ import annotations
 
@@ -13,8 +9,6 @@ from typing import Any, final
 
 import numpy as np
 
-from geomkfac.arrays import namespace_of
-from geomkfac.audit.storage import Arrays
 from geomkfac.errors import ValuesError
 from geomkfac.metrics import Bernoulli
 from geomkfac.metrics.families.output_family import OutputFamily
@@ -22,9 +16,7 @@ from geomkfac.networks import MLP, ConvolutionalNetwork, RecurrentNetwork
 from geomkfac.networks.feed_forward import FeedForward
 from geomkfac.networks.network import Network
 from geomkfac.networks.passes.stages import ActivationStage
-from geomkfac.spaces import Parameterization, Point, Sample
-from geomkfac.updates import LayerToUpdate
-from geomkfac.updates.on_networks import layers_to_update
+from geomkfac.spaces import Parameterization, Point
 
 
 @final
@@ -49,6 +41,7 @@ class Problem:
     inputs, targets : coordinates of the data in iota, and targets of `family`
     probes : coordinates of inputs on which functions are compared
     family : of the outputs, placed on iota
+    loudness : the loss is multiplied by this
     """
 
     name: str
@@ -59,6 +52,7 @@ class Problem:
     targets: Any
     probes: Any
     family: OutputFamily
+    loudness: float = 1.0
 
     @property
     def output(self) -> Any:
@@ -107,68 +101,6 @@ def _units(network: Any) -> tuple[Unit, ...]:
         stages: Any = network.stages if isinstance(network, FeedForward) else ()
         maps = [stage.map for stage in stages if isinstance(stage, ActivationStage)]
     return tuple(Unit(one.domain, one.codomain, getattr(getattr(one, "function", None), "name", "")) for one in maps)
-
-
-@final
-class Twin:
-    """A problem in some parameterization and dtype.
-
-    Parameters
-    ----------
-    problem : the problem
-    kappa : the frames of weights, inputs and outputs
-    dtype : ``"float64"`` or ``"float32"``
-    """
-
-    def __init__(self, problem: Problem, kappa: Parameterization, dtype: str = "float64") -> None:
-        self.problem, self.kappa, self.dtype = problem, kappa, dtype
-        self.inputs = problem.in_coordinates(problem.inputs, kappa).astype(dtype)
-        targets = np.asarray(problem.targets)
-        self.targets = targets.astype(dtype) if targets.dtype.kind == "f" else targets
-        self.sample: Sample = kappa.sample(self.inputs, self.targets)
-        self.storage_frame = kappa[problem.network.weight_space]
-        self.start = self.cast(problem.network.to_arrays(problem.weights, kappa))
-
-    def cast(self, arrays: Arrays) -> list[tuple[Any, Any]]:
-        """Copies in this dtype."""
-        return [(np.array(W, dtype=self.dtype), np.array(b, dtype=self.dtype)) for W, b in arrays]
-
-    def point(self, arrays: Arrays) -> Point:
-        """The weights with these coordinates."""
-        network: Any = self.problem.network
-        weights: Point
-        if isinstance(network, MLP):
-            # As there, without a copy and a check for each array: an audit spends a tenth of its time at that door.
-            parts = tuple(np.column_stack(pair) for pair in arrays)
-            if not all(np.isfinite(part).all() for part in parts):
-                raise ValuesError("the weights must hold finite numbers.")
-            weights = network.weight_space.from_components(self.storage_frame, parts, namespace_of(parts[0]))
-        else:
-            weights = network.weights_from_arrays([W for W, _ in arrays], [b for _, b in arrays], self.kappa)
-        return weights
-
-    def loss_and_derivatives(self, arrays: Arrays) -> tuple[float, list[tuple[Any, Any]]]:
-        """The mean loss of the data, and its derivatives by weights and biases, laid out as these."""
-        network: Any = self.problem.network
-        loss, dh = network.loss_and_differential(self.point(arrays), self.sample, self.problem.output)
-        return float(loss), network.to_arrays(dh, self.kappa)
-
-    def layers(self, arrays: Arrays) -> tuple[LayerToUpdate, ...]:
-        """What an update rule may know of every layer."""
-        return layers_to_update(self.problem.network, self.point(arrays), self.sample, self.problem.output)
-
-    def of_components(self, components: Sequence[Any]) -> list[tuple[Any, Any]]:
-        """Arrays from (W b) of every layer, (m, n + 1), as update rules return them."""
-        network: Any = self.problem.network
-        found: list[tuple[Any, Any]] = network.to_arrays(
-            network.weight_space.from_coordinates(list(components), self.kappa), self.kappa
-        )
-        return found
-
-    def predictions(self, arrays: Arrays) -> Any:
-        """What the network with these weights predicts for the probes; computed in float64."""
-        doubled = [(np.asarray(W, dtype=float), np.asarray(b, dtype=float)) for W, b in arrays]
-        return self.problem.expected(self.point(doubled))
 
 
 BINARY = Bernoulli()

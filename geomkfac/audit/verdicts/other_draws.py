@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from geomkfac.audit.contestants.contestant import Contestant
-from geomkfac.audit.session import Session
-from geomkfac.audit.verdicts import Finding
+from geomkfac.audit.verdicts.discrepancies import Discrepancies
+from geomkfac.audit.verdicts.report import Finding
 
 SEEDS = (1, 2, 3)
 """Of other draws."""
@@ -15,19 +14,19 @@ ALIKE = 3.0
 SAME_DRAWS = "it draws random numbers, and another draw of them changes as much: only the same draws were compared"
 
 
-def apart_by_draws(runner: Contestant, session: Session) -> tuple[float, float]:
+def apart_by_draws(measured: Discrepancies) -> tuple[float, float]:
     """How far the functions part, after one and after all steps, where only the random numbers are others."""
-    here = session.plain("float64", session.rate, session.steps)
+    contestant, here = measured.contestant, measured.plain("float64", measured.rate, measured.steps)
     first = last = 0.0
-    before = runner.seed
+    before = contestant.seed
     try:
         for seed in SEEDS:
-            runner.seed = seed
-            other = Session(runner, session.problem, session.rate, session.steps)
-            there = other.plain("float64", session.rate, session.steps)
-            first, last = max(first, session.gap(here[0], there[0])), max(last, session.gap(here[-1], there[-1]))
+            contestant.seed = seed
+            other = Discrepancies(contestant, measured.problem, measured.rate, measured.steps)
+            there = other.plain("float64", measured.rate, measured.steps)
+            first, last = max(first, measured.gap(here[0], there[0])), max(last, measured.gap(here[-1], there[-1]))
     finally:
-        runner.seed = before
+        contestant.seed = before
     return first, last
 
 

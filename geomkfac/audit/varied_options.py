@@ -11,7 +11,7 @@ import numpy as np
 
 from geomkfac.audit.auditing import audit
 from geomkfac.audit.contestants.named import named, with_options
-from geomkfac.audit.verdicts import AuditReport
+from geomkfac.audit.verdicts.report import AuditReport
 from geomkfac.errors import ValuesError
 from geomkfac.names import look_up
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from geomkfac.audit.verdicts import Finding
+from geomkfac.audit.twins.groups import PLACES, contains
+from geomkfac.audit.verdicts.report import Finding
 
 JOINT = "linear changes are kept, translations are not: put weight and bias in one block (joint=True)"
 DAMPING = (
@@ -20,9 +19,6 @@ DECAY = (
     "coordinates, or with a norm of weights: pull to a point, such as the first weights, by a metric"
 )
 
-PLACES = ("input", "activation", "pre-activation", "output")
-MOVING = ("translation", "unit-wise affine", "affine", "whitening")
-LINEAR = ("scalar", "diagonal", "unit-wise affine", "affine", "whitening")
 SMALL = 0.05
 """A gap below this is a perturbation of an invariance, and not its absence."""
 
@@ -45,8 +41,8 @@ def _hint(finding: Finding, by_name: dict[str, Finding]) -> str:
     if finding.verdict != "broken":
         return ""
     place, _, action = finding.group.partition(" ")
-    shift = f"{place} translation"
-    if action in MOVING and _kept(by_name, f"{place} diagonal", f"{place} orthogonal") and _lost(by_name, shift):
+    moving = contains(action, "translation") and _lost(by_name, f"{place} translation")
+    if moving and _kept(by_name, f"{place} diagonal", f"{place} orthogonal"):
         return JOINT
     if finding.group == "loss scale" and finding.first < SMALL:
         return EPSILON
@@ -57,4 +53,4 @@ def _hint(finding: Finding, by_name: dict[str, Finding]) -> str:
     near = all(name in by_name and by_name[name].first < SMALL for name in linear)
     near = near and sum(_lost(by_name, name) for name in linear) >= len(PLACES)
     kept = _kept(by_name, *(f"{at} orthogonal" for at in PLACES))
-    return DAMPING if place in PLACES and action in LINEAR and near and kept else ""
+    return DAMPING if place in PLACES and contains(action, "scalar") and near and kept else ""

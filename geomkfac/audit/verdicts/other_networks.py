@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import final
 
-from geomkfac.audit.contestants.contestant import Contestant
-from geomkfac.audit.problem import Twin
-from geomkfac.audit.storage import PLAIN, Arrays, Storage
-from geomkfac.audit.verdicts import Finding
+from geomkfac.audit.verdicts.report import Finding
 
 WIDTHS = ((2, 3, 3, 2), (3, 2, 4, 3), (4, 4, 2))
 """Of the networks: a layer that is wide in the first is tall in the second."""
@@ -21,28 +17,6 @@ MOST = len(WIDTHS)
 LOUDNESS = ((1.0,), (300.0, 30.0, 1.0), (3000.0, 300.0, 30.0, 1.0))
 """Factors of their losses, of which the first is taken at which a run does not diverge: clipping, and thresholds for
 gradients, are active in one network and not in another.  At factor 1, gradients are about 0.01."""
-
-
-@final
-class Louder(Contestant):
-    """A contestant on networks whose loss is multiplied by a factor."""
-
-    def __init__(self, runner: Contestant, factor: float) -> None:
-        self._runner, self._factor = runner, factor
-        self.name, self.how, self.rate = runner.name, runner.how, runner.rate
-        self.stores, self.scales, self.squares = runner.stores, runner.scales, runner.squares
-        self.draws = runner.draws
-
-    def unfit(self, storage: Storage) -> str:
-        return self._runner.unfit(storage)
-
-    def run(
-        self, twin: Twin, start: Arrays, *, rate: float, steps: int, loss_scale: float = 1.0, storage: Storage = PLAIN
-    ) -> list[list[tuple[object, object]]]:
-        self._runner.seed = self.seed
-        return self._runner.run(
-            twin, start, rate=rate, steps=steps, loss_scale=loss_scale * self._factor, storage=storage
-        )
 
 
 def refuted(findings: Sequence[Finding], others: Sequence[Finding]) -> list[Finding]:

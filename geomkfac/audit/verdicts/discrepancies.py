@@ -1,10 +1,15 @@
-"""One optimizer on one problem: discrepancies of twins, and the noise floor that they are measured against."""
+"""One optimizer on one problem: discrepancies of twins, and the noise floor that they are measured against.
+
+Twins are trained here: the network itself, the same changed in its last digits, its doubles.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, final
 
@@ -12,11 +17,11 @@ import numpy as np
 
 from geomkfac.audit.contestants.contestant import Contestant, UnauditableError
 from geomkfac.audit.contestants.contestant import flat as flat_entries
-from geomkfac.audit.groups import Double
-from geomkfac.audit.problem import Problem, Twin, random_problem
-from geomkfac.audit.storage import PLAIN, Arrays
+from geomkfac.audit.twins.groups import Double
+from geomkfac.audit.twins.problem import Problem, random_problem
+from geomkfac.audit.twins.storage import Arrays
+from geomkfac.audit.twins.twin import Twin
 from geomkfac.errors import DegenerateMetricError, GeomkfacError, SingularMatrixError, ValuesError
-from geomkfac.metrics import Bernoulli, Gaussian
 
 TINY = 2.0**-1000
 RATES = 10
@@ -39,36 +44,31 @@ class DivergedError(UnauditableError):
 
 
 @final
-class Session:
-    """An optimizer on a problem.
+class Discrepancies:
+    """Between what an optimizer makes of a network, and of others that should stay the same function.
 
     Parameters
     ----------
-    runner : the optimizer
+    contestant : the optimizer
     problem : the problem
     rate, steps : of a run
     """
 
-    def __init__(self, runner: Contestant, problem: Problem, rate: float, steps: int) -> None:
-        self.runner, self.problem, self.rate, self.steps = runner, problem, rate, steps
-        self._here = {dtype: Twin(problem, problem.iota, dtype) for dtype in ("float64", "float32")}
-        self.start = self._here["float64"].predictions(self._here["float64"].start)
+    def __init__(self, contestant: Contestant, problem: Problem, rate: float, steps: int) -> None:
+        self.contestant, self.problem, self.rate, self.steps = contestant, problem, rate, steps
+        self._itself = {dtype: Twin(problem, problem.iota, dtype) for dtype in ("float64", "float32")}
+        self.start = self._itself["float64"].predictions(self._itself["float64"].start)
         self._plain: dict[tuple[str, float, int], list[Any]] = {}
-        self._floor: tuple[float, float] | None = None
-        self._own: tuple[float, float] | None = None
 
-    def _predictions(
-        self, twin: Twin, start: Arrays, rate: float, steps: int, double: Double | None = None
-    ) -> list[Any]:
+    def _predictions(self, twin: Twin, start: Arrays, rate: float, steps: int) -> list[Any]:
         """On the probes, after the first and the last step."""
-        return [twin.predictions(one) for one in self._run(twin, start, rate, steps, double)]
+        return [twin.predictions(one) for one in self._trained(twin, start, rate, steps)]
 
-    def _run(self, twin: Twin, start: Arrays, rate: float, steps: int, double: Double | None = None) -> list[Arrays]:
+    def _trained(self, twin: Twin, start: Arrays, rate: float, steps: int) -> list[Arrays]:
         """Weights after the first and the last step."""
-        scale, storage = (1.0, PLAIN) if double is None else (double.loss_scale, double.storage)
         with quiet():
-            runs = self.runner.run(twin, start, rate=rate, steps=steps, loss_scale=scale, storage=storage)
-        return [runs[0], runs[-1]] if steps > 1 else [runs[0]]
+            weights = self.contestant.run(twin, start, rate=rate, steps=steps)
+        return [weights[0], weights[-1]] if steps > 1 else [weights[0]]
 
     def plain(self, dtype: str, rate: float, steps: int) -> list[Any]:
         """Predictions of the problem itself after the first and the last step.
@@ -80,9 +80,9 @@ class Session:
         """
         key = (dtype, rate, steps)
         if key not in self._plain:
-            twin = self._here[dtype]
+            twin = self._itself[dtype]
             try:
-                found = self._run(twin, twin.start, rate, steps)
+                found = self._trained(twin, twin.start, rate, steps)
                 losses = [twin.loss_and_derivatives(one)[0] for one in (twin.start, found[-1])]
                 self._plain[key] = [twin.predictions(one) for one in found]
             except UnauditableError:
@@ -92,7 +92,7 @@ class Session:
                 if "finite" in reason:
                     raise self._diverged(rate, steps, "its weights are not finite") from error
                 raise UnauditableError(
-                    f"{self.runner.name} cannot take {steps} steps at rate {rate:g} here: {reason}\n"
+                    f"{self.contestant.name} cannot take {steps} steps at rate {rate:g} here: {reason}\n"
                     "Use a smaller rate, fewer steps, other widths or another seed."
                 ) from error
             # Where predictions are saturated, all of them look alike.
@@ -102,20 +102,18 @@ class Session:
         return self._plain[key]
 
     def _diverged(self, rate: float, steps: int, reason: str) -> DivergedError:
-        advice = "Use a smaller rate." if self.runner.rate is not None or not self.runner.stores else "It has no rate."
-        return DivergedError(
-            f"{self.runner.name} diverges at rate {rate:g} within {steps} steps: {reason}.\n{advice}"
-        )
+        contestant = self.contestant
+        advice = "Use a smaller rate." if contestant.rate is not None or not contestant.stores else "It has no rate."
+        return DivergedError(f"{contestant.name} diverges at rate {rate:g} within {steps} steps: {reason}.\n{advice}")
 
     def check_repeatable(self) -> None:
         """Raise unless the same run gives the same numbers, and moves."""
-        twin, once = self._here["float64"], self.plain("float64", self.rate, self.steps)
-        again = self._predictions(twin, twin.start, self.rate, self.steps)
+        once, again = self.plain("float64", self.rate, self.steps), self._from(self._itself["float64"].start)
         if not all(np.array_equal(x, y, equal_nan=True) for x, y in zip(again, once, strict=True)):
-            raise UnauditableError(f"{self.runner.name} is not deterministic: the same run gave other numbers.")
+            raise UnauditableError(f"{self.contestant.name} is not deterministic: the same run gave other numbers.")
         if np.array_equal(once[-1], self.start):
             raise UnauditableError(
-                f"{self.runner.name} does not move: after {self.steps} steps at rate {self.rate:g} the function is "
+                f"{self.contestant.name} does not move: after {self.steps} steps at rate {self.rate:g} the function is "
                 "the same."
             )
 
@@ -124,30 +122,29 @@ class Session:
         moved = float(np.linalg.norm(one - self.start))
         return float(np.linalg.norm(one - other)) / max(moved, TINY)
 
+    @cached_property
     def floor(self) -> tuple[float, float]:
         """How far the functions part, after one and after all steps, where the weights' last digits are changed."""
-        if self._floor is None:
-            base = self.plain("float64", self.rate, self.steps)
-            first, last, epsilon = 0.0, 0.0, float(np.finfo(float).eps)
-            for repeat in range(3):
-                found = self._jittered(repeat, epsilon, self.steps)
-                first = max(first, self.gap(base[0], found[0]))
-                last = max(last, self.gap(base[-1], found[-1]))
-            self._floor = max(first, epsilon), max(last, epsilon)
-        return self._floor
+        base, epsilon = self.plain("float64", self.rate, self.steps), float(np.finfo(float).eps)
+        first = last = epsilon
+        for repeat in range(3):
+            found = self._from(self._moved(repeat, epsilon))
+            first, last = max(first, self.gap(base[0], found[0])), max(last, self.gap(base[-1], found[-1]))
+        return first, last
 
-    def _jittered(self, repeat: int, size: float, steps: int) -> list[Any]:
-        """Predictions where every weight is changed by its share `size`, up or down."""
-        return self._predictions(self._here["float64"], self._moved(repeat, size), self.rate, steps)
+    def _from(self, start: Arrays) -> list[Any]:
+        """Predictions of the network itself with other first weights."""
+        return self._predictions(self._itself["float64"], start, self.rate, self.steps)
 
     def _moved(self, repeat: int, size: float) -> Arrays:
         """The first weights, each changed by its share `size`, up or down."""
         rng = np.random.default_rng([7, repeat])
         return [
             (W * (1 + size * rng.choice([-1.0, 1.0], W.shape)), b * (1 + size * rng.choice([-1.0, 1.0], b.shape)))
-            for W, b in self._here["float64"].start
+            for W, b in self._itself["float64"].start
         ]
 
+    @cached_property
     def own_rounding(self) -> tuple[float, float]:
         """What an optimizer loses in arithmetic shorter than its parameters', after one and all steps; 0 for none.
 
@@ -156,54 +153,44 @@ class Session:
         for every h near that, down to where nothing is rounded otherwise; in most of its entries, and not in those
         few that jump, such as signs.
         """
-        if self._own is None and any(unit.activation == "relu" for unit in self.problem.units):
+        if any(unit.activation == "relu" for unit in self.problem.units):
             # Gradients jump where units of the network do; the optimizer's arithmetic is the same elsewhere.
-            self._own = self._smooth().own_rounding()
-        if self._own is None:
-            own: Iterable[float] = (0.0, 0.0)
-            grain = self._grain()
-            seconds = [self._entries_second_difference(size) for size in LADDER]
-            flat = [fine > max(coarse / SMOOTH, grain) for coarse, fine in pairwise(seconds)]
-            for rung in (k for k, both in enumerate(pairwise(flat), start=1) if all(both)):
-                found = [self._second_difference(LADDER[rung], repeat) for repeat in range(3)]
-                level = (float(np.max([one[part] for one in found])) for part in (0, 1))
-                own = (max(pair) for pair in zip(own, level, strict=True))
-            first, last = own
-            self._own = first, last
-        return self._own
+            return self._smooth().own_rounding
+        start = self._itself["float64"].start
+        after, before = self._entries_after(start), flat_entries(start)
+        step = max(float(np.sqrt(np.mean((after - before) ** 2))), TINY)
+        # What rounding in double precision makes of second differences.
+        grain = 100 * float(np.finfo(float).eps) * float(np.abs(before).max()) / step
+        seconds = [self._entries_second_difference(size, after) / step for size in LADDER]
+        flat = [fine > max(coarse / SMOOTH, grain) for coarse, fine in pairwise(seconds)]
+        rungs = [k for k, both in enumerate(pairwise(flat), start=1) if all(both)]
+        if not rungs:
+            return 0.0, 0.0
+        # The finest: what is left of the step's own curvature is least there.
+        level = np.max([self._second_difference(LADDER[rungs[-1]], repeat) for repeat in range(3)], axis=0)
+        return max(0.0, float(level[0])), max(0.0, float(level[1]))
 
-    def _smooth(self) -> Session:
+    def _smooth(self) -> Discrepancies:
         """The same optimizer on a network of smooth units."""
-        family = Gaussian() if self.runner.squares else Bernoulli()
-        return Session(self.runner, random_problem(family=family), self.rate, self.steps)
+        problem = replace(random_problem(family=self.contestant.family), loudness=self.problem.loudness)
+        return Discrepancies(self.contestant, problem, self.rate, self.steps)
 
-    def _grain(self) -> float:
-        """What rounding in double precision makes of second differences, relative to the step."""
-        twin = self._here["float64"]
-        (after,) = self._run(twin, twin.start, self.rate, 1)
-        before = flat_entries(twin.start)
-        step = float(np.sqrt(np.mean((flat_entries(after) - before) ** 2)))
-        return 100 * float(np.finfo(float).eps) * float(np.abs(before).max()) / max(step, TINY)
+    def _entries_after(self, start: Arrays) -> Any:
+        """Of all weights, after one step of the network itself."""
+        return flat_entries(self._trained(self._itself["float64"], start, self.rate, 1)[0])
 
-    def _entries_second_difference(self, size: float) -> float:
-        """The upper quartile over the entries of one step, relative to its root mean square; the median of three."""
-        twin, found = self._here["float64"], []
-        (after,) = self._run(twin, twin.start, self.rate, 1)
-        base = flat_entries(after)
-        step = float(np.sqrt(np.mean((base - flat_entries(twin.start)) ** 2)))
+    def _entries_second_difference(self, size: float, base: Any) -> float:
+        """The upper quartile over the entries of one step, which leads to `base`; the median of three."""
+        found = []
         for repeat in range(3):
-            ahead, behind = (
-                flat_entries(self._run(twin, self._moved(repeat, sign * size), self.rate, 1)[0]) for sign in (1, -1)
-            )
-            found.append(float(np.quantile(np.abs(ahead + behind - 2 * base), 0.75)) / max(step, TINY))
+            ahead, behind = (self._entries_after(self._moved(repeat, sign * size)) for sign in (1, -1))
+            found.append(float(np.quantile(np.abs(ahead + behind - 2 * base), 0.75)))
         return float(np.median(found))
 
     def _second_difference(self, size: float, repeat: int) -> tuple[float, float]:
         """Of the function after one and after all steps, relative to how far it moved."""
-        twin, base = self._here["float64"], self.plain("float64", self.rate, self.steps)
-        ahead, behind = (
-            self._predictions(twin, self._moved(repeat, sign * size), self.rate, self.steps) for sign in (1, -1)
-        )
+        base = self.plain("float64", self.rate, self.steps)
+        ahead, behind = (self._from(self._moved(repeat, sign * size)) for sign in (1, -1))
         first, last = (
             float(np.linalg.norm(x + y - 2 * z)) / max(float(np.linalg.norm(z - self.start)), TINY)
             for x, y, z in zip(ahead, behind, base, strict=True)
@@ -212,10 +199,9 @@ class Session:
 
     def gaps(self, double: Double, dtype: str, rate: float, steps: int) -> list[float]:
         """Discrepancies after the first and the last step; infinite where the double alone cannot take them."""
-        twin = Twin(self.problem, double.parameterization, dtype)
-        plain = self.plain(dtype, rate, steps)
+        twin, plain = double.twin(self.problem, dtype), self.plain(dtype, rate, steps)
         try:
-            there = self._predictions(twin, twin.start, rate, steps, double)
+            there = self._predictions(twin, twin.start, rate, steps)
         except UnauditableError:
             raise
         except LOST:

@@ -1,0 +1,1 @@
+"""How a verdict comes about: discrepancies of twins, round-off, other networks and draws, exact arithmetic, hints."""
