@@ -19,9 +19,10 @@ from geomkfac.errors import ShapeError, SpaceMismatchError, UnknownNameError
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
 from geomkfac.maps.activations.scalar_function import Activation
 from geomkfac.networks.building.arrays_in import random_parts
-from geomkfac.networks.network import ENTRIES_PER_CHUNK, Network
+from geomkfac.networks.network import Network
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.passes.recurrent_pass import At, RecurrentPass, stacked
+from geomkfac.networks.running.layered_function import ENTRIES_PER_CHUNK
 from geomkfac.networks.running.memory_limit import Demand
 from geomkfac.spaces import AffineSpace, Parameterization, Point, PowerSpace, ProductSpace, Vector
 
