@@ -95,7 +95,7 @@ def kfac_of_module(
     function = HookedModule(module, chosen, class_axis, X[: max(1, few)])
     output_metric = OutputMetric(loss.on(function.output_frame), fisher, samples, seed)
     covectors = output_metric.covectors(function.probe[0].numel())
-    much = at_once(function, function.weights, len(X), covectors, running, lifted=True)
+    much = at_once(function, function.weights, len(X), covectors, running)
     task = MomentsTask(function, function.weights, much, None, output_metric, sharing)
     keeper = checkpoint.for_module(function.iota) if isinstance(checkpoint, Checkpoint) else checkpoint
     sums = summed(task, _sample(function, X, y, class_axis), running, keeper)
