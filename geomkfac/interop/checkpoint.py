@@ -35,6 +35,9 @@ FORMAT = "geomkfac moments, 2"
 ABANDONED = 3600.0
 """Seconds after which a file that was left half written is nobody's."""
 
+SUMS = ("activations", "covectors", "places")
+"""What is saved of every layer, as `LayerMoments` calls it."""
+
 FIRST_DATA = 64
 PROBES = 8
 PROBED = {"outputs": 0, "weights of the output metric": 1, "covectors of the output metric": 1}
@@ -203,9 +206,7 @@ class _SavedPass(Saving):
         arrays = {"about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
         for index, layer in enumerate(found.layers, start=1):
             there = layer.stored_in(iota[layer.space], ns)
-            arrays[f"layer{index}.activations"] = _stored(ns, there.activations)
-            arrays[f"layer{index}.covectors"] = _stored(ns, there.covectors)
-            arrays[f"layer{index}.places"] = _stored(ns, there.places)
+            arrays |= {f"layer{index}.{name}": _stored(ns, getattr(there, name)) for name in SUMS}
         arrays["weight"] = _stored(ns, found.weight)
         if found.loss is not None:
             arrays["loss"] = _stored(ns, found.loss)
@@ -219,10 +220,8 @@ class _SavedPass(Saving):
         layers = []
         for index, layer in enumerate(task.layers):
             m, n = layer.space.codomain.dim, layer.space.domain.dim + 1
-            A, G, places = (
-                _restored(ns, arrays[f"layer{index + 1}.{name}"], shape)
-                for name, shape in (("activations", (n, n)), ("covectors", (m, m)), ("places", ()))
-            )
+            shapes = zip(SUMS, ((n, n), (m, m), ()), strict=True)
+            A, G, places = (_restored(ns, arrays[f"layer{index + 1}.{name}"], shape) for name, shape in shapes)
             first, second = terms[index]
             layers.append(LayerMoments(layer.space, iota[layer.space], A, G, (int(first), int(second)), places))
         weight = _restored(ns, arrays["weight"], ())

@@ -15,16 +15,10 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, OrderedNamespace
 from geomkfac.arrays.random.draws import generator
-from geomkfac.errors import KindError
-from geomkfac.networks.moments.totals import Sums, Total
-from geomkfac.networks.passes.at_places import OutputMetric
 from geomkfac.networks.passes.chain_pass import ChainPass
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.passes.stages import ConvolutionStage
-from geomkfac.networks.running.layered_function import LayeredFunction
-from geomkfac.networks.running.memory_limit import AtOnce
-from geomkfac.networks.running.summing import Task
-from geomkfac.spaces import Chunk, Parameterization
+from geomkfac.spaces import Parameterization
 
 REPAIRINGS = 16
 
@@ -79,46 +73,6 @@ class Observed:
     grid: tuple[int, ...]
     derivatives: Array
     out: tuple[int, ...]
-
-
-@final
-class Observations(Sums):
-    """Of every chunk, what its convolutions saw: a list of lists."""
-
-    __slots__ = ("seen",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen = Total()
-
-    @property
-    def more(self) -> list[Total]:
-        return [self.seen]
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class ObservingTask(Task[Observations]):
-    """Every convolution of a network, in named `frames`, with the `metric` on the outputs."""
-
-    function: LayeredFunction
-    layers: tuple[Layer, ...]
-    at_once: AtOnce
-    metric: OutputMetric
-    frames: Parameterization
-    losses: None = None
-
-    def start(self) -> Observations:
-        return Observations()
-
-    def add(self, sums: Observations, chunk: Chunk, run: Any, weights: Array) -> None:
-        if chunk.weights is not None:
-            raise KindError("the assumptions are measured on data without weights.")
-        ns = run.outputs.namespace.ordered("measuring correlations")
-        whole = self.metric.of(run, chunk).lifted()
-        roots = ns.reshape(ns.sqrt(whole.weights), (*whole.weights.shape, *(1,) * len(run.places)))
-        covectors = whole.covectors.scaled(roots)
-        sums.seen.add([list(observed(ns, run, covectors, self.layers, self.frames))])
 
 
 def observed(

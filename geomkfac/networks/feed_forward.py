@@ -102,14 +102,11 @@ class FeedForward(Network):
 
     def _chunk_size(self, covectors: int) -> int:
         if self._on_maps:
-            # Many arrays of a pass are kept, and covectors are pulled back a few at a time.
-            return max(1, ENTRIES_PER_CHUNK // (2 * self._widest))
+            return super()._chunk_size(covectors)
         return max(1, ENTRIES_PER_CHUNK // max(1, covectors * self._widest))
 
     def _at_once(self, count: int) -> int:
-        if not self._on_maps:
-            return 1 << 62
-        return max(1, ENTRIES_PER_CHUNK // max(1, count * self._widest))
+        return super()._at_once(count) if self._on_maps else 1 << 62
 
     def _demand(self, covectors: int, lifted: bool, itemsize: int) -> Demand:
         kept, before, widest = 0, self.inputs.dim, 0

@@ -19,6 +19,8 @@ from geomkfac.metrics.families.output_family import Fisher, OutputModel, PlacedF
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.metrics.tensors.direct_sum import DirectSumTensor
+from geomkfac.networks.building.arrays_in import random_parts
+from geomkfac.networks.moments.exact_metric import PulledBack, exact_metric, pulled_back
 from geomkfac.networks.moments.kfac_moments import KfacMoments
 from geomkfac.networks.moments.second_moments import Sharing
 from geomkfac.networks.passes.at_places import Output, OutputMetric, checked_output, regrouped
@@ -26,8 +28,17 @@ from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.running.layered_function import LayeredFunction
 from geomkfac.networks.running.summing import Keeper, Running, at_once, summed
-from geomkfac.networks.running.tasks import ExactTask, LossSums, LossTask, MomentsTask
-from geomkfac.spaces import AffineSpace, Chunk, Point, PointSpace, ProductSpace, Sample, Vector
+from geomkfac.networks.running.tasks import GatheringTask, LossSums, LossTask, MomentsTask
+from geomkfac.spaces import (
+    AffineSpace,
+    Chunk,
+    Parameterization,
+    Point,
+    PointSpace,
+    ProductSpace,
+    Sample,
+    Vector,
+)
 from geomkfac.spaces.frames.frame import derived_frame
 
 
@@ -74,6 +85,29 @@ class Network(LayeredFunction):
     def output_layer(self) -> int | None:
         """Index of the layer whose pre-activations are the outputs, up to affine combinations."""
         return len(self.layers) - 1
+
+    # -- weights as arrays ---------------------------------------------------------------------------
+    def random_weights(self, rng: Any, parameterization: Parameterization, like: Array | None = None) -> Point:
+        """Weights with matrices normal of variance 1/n in a parameterization, biases zero; over exact kinds all random.
+
+        n is the number of inputs of a layer: of a convolution, the size of a patch.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        like : an array whose dtype, library and device to use; None for the default of the kind
+        """
+        weights: Point = self.weight_space.from_coordinates(random_parts(self.layers, rng, like), parameterization)
+        return weights
+
+    def to_arrays(self, element: Point | Vector, parameterization: Parameterization) -> list[tuple[Array, Array]]:
+        """``[(W_1, b_1), ..., (W_L, b_L)]`` in a parameterization: copies, laid out as `from_arrays` takes them.
+
+        Of weights; and, laid out as these, of a step (a vector) or of a differential (a covector).  A learned initial
+        state of a recurrence comes last, as ((h, 0), alpha_0).
+        """
+        components, ns = self._components(element, parameterization), element.namespace
+        return [(ns.copy(part[:, :-1]), ns.copy(part[:, -1])) for part in components]
 
     # -- the function --------------------------------------------------------------------------------
     def __call__(self, weights: Point, points: Point) -> Point:
@@ -184,16 +218,9 @@ class Network(LayeredFunction):
         Source: LG D3.9, D4.3, D5.3.
         """
         return self.moments(
-            weights,
-            sample,
-            output,
-            fisher=fisher,
-            samples=samples,
-            seed=seed,
-            sharing=sharing,
-            checkpoint=checkpoint,
-            **running,
-        )._into_metric()
+            weights, sample, output, fisher=fisher, samples=samples, seed=seed, sharing=sharing,
+            checkpoint=checkpoint, **running,
+        )._into_metric()  # fmt: skip
 
     def moments(
         self,
@@ -233,7 +260,12 @@ class Network(LayeredFunction):
         """
         layers, metric = self._layers(weights), self._metric(output, fisher, samples, seed)
         much = at_once(self, layers, self._own_sample(sample).count, metric.covectors(self._output_entries), {})
-        return summed(ExactTask(self, layers, much, metric), sample, {}).metric(layers, self.weight_space.direction)
+
+        def make(chunk: Chunk, run: Pass, weights: Array) -> PulledBack:
+            return pulled_back(layers, run, metric.of(run, chunk), weights)
+
+        sums = summed(GatheringTask(self, layers, much, make), sample, {})
+        return exact_metric(layers, self.weight_space.direction, sums.things.value, sums.weight.value)
 
     def gauss_newton_metric(self, weights: Point, sample: Sample, metric: Metric) -> CovectorTensor:
         """``E[J^T G J]`` for a metric on the outputs, such as EuclideanMetric(frame).  Source: LG E3.3, E3.4."""

@@ -23,7 +23,7 @@ from geomkfac.interop.pytorch.support import first_line, pytorch, refusal
 from geomkfac.maps.affine import AffineMaps
 from geomkfac.networks.feed_forward import WINDOWS_AT_ONCE
 from geomkfac.networks.passes.layers import Layer
-from geomkfac.networks.running.layered_function import ENTRIES_PER_CHUNK, LayeredFunction
+from geomkfac.networks.running.layered_function import LayeredFunction
 from geomkfac.networks.running.memory_limit import Demand
 from geomkfac.spaces import AffineSpace, BaseFrame, Chunk, Parameterization, Point, PowerSpace
 
@@ -103,7 +103,8 @@ class HookedModule(LayeredFunction):
                 f"{first_line(error)}", "Pass data as the module takes them.",
             ) from error  # fmt: skip
         self.probe, self._one = seen.outputs.detach(), X[:1].clone()
-        self._widest: int = max(-(-tensor.numel() // len(X)) for tensor in (*seen.given.values(), *seen.taken.values()))
+        tensors = (*seen.given.values(), *seen.taken.values())
+        self._largest: int = max(-(-tensor.numel() // len(X)) for tensor in tensors)
         self._output_layer: int | None = None
         for index, part in enumerate(self.parts):
             if part.layer == seen.last and part.groups == 1 and self.probe.ndim == 2:
@@ -222,11 +223,13 @@ class HookedModule(LayeredFunction):
             )  # fmt: skip
 
     # -- memory ------------------------------------------------------------------------------------------
-    def _chunk_size(self, covectors: int) -> int:
-        return max(2, ENTRIES_PER_CHUNK // (2 * self._widest))
+    @property
+    def _widest(self) -> int:
+        return self._largest
 
-    def _at_once(self, count: int) -> int:
-        return max(1, ENTRIES_PER_CHUNK // max(1, count * self._widest))
+    def _chunk_size(self, covectors: int) -> int:
+        # Of one datum alone nobody knows whether others change it.
+        return max(2, super()._chunk_size(covectors))
 
     def _demand(self, covectors: int, lifted: bool, itemsize: int) -> Demand:
         seen, kept = self._measured()

@@ -17,7 +17,7 @@ from geomkfac.metrics.families.output_family import Fisher, OutputModel
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.networks.passes.chain_pass import Pass
-from geomkfac.spaces import Chunk, Element, Span, Vector
+from geomkfac.spaces import Chunk, Element, Point, Span, Vector
 from geomkfac.spaces.frames.change import map_components
 from geomkfac.spaces.samples.targets import map_targets
 
@@ -91,16 +91,18 @@ def _flat(run: Pass, targets: Any) -> Any:
     return targets.reshape(joined) if hasattr(targets, "reshape") else run.outputs.namespace.reshape(targets, joined)
 
 
+def _one_by_one(run: Pass) -> Point:
+    """The outputs with data and places on one axis."""
+    return regrouped(run.outputs, (math.prod(run.outputs.batch_shape),))
+
+
 def losses(output: OutputModel, run: Pass, chunk: Chunk) -> Array:
     """The loss of each datum, summed over its places; (N,)."""
-    outputs, places = run.outputs, run.places
-    if not places:
-        return output.loss(outputs, chunk.targets)
-    ns, count = outputs.namespace, outputs.batch_shape[0]
-    each = output.loss(
-        regrouped(outputs, (-1 if not count else count * math.prod(places),)), flat_targets(run, chunk.targets)
-    )
-    shaped = ns.reshape(each, (count, *places))
+    each = output.loss(_one_by_one(run), flat_targets(run, chunk.targets))
+    if not run.places:
+        return each
+    ns, count = run.outputs.namespace, run.outputs.batch_shape[0]
+    shaped = ns.reshape(each, (count, *run.places))
     if run.valid is not None:
         shaped = shaped * run.valid
     return ns.sum(ns.reshape(shaped, (count, -1)), axis=1)
@@ -108,12 +110,8 @@ def losses(output: OutputModel, run: Pass, chunk: Chunk) -> Array:
 
 def differentials(output: OutputModel, run: Pass, chunk: Chunk) -> Vector:
     """The differential of each datum's loss in all its outputs; batch shape (N, *places)."""
-    outputs, places = run.outputs, run.places
-    if not places:
-        return output.differential(outputs, chunk.targets)
-    batch = outputs.batch_shape
-    flat = output.differential(regrouped(outputs, (math.prod(batch),)), flat_targets(run, chunk.targets))
-    shaped = regrouped(flat, batch)
+    flat = output.differential(_one_by_one(run), flat_targets(run, chunk.targets))
+    shaped = regrouped(flat, run.outputs.batch_shape)
     return shaped if run.valid is None else shaped.scaled(run.valid)
 
 
@@ -154,14 +152,16 @@ class OutputMetric:
 
     def of(self, run: Pass, chunk: Chunk) -> CovectorsAtPlaces:
         """The metric at the outputs of a pass."""
-        flat = regrouped(run.outputs, (math.prod(run.outputs.batch_shape),)) if run.places else run.outputs
+        found: Any
         if isinstance(self.output, Metric):
-            given = self.output.at(flat)
-            if not isinstance(given, CovectorTensor):
-                raise SpaceMismatchError(f"the output metric must come in covectors, not as {given!r}.")
-            return _at_places(run, given, joint=False)
-        targets, first = flat_targets(run, chunk.targets), chunk.first * math.prod(run.places)
-        found = self.output.tensor(flat, targets, self.fisher, Draws(self.seed), first, self.samples)
+            found = self.output.at(_one_by_one(run))
+            if not isinstance(found, CovectorTensor):
+                raise SpaceMismatchError(f"the output metric must come in covectors, not as {found!r}.")
+        else:
+            targets, first = flat_targets(run, chunk.targets), chunk.first * math.prod(run.places)
+            found = self.output.tensor(
+                _one_by_one(run), targets, self.fisher, Draws(self.seed), first, self.samples
+            )
         return _at_places(run, found, joint=self.fisher != "exact")
 
 

@@ -37,13 +37,19 @@ class LayeredFunction(ABC):
     def _pass_of(self, layers: tuple[Layer, ...], chunk: Chunk) -> Pass:
         """The pass of a chunk at the weights of `layers`."""
 
+    @property
     @abstractmethod
+    def _widest(self) -> int:
+        """The largest number of numbers that one datum has at a time."""
+
     def _chunk_size(self, covectors: int) -> int:
         """How many data are taken at a time, where each has this many covectors on the outputs."""
+        # Many arrays of a pass are kept, and covectors are pulled back a few at a time.
+        return max(1, ENTRIES_PER_CHUNK // (2 * self._widest))
 
     def _at_once(self, count: int) -> int:
         """How many covectors are pulled back together, for `count` data."""
-        return 1 << 62
+        return max(1, ENTRIES_PER_CHUNK // max(1, count * self._widest))
 
     @abstractmethod
     def _demand(self, covectors: int, lifted: bool, itemsize: int) -> Demand:

@@ -1,13 +1,13 @@
-"""What is summed over the data of a network: losses and their differential, or the moments of a metric."""
+"""What is summed over data: losses and their differential, the moments of a metric, or whatever chunks give."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final, get_args
+from typing import Any, final, get_args
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics.families.output_family import OutputModel
-from geomkfac.networks.moments.exact_metric import ExactMetric
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
 from geomkfac.networks.moments.second_moments import RunningMoments, Sharing
 from geomkfac.networks.moments.totals import Sums, Total
@@ -114,18 +114,33 @@ class MomentsTask(Task[RunningMoments]):
 
 
 @final
+class Gathered(Sums):
+    """Of every chunk one thing, in a list."""
+
+    __slots__ = ("things",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.things = Total()
+
+    @property
+    def more(self) -> list[Total]:
+        return [self.things]
+
+
+@final
 @dataclass(frozen=True, slots=True, eq=False)
-class ExactTask(Task[ExactMetric]):
-    """The pullback of the output metric to all weights together, for small networks."""
+class GatheringTask(Task[Gathered]):
+    """What `make` makes of every chunk, its pass, and the weights of its data."""
 
     function: LayeredFunction
     layers: tuple[Layer, ...]
     at_once: AtOnce
-    metric: OutputMetric
+    make: Callable[[Chunk, Any, Array], Any]
     losses: None = None
 
-    def start(self) -> ExactMetric:
-        return ExactMetric(len(self.layers))
+    def start(self) -> Gathered:
+        return Gathered()
 
-    def add(self, sums: ExactMetric, chunk: Chunk, run: Pass, weights: Array) -> None:
-        sums.add(self.layers, run, self.metric.of(run, chunk), weights)
+    def add(self, sums: Gathered, chunk: Chunk, run: Pass, weights: Array) -> None:
+        sums.things.add([self.make(chunk, run, weights)])
