@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, final
@@ -24,23 +25,28 @@ from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import FileFormatError, KindError, ShapeError, ValuesError
 from geomkfac.interop.files import PathLike, read_arrays, write_arrays
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
-from geomkfac.networks.moments.running_moments import RunningMoments
+from geomkfac.networks.moments.second_moments import RunningMoments
+from geomkfac.networks.running.summing import Keeper, Saving
 from geomkfac.networks.running.tasks import MomentsTask
-from geomkfac.spaces import Chunk, Parameterization, Point, Sample, Span
-from geomkfac.spaces.frames.change import map_components
+from geomkfac.spaces import Chunk, Parameterization, Sample, Span
 from geomkfac.spaces.samples.targets import parts_of
 
-FORMAT = "geomkfac moments, 1"
+FORMAT = "geomkfac moments, 2"
 ABANDONED = 3600.0
 """Seconds after which a file that was left half written is nobody's."""
 
+SUMS = ("activations", "covectors", "places")
+"""What is saved of every layer, as `LayerMoments` calls it."""
+
 FIRST_DATA = 64
 PROBES = 8
+PROBED = {"outputs": 0, "weights of the output metric": 1, "covectors of the output metric": 1}
+"""What the network makes of the first data, and the axis on which these stand."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Keeper):
     """Where moments are saved, chunk by chunk, and from where an interrupted run goes on.
 
     After every chunk the sums are written, all or nothing: what kills the run costs the chunk in hand.  With an
@@ -51,7 +57,7 @@ class Checkpoint:
     ----------
     path : a ``.npz`` file, made by the first chunk
     parameterization : the frames in which the sums are written.  Where the weights are stored in these, what is read
-        again is bit for bit what was saved
+        again is bit for bit what was saved.  For `kfac_of_module` none: they are those of the module's parameters
     every : seconds that must have passed since the sums were written last, but for the end; 0 for every chunk.  What
         kills a run then costs the work of these seconds
 
@@ -67,7 +73,7 @@ class Checkpoint:
     """
 
     path: PathLike
-    parameterization: Parameterization
+    parameterization: Parameterization | None = None
     every: float = 0.0
 
     def __post_init__(self) -> None:
@@ -75,32 +81,49 @@ class Checkpoint:
             raise FileFormatError(
                 f"sums are saved as .npz.\n  required: a path that ends in .npz\n  came    : {os.fspath(self.path)!r}"
             )
-        if not isinstance(self.parameterization, Parameterization):
-            raise KindError(
-                "sums are written in named frames.\n  required: a Parameterization, such as the network's iota\n"
-                f"  came    : {type(self.parameterization).__name__}"
-            )
+        if not isinstance(self.parameterization, Parameterization | None):
+            raise _unnamed(self.parameterization)
 
-    def of(self, task: MomentsTask, sample: Sample, weights: Point) -> _SavedPass:
+    def for_module(self, iota: Parameterization) -> Checkpoint:
+        """The same for a module, whose parameters are coordinates in `iota`."""
+        if self.parameterization is not None:
+            raise KindError(
+                "the sums of a module are written in the frames of its parameters.\n  required: Checkpoint(path)\n"
+                f"  came    : Checkpoint(path, {self.parameterization!r})\nLeave the parameterization out."
+            )
+        return replace(self, parameterization=iota)
+
+    def of(self, task: MomentsTask, sample: Sample) -> _SavedPass:
         """The saving of one pass."""
+        if self.parameterization is None:
+            raise _unnamed(None)
         folder = Path(self.path).parent
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise FileFormatError(
                 f"sums cannot be saved as {os.fspath(self.path)!r}.\n  required: a folder that exists and can be "
                 f"written to\n  came    : {os.fspath(folder)!r}\nMake it first, or name another file."
             )
-        ns = weights.namespace
+        ns = task.layers[0].omega.namespace
         if ns.kind.is_exact and not isinstance(ns.kind, PrimeField | RationalField):
             raise KindError(f"sums over {ns.name} cannot be saved; only floating point, GF(p) and Q can.")
-        return _SavedPass(self, task, ns, sample, *_described(self.parameterization, task, sample, weights))
+        facts, probes = _described(self.parameterization, task, sample)
+        return _SavedPass(self, self.parameterization, task, ns, sample, facts, probes)
+
+
+def _unnamed(came: object) -> KindError:
+    return KindError(
+        "sums are written in named frames.\n  required: a Parameterization, such as the network's iota\n"
+        f"  came    : {type(came).__name__}"
+    )
 
 
 @final
 @dataclass(slots=True, eq=False)
-class _SavedPass:
+class _SavedPass(Saving):
     """One pass, its facts, what it makes of the first data; when its sums were written last, and over how many data."""
 
     checkpoint: Checkpoint
+    iota: Parameterization
     task: MomentsTask
     ns: Namespace
     sample: Sample
@@ -134,7 +157,7 @@ class _SavedPass:
         if type(done) is not int or not 0 < done <= (self.sample.count or done):
             raise self._damaged(f"sums over {done!r} data")
         try:
-            sums.absorb(self._moments(arrays, terms, done))
+            self.task.resume(sums, self._moments(arrays, terms, done))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise self._damaged(f"sums that do not fit the network ({error})") from error
         return done
@@ -178,14 +201,12 @@ class _SavedPass:
         self.written_at, self.written = time.monotonic(), done
 
     def _write(self, sums: RunningMoments, done: int) -> None:
-        ns, iota, found = self.ns, self.checkpoint.parameterization, sums.moments()
+        ns, iota, found = self.ns, self.iota, self.task.moments(sums)
         about = {"facts": self.facts, "done": done, "terms": [layer.terms for layer in found.layers]}
         arrays = {"about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
         for index, layer in enumerate(found.layers, start=1):
             there = layer.stored_in(iota[layer.space], ns)
-            arrays[f"layer{index}.activations"] = _stored(ns, there.activations)
-            arrays[f"layer{index}.covectors"] = _stored(ns, there.covectors)
-            arrays[f"layer{index}.places"] = _stored(ns, there.places)
+            arrays |= {f"layer{index}.{name}": _stored(ns, getattr(there, name)) for name in SUMS}
         arrays["weight"] = _stored(ns, found.weight)
         if found.loss is not None:
             arrays["loss"] = _stored(ns, found.loss)
@@ -195,14 +216,12 @@ class _SavedPass:
         write_arrays(self._path, arrays)
 
     def _moments(self, arrays: dict[str, Any], terms: list[list[int]], done: int) -> KfacMoments:
-        ns, iota, task = self.ns, self.checkpoint.parameterization, self.task
+        ns, iota, task = self.ns, self.iota, self.task
         layers = []
         for index, layer in enumerate(task.layers):
             m, n = layer.space.codomain.dim, layer.space.domain.dim + 1
-            A, G, places = (
-                _restored(ns, arrays[f"layer{index + 1}.{name}"], shape)
-                for name, shape in (("activations", (n, n)), ("covectors", (m, m)), ("places", ()))
-            )
+            shapes = zip(SUMS, ((n, n), (m, m), ()), strict=True)
+            A, G, places = (_restored(ns, arrays[f"layer{index + 1}.{name}"], shape) for name, shape in shapes)
             first, second = terms[index]
             layers.append(LayerMoments(layer.space, iota[layer.space], A, G, (int(first), int(second)), places))
         weight = _restored(ns, arrays["weight"], ())
@@ -211,107 +230,72 @@ class _SavedPass:
         loss = None if task.losses is None else _restored(ns, arrays["loss"], ())
         known = None
         if "known" in arrays:
-            direction = task.net.outputs.direction
+            direction = task.function.outputs.direction
             rows = _restored(ns, arrays["known"], (arrays["known"].shape[0], direction.dim))
             known = Span(direction.from_coordinates(rows, iota))
-        return KfacMoments(tuple(layers), weight, known, ns, task.net.output_layer, task.sharing, loss)
+        return KfacMoments(tuple(layers), weight, known, ns, task.function.output_layer, task.sharing, loss)
 
 
 # -- what a pass is ---------------------------------------------------------------------------------------------
 def _described(
-    iota: Parameterization, task: MomentsTask, sample: Sample, weights: Point
+    iota: Parameterization, task: MomentsTask, sample: Sample
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Facts that must be the same, and numbers that must be nearly so."""
-    ns = weights.namespace
-    first = _FirstData(iota, task, ns)
-    for chunk in sample.chunks(FIRST_DATA):
-        first.add(chunk, min(chunk.count, FIRST_DATA - first.count))
-        if first.count == FIRST_DATA:
-            break
+    ns, metric = task.layers[0].omega.namespace, task.metric
+    rows: dict[str, list[Any]] = {}
+    for chunk in _first(sample, FIRST_DATA):
+        parts = {"points": chunk.points.coordinates(iota), "weights": chunk.weights, **dict(parts_of(chunk.targets))}
+        for name, part in parts.items():
+            rows.setdefault(name, []).append(_stored(ns, part))
     facts = {
         "format": FORMAT,
-        "network": repr(task.net),
+        **task.function._facts,
         "arrays": ns.name,
-        "weights": _digest(ns, weights.coordinates(iota)),
-        "output": repr(task.output),
-        "fisher": task.fisher,
-        "samples": str(task.samples),
-        "seed": str(task.seed),
+        "weights": _digest(*(_stored(ns, layer.omega.coordinates(iota)) for layer in task.layers)),
+        "output": repr(metric.output),
+        "fisher": metric.fisher,
+        "samples": str(metric.samples),
+        "seed": str(metric.seed),
         "sharing": task.sharing,
         "losses": "none" if task.losses is None else "summed",
         "data": "streamed" if sample.streamed else str(sample.count),
-        "weights of the data": _digest(ns, sample.weights),
-        "lengths": hashlib.sha256(repr(sample.lengths).encode()).hexdigest()[:16],
-        f"first {FIRST_DATA} data": first.digest(),
+        "weights of the data": _digest(_stored(ns, sample.weights)),
+        "lengths": _digest(np.asarray(sample.lengths or ())),
+        # Of all that was cut into chunks or batches, so that it does not depend on how.
+        f"first {FIRST_DATA} data": _digest(*(np.concatenate(parts) for _, parts in sorted(rows.items()))),
     }
-    return facts, {name: np.concatenate(parts, axis=axis) for name, axis, parts in first.probes}
+    probes: list[list[Any]] = [[] for _ in PROBED]
+    for chunk in _first(sample, PROBES):
+        run = task.function._pass_of(task.layers, chunk)
+        found = metric.of(run, chunk)
+        arrays = run.outputs.coordinates(iota), found.weights, found.covectors.coordinates(iota)
+        for parts_so_far, array in zip(probes, arrays, strict=True):
+            parts_so_far.append(_stored(ns, array))
+    joined = zip(PROBED.items(), probes, strict=True)
+    return facts, {name: np.concatenate(parts, axis=axis) for (name, axis), parts in joined}
 
 
-class _FirstData:
-    """The first data of a sample, however it is cut: a hash of them, and what the network makes of a few."""
-
-    def __init__(self, iota: Parameterization, task: MomentsTask, ns: Namespace) -> None:
-        self._iota, self._task, self.namespace, self.count = iota, task, ns, 0
-        self._hashes: dict[str, Any] = {}
-        self.probes: list[tuple[str, int, list[Any]]] = [
-            ("outputs", 0, []), ("weights of the output metric", 1, []), ("covectors of the output metric", 1, []),
-        ]  # fmt: skip
-
-    def add(self, chunk: Chunk, count: int) -> None:
-        """The first `count` of a chunk, the next of them."""
-        points = chunk.points.coordinates(self._iota)
-        parts = {"points": points, "weights": chunk.weights, **dict(parts_of(chunk.targets))}
-        for name, part in parts.items():
-            # One hash for each array, as its rows come in any number of pieces.
-            found = self._hashes.setdefault(name, hashlib.sha256())
-            _update(found, self.namespace, None if part is None else part[:count, ...])
-        if self.count < PROBES:
-            self._probe(chunk.part(0, min(count, PROBES - self.count)))
-        self.count += count
-
-    def _probe(self, chunk: Chunk) -> None:
-        run = self._task.run(chunk)
-        family = self._task.tensor_of()(run, chunk)
-        arrays = run.outputs.coordinates(self._iota), family.weights, family.covectors.coordinates(self._iota)
-        for (_, _, parts), array in zip(self.probes, arrays, strict=True):
-            parts.append(_stored(self.namespace, array))
-
-    def digest(self) -> str:
-        """All hashes in one."""
-        text = json.dumps({name: found.hexdigest() for name, found in self._hashes.items()})
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _first(sample: Sample, count: int) -> Iterator[Chunk]:
+    """The first data of a sample, at most `count` of them."""
+    for chunk in sample.chunks(count):
+        yield chunk.part(0, min(chunk.count, count - chunk.first))
+        if chunk.first + chunk.count >= count:
+            return
 
 
-def _update(digest: Any, ns: Namespace, rows: Any) -> None:
-    """Add rows of an array to a hash; None adds nothing."""
-    if rows is None:
-        return
-    array = np.ascontiguousarray(rows) if isinstance(rows, np.ndarray) else _stored(ns, rows)
-    if array.dtype.kind == "U":  # as wide as the longest of these rows
-        array = array.astype("U80")
-    for row in array:
-        digest.update(f"{row.dtype.str} {row.shape}".encode() + row.tobytes())
-
-
-def _digest(ns: Namespace, tree: Any) -> str:
+def _digest(*arrays: Any) -> str:
     """A short hash of arrays, bit for bit."""
     digest = hashlib.sha256()
-
-    def add(leaf: Any) -> None:
-        if leaf is None:
-            digest.update(b"none")
-            return
-        array = np.ascontiguousarray(leaf) if isinstance(leaf, np.ndarray) else _stored(ns, leaf)
-        digest.update(f"{array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes())
-
-    map_components(add, tree)
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape}".encode() + array.tobytes())
     return digest.hexdigest()[:16]
 
 
 def _stored(ns: Namespace, x: Array) -> Any:
-    """An array as a file holds it: exact numbers as text."""
-    array = np.asarray(ns.to_numpy(x))
+    """An array as a file holds it: exact numbers as text; an empty one for None."""
+    if x is None:
+        return np.empty(0)
+    array = x if isinstance(x, np.ndarray) else np.asarray(ns.to_numpy(x))
     return array.astype(str) if array.dtype == object else array
 
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any, final
 
 from geomkfac.arrays import floating
-from geomkfac.arrays.floats.memory import in_hand
 from geomkfac.arrays.namespace import Array, Kind, Namespace
 from geomkfac.counts import is_count
 from geomkfac.errors import KindError, ShapeError
@@ -20,13 +19,14 @@ from geomkfac.maps import AffineMaps
 from geomkfac.metrics.families.output_family import Fisher
 from geomkfac.networks.assumptions import LayerAssumptions, Observed, joined, measured, observed
 from geomkfac.networks.building.architecture import Architecture, architecture
-from geomkfac.networks.building.arrays_in import random_parts
 from geomkfac.networks.building.builder import Builder, filled_in
 from geomkfac.networks.feed_forward import FeedForward
-from geomkfac.networks.network import Output
+from geomkfac.networks.passes.at_places import Output
+from geomkfac.networks.passes.chain_pass import ChainPass
 from geomkfac.networks.passes.stages import AffineStage
-from geomkfac.networks.running.tasks import MomentsTask
-from geomkfac.spaces import Parameterization, Point, Sample, Vector
+from geomkfac.networks.running.summing import at_once, summed
+from geomkfac.networks.running.tasks import GatheringTask
+from geomkfac.spaces import Chunk, Parameterization, Point, Sample, Vector
 
 
 @final
@@ -151,11 +151,6 @@ class ConvolutionalNetwork(FeedForward):
             arrays.append((W, ns.concat([part[:, -1] for part in own], axis=0)))
         return arrays
 
-    def random_weights(self, rng: Any, parameterization: Parameterization, like: Array | None = None) -> Point:
-        """Weights with W normal of variance 1/n, n the size of a patch, and b zero; see `MLP.random_weights`."""
-        weights: Point = self.weight_space.from_coordinates(random_parts(self.layers, rng, like), parameterization)
-        return weights
-
     def assumptions(
         self,
         weights: Point,
@@ -185,24 +180,20 @@ class ConvolutionalNetwork(FeedForward):
         """
         ns = weights.namespace.ordered("measuring correlations")
         stored = self._own(weights)
-        output, _ = self._output(output, fisher, samples)
+        layers, on_outputs = self._layers(stored), self._metric(output, fisher, samples, seed)
         metric = self.kfac_metric(stored, sample, output, fisher=fisher, samples=samples, seed=seed)
-        whole: list[list[Observed]] = []
-        layers = self._layers(stored)
-        task = MomentsTask(self, layers, output, fisher, samples, seed, "expand", 1)
-        tensor_of = task.tensor_of()
-        for piece in self._own_sample(sample).pieces(self._chunk_size(1)):
-            with in_hand(piece.count, ns):
-                chunk = piece.load()
-                if chunk.weights is not None:
-                    raise KindError("the assumptions are measured on data without weights.")
-                run = task.run(chunk)
-                family = tensor_of(run, chunk).lifted()
-                roots = ns.reshape(ns.sqrt(family.weights), (*family.weights.shape, *(1,) * len(run.places)))
-                covectors = family.covectors.scaled(roots)
-                whole.append(list(observed(ns, run, covectors, layers, frames)))  # type: ignore[arg-type]
+        much = at_once(self, layers, self._own_sample(sample).count, 1, {})
+
+        def observe(chunk: Chunk, run: ChainPass, weights: Array) -> list[Observed]:
+            if chunk.weights is not None:
+                raise KindError("the assumptions are measured on data without weights.")
+            whole = on_outputs.of(run, chunk).lifted()
+            roots = ns.reshape(ns.sqrt(whole.weights), (*whole.weights.shape, *(1,) * len(run.places)))
+            return list(observed(ns, run, whole.covectors.scaled(roots), layers, frames))
+
+        seen = summed(GatheringTask(self, layers, much, observe), sample, {}).things.value
         blocks = metric.coordinates(frames).blocks
-        parts = [joined(ns, layer) for layer in zip(*whole, strict=True)]
+        parts = [joined(ns, layer) for layer in zip(*seen, strict=True)]
         return tuple(measured(ns, part, blocks[part.layer - 1].dense(), seed) for part in parts)
 
     def __repr__(self) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from geomkfac.arrays.windows import ENTRIES_AT_ONCE
 from geomkfac.maps import AffineMaps
-from geomkfac.networks.network import ENTRIES_PER_CHUNK, Network
-from geomkfac.networks.passes import at_places as outputs
+from geomkfac.networks.network import Network
+from geomkfac.networks.passes.at_places import regrouped
 from geomkfac.networks.passes.chain_pass import ChainPass, run_chain
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.passes.stages import (
@@ -20,6 +20,7 @@ from geomkfac.networks.passes.stages import (
     MaxStage,
     Stage,
 )
+from geomkfac.networks.running.layered_function import ENTRIES_PER_CHUNK
 from geomkfac.networks.running.memory_limit import Demand
 from geomkfac.spaces import AffineSpace, Point, PointSpace, PowerSpace, ProductSpace
 
@@ -73,10 +74,10 @@ class FeedForward(Network):
         """
         self._check_inputs(points)
         layers, batch = self._layers(weights), points.batch_shape
-        value = self._spread(outputs.regrouped(points, (math.prod(batch),)))
+        value = self._spread(regrouped(points, (math.prod(batch),)))
         for stage in self.stages:
             value = stage.map(value) if isinstance(stage, ActivationStage) else stage.run(layers, value)[0]  # type: ignore[assignment]
-        return outputs.regrouped(value, (*batch, *value.batch_shape[1:]))
+        return regrouped(value, (*batch, *value.batch_shape[1:]))
 
     @property
     def output_layer(self) -> int | None:
@@ -101,14 +102,11 @@ class FeedForward(Network):
 
     def _chunk_size(self, covectors: int) -> int:
         if self._on_maps:
-            # Many arrays of a pass are kept, and covectors are pulled back a few at a time.
-            return max(1, ENTRIES_PER_CHUNK // (2 * self._widest))
+            return super()._chunk_size(covectors)
         return max(1, ENTRIES_PER_CHUNK // max(1, covectors * self._widest))
 
     def _at_once(self, count: int) -> int:
-        if not self._on_maps:
-            return 1 << 62
-        return max(1, ENTRIES_PER_CHUNK // max(1, count * self._widest))
+        return super()._at_once(count) if self._on_maps else 1 << 62
 
     def _demand(self, covectors: int, lifted: bool, itemsize: int) -> Demand:
         kept, before, widest = 0, self.inputs.dim, 0

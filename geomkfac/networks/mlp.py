@@ -14,10 +14,10 @@ from geomkfac.arrays.namespace import Array, Kind
 from geomkfac.errors import ShapeError
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
 from geomkfac.maps.activations.scalar_function import Activation
-from geomkfac.networks.building.arrays_in import checked_layers, random_parts, stacked_arrays
+from geomkfac.networks.building.arrays_in import checked_layers, stacked_arrays
 from geomkfac.networks.feed_forward import FeedForward
 from geomkfac.networks.passes.stages import ActivationStage, DenseStage, Stage
-from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
+from geomkfac.spaces import AffineSpace, Parameterization, Point
 
 
 @final
@@ -105,25 +105,6 @@ class MLP(FeedForward):
         """The weights with these coordinates, (W_i b_i), in a parameterization."""
         parts = stacked_arrays(self.layers, Ws, bs)
         weights: Point = self.weight_space.from_coordinates(parts, parameterization)
-        return weights
-
-    def to_arrays(self, element: Point | Vector, parameterization: Parameterization) -> list[tuple[Array, Array]]:
-        """``[(W_1, b_1), ..., (W_L, b_L)]`` in a parameterization: copies, shapes (m, n) and (m,).
-
-        Of weights; and, laid out as these, of a step (a vector) or of a differential (a covector).
-        """
-        components, ns = self._components(element, parameterization), element.namespace
-        return [(ns.copy(part[:, :-1]), ns.copy(part[:, -1])) for part in components]
-
-    def random_weights(self, rng: Any, parameterization: Parameterization, like: Array | None = None) -> Point:
-        """Weights with W normal of variance 1/n in a parameterization, and b zero; over exact kinds all random.
-
-        Parameters
-        ----------
-        rng : numpy.random.Generator
-        like : an array whose dtype, library and device to use; None for the default of the kind
-        """
-        weights: Point = self.weight_space.from_coordinates(random_parts(self.layers, rng, like), parameterization)
         return weights
 
     def __repr__(self) -> str:

@@ -9,38 +9,40 @@ place or at many.  Source: LG 3.1, 3.5.2, 4.3, 5.3.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from dataclasses import replace
-from typing import Any, Unpack, get_args
+from abc import abstractmethod
+from typing import Any, Unpack
 
-from geomkfac.arrays.namespace import Array, Namespace
-from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, UnknownNameError
+from geomkfac.arrays.namespace import Array
+from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
 from geomkfac.maps import AffineMaps
 from geomkfac.metrics.families.output_family import Fisher, OutputModel, PlacedFamily
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.metrics.tensors.direct_sum import DirectSumTensor
-from geomkfac.networks.moments import statistics
-from geomkfac.networks.moments.kfac_moments import KfacMoments, Sharing, nonzero
-from geomkfac.networks.passes import at_places as at_outputs
+from geomkfac.networks.building.arrays_in import random_parts
+from geomkfac.networks.moments.exact_metric import PulledBack, exact_metric, pulled_back
+from geomkfac.networks.moments.kfac_moments import KfacMoments
+from geomkfac.networks.moments.second_moments import Sharing
+from geomkfac.networks.passes.at_places import Output, OutputMetric, checked_output, regrouped
 from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
-from geomkfac.networks.running.memory_limit import Demand, Portion, portion_within
-from geomkfac.networks.running.summing import Checkpoint, Running, checked_running, summed
-from geomkfac.networks.running.tasks import DifferentialTask, LossTask, MomentsTask
-from geomkfac.spaces import AffineSpace, Point, PointSpace, ProductSpace, Sample, Vector
+from geomkfac.networks.running.layered_function import LayeredFunction
+from geomkfac.networks.running.summing import Keeper, Running, at_once, summed
+from geomkfac.networks.running.tasks import GatheringTask, LossSums, LossTask, MomentsTask
+from geomkfac.spaces import (
+    AffineSpace,
+    Chunk,
+    Parameterization,
+    Point,
+    PointSpace,
+    ProductSpace,
+    Sample,
+    Vector,
+)
 from geomkfac.spaces.frames.frame import derived_frame
 
-Output = OutputModel | Metric
 
-ENTRIES_PER_CHUNK = 1 << 22
-"""How many numbers the largest array of one chunk may hold, unless a chunk size is given."""
-
-PIECES = 32
-"""So many chunks, at least, for the workers of an executor: not a number that depends on how many they are."""
-
-
-class Network(ABC):
+class Network(LayeredFunction):
     """An abstract network.
 
     Attributes
@@ -68,18 +70,44 @@ class Network(ABC):
     def _run(self, layers: tuple[Layer, ...], points: Point, lengths: Any) -> Pass:
         """The pass of a batch (N,) of inputs."""
 
-    @abstractmethod
-    def _chunk_size(self, covectors: int) -> int:
-        """How many data are taken at a time, where each has this many covectors on the outputs."""
-
-    def _at_once(self, count: int) -> int:
-        """How many covectors are pulled back together, for `count` data."""
-        return 1 << 62
+    def _pass_of(self, layers: tuple[Layer, ...], chunk: Chunk) -> Pass:
+        """The pass of a chunk, whose arrays must be of the weights' dtype, library and device."""
+        own, came = layers[0].omega.namespace, chunk.points.namespace
+        if came is not own:
+            raise KindError(
+                "weights and data must be arrays of one dtype, library and device.\n"
+                f"  weights: {own.name}\n  data   : {came.name}\n"
+                "Convert one of them, for example with X.astype(...)."
+            )
+        return self._run(layers, chunk.points, chunk.lengths)
 
     @property
     def output_layer(self) -> int | None:
         """Index of the layer whose pre-activations are the outputs, up to affine combinations."""
         return len(self.layers) - 1
+
+    # -- weights as arrays ---------------------------------------------------------------------------
+    def random_weights(self, rng: Any, parameterization: Parameterization, like: Array | None = None) -> Point:
+        """Weights with matrices normal of variance 1/n in a parameterization, biases zero; over exact kinds all random.
+
+        n is the number of inputs of a layer: of a convolution, the size of a patch.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        like : an array whose dtype, library and device to use; None for the default of the kind
+        """
+        weights: Point = self.weight_space.from_coordinates(random_parts(self.layers, rng, like), parameterization)
+        return weights
+
+    def to_arrays(self, element: Point | Vector, parameterization: Parameterization) -> list[tuple[Array, Array]]:
+        """``[(W_1, b_1), ..., (W_L, b_L)]`` in a parameterization: copies, laid out as `from_arrays` takes them.
+
+        Of weights; and, laid out as these, of a step (a vector) or of a differential (a covector).  A learned initial
+        state of a recurrence comes last, as ((h, 0), alpha_0).
+        """
+        components, ns = self._components(element, parameterization), element.namespace
+        return [(ns.copy(part[:, :-1]), ns.copy(part[:, -1])) for part in components]
 
     # -- the function --------------------------------------------------------------------------------
     def __call__(self, weights: Point, points: Point) -> Point:
@@ -89,9 +117,9 @@ class Network(ABC):
         """
         self._check_inputs(points)
         batch = points.batch_shape
-        flat = at_outputs.regrouped(points, (math.prod(batch),))
+        flat = regrouped(points, (math.prod(batch),))
         found = self._run(self._layers(weights), flat, None).outputs
-        return at_outputs.regrouped(found, (*batch, *found.batch_shape[1:]))
+        return regrouped(found, (*batch, *found.batch_shape[1:]))
 
     def loss(self, weights: Point, sample: Sample, output: OutputModel, **running: Unpack[Running]) -> Array:
         """The mean loss over a sample, an array of shape (); means by the sample's weights.  Source: LG (2.1).
@@ -102,11 +130,8 @@ class Network(ABC):
         ----------
         **running : how the pass is run, as `Running` has it: chunk_size, memory_limit, executor, progress
         """
-        task = LossTask(self, self._layers(weights), self._model(output))
-        sums = summed(
-            task, self._own_sample(sample), self._portion(weights.namespace, sample, 1, running).data, running
-        )
-        return sums.loss / nonzero(sums.weight)
+        sums = self._summed(self._layers(weights), sample, output, running, differentials=False)
+        return sums.mean(sums.loss)
 
     def predictions(self, weights: Point, points: Point, output: PlacedFamily) -> Array:
         """Means of the targets at each point: probabilities, or means in the family's frame; (*batch, *places, k)."""
@@ -124,27 +149,33 @@ class Network(ABC):
 
         Source: LG (2.1), 2.2.4.
         """
-        return self._differential(weights, sample, output, False, running)[1]
+        layers = self._layers(weights)
+        return self._differential(layers, self._summed(layers, sample, output, running, losses=False))
 
     def loss_and_differential(
         self, weights: Point, sample: Sample, output: OutputModel, **running: Unpack[Running]
     ) -> tuple[Array, Vector]:
         """The mean loss and its differential, from one pass; see `loss` and `differential`."""
-        return self._differential(weights, sample, output, True, running)
-
-    def _differential(
-        self, weights: Point, sample: Sample, output: OutputModel, with_loss: bool, running: Running
-    ) -> tuple[Array, Vector]:
         layers = self._layers(weights)
-        task = DifferentialTask(self, layers, self._model(output), with_loss)
-        sums = summed(
-            task, self._own_sample(sample), self._portion(weights.namespace, sample, 1, running).data, running
-        )
-        weight, direction = nonzero(sums.weight), self.weight_space.direction
+        sums = self._summed(layers, sample, output, running)
+        return sums.mean(sums.loss), self._differential(layers, sums)
+
+    def _summed(
+        self, layers: tuple[Layer, ...], sample: Sample, output: OutputModel, running: Running,
+        *, losses: bool = True, differentials: bool = True,
+    ) -> LossSums:  # fmt: skip
+        """Losses and their differentials, each if they are asked for."""
+        own, count = self._own_loss(output), self._own_sample(sample).count
+        much = at_once(self, layers, count, 1, running)
+        task = LossTask(self, layers, much, own if losses else None, own if differentials else None)
+        return summed(task, sample, running)
+
+    def _differential(self, layers: tuple[Layer, ...], sums: LossSums) -> Vector:
+        direction = self.weight_space.direction
         frame = derived_frame(direction, tuple(layer.frame.linear for layer in layers)).dual
-        means = tuple(total / weight for total in sums.layers)
+        means = tuple(sums.mean(total) for total in sums.layers)
         made: Vector = direction.dual.from_components(frame, means, layers[0].omega.namespace)
-        return None if sums.loss is None else sums.loss / weight, made
+        return made
 
     # -- metrics ---------------------------------------------------------------------------------------
     def kfac_metric(
@@ -157,7 +188,7 @@ class Network(ABC):
         samples: int = 1,
         seed: int = 0,
         sharing: Sharing = "expand",
-        checkpoint: Checkpoint | None = None,
+        checkpoint: Keeper | None = None,
         **running: Unpack[Running],
     ) -> DirectSumTensor:
         """The K-FAC metric at `weights`: ``sum_i |T_i| E[a (x) a] (x) E[g(z_i)]``, T_i the places of layer i.
@@ -187,16 +218,9 @@ class Network(ABC):
         Source: LG D3.9, D4.3, D5.3.
         """
         return self.moments(
-            weights,
-            sample,
-            output,
-            fisher=fisher,
-            samples=samples,
-            seed=seed,
-            sharing=sharing,
-            checkpoint=checkpoint,
-            **running,
-        )._into_metric()
+            weights, sample, output, fisher=fisher, samples=samples, seed=seed, sharing=sharing,
+            checkpoint=checkpoint, **running,
+        )._into_metric()  # fmt: skip
 
     def moments(
         self,
@@ -209,21 +233,15 @@ class Network(ABC):
         seed: int = 0,
         sharing: Sharing = "expand",
         with_loss: bool = False,
-        checkpoint: Checkpoint | None = None,
+        checkpoint: Keeper | None = None,
         **running: Unpack[Running],
     ) -> KfacMoments:
         """The sums behind `kfac_metric`, which add over parts of the data; `with_loss` sums the losses as well."""
-        if sharing not in get_args(Sharing):
-            raise UnknownNameError(f"sharing must be 'expand', 'reduce' or 'kfc', not {sharing!r}.")
-        output, count = self._output(output, fisher, samples)
-        losses = self._model(output) if with_loss else None
-        layers = self._layers(weights)
-        portion = self._portion(weights.namespace, sample, count, running, lifted=sharing == "reduce")
-        task = MomentsTask(self, layers, output, fisher, samples, seed, sharing, portion.covectors, losses)
-        if checkpoint is not None and not hasattr(checkpoint, "of"):
-            raise KindError(f"checkpoint must be a geomkfac.interop.Checkpoint(path, iota).\n  came: {checkpoint!r}")
-        saving = None if checkpoint is None else checkpoint.of(task, sample, weights)
-        return summed(task, self._own_sample(sample), portion.data, running, saving).moments()
+        layers, metric = self._layers(weights), self._metric(output, fisher, samples, seed)
+        count, covectors = self._own_sample(sample).count, metric.covectors(self._output_entries)
+        much = at_once(self, layers, count, covectors, running, lifted=sharing == "reduce")
+        task = MomentsTask(self, layers, much, checked_output(output) if with_loss else None, metric, sharing)
+        return task.moments(summed(task, sample, running, checkpoint))
 
     def fisher_metric(
         self,
@@ -240,10 +258,14 @@ class Network(ABC):
         With an output family the exact Fisher metric (LG E3.2); with any other Metric on the outputs the
         Gauss-Newton metric of that metric (LG E3.3, E3.4).  One covector per datum and output covector.
         """
-        output, count = self._output(output, fisher, samples)
-        task = MomentsTask(self, self._layers(weights), output, fisher, samples, seed, "expand", 1)
-        pieces = self._own_sample(sample).pieces(self._portion(weights.namespace, sample, count, {}).data)
-        return statistics.exact_metric(task.layers, self.weight_space.direction, pieces, task.run, task.tensor_of())
+        layers, metric = self._layers(weights), self._metric(output, fisher, samples, seed)
+        much = at_once(self, layers, self._own_sample(sample).count, metric.covectors(self._output_entries), {})
+
+        def make(chunk: Chunk, run: Pass, weights: Array) -> PulledBack:
+            return pulled_back(layers, run, metric.of(run, chunk), weights)
+
+        sums = summed(GatheringTask(self, layers, much, make), sample, {})
+        return exact_metric(layers, self.weight_space.direction, sums.things.value, sums.weight.value)
 
     def gauss_newton_metric(self, weights: Point, sample: Sample, metric: Metric) -> CovectorTensor:
         """``E[J^T G J]`` for a metric on the outputs, such as EuclideanMetric(frame).  Source: LG E3.3, E3.4."""
@@ -252,26 +274,20 @@ class Network(ABC):
         return self.fisher_metric(weights, sample, metric)
 
     # -- shared ------------------------------------------------------------------------------------------
-    def _output(self, output: Output, fisher: Fisher, samples: int) -> tuple[Output, int]:
-        """The output model or metric, checked, and about how many covectors it has per datum."""
-        if fisher not in get_args(Fisher):
-            raise UnknownNameError(f"fisher must be 'exact', 'sampled' or 'empirical', not {fisher!r}.")
-        exact = self.outputs.dim * math.prod(self.output_places)
-        if isinstance(output, Metric):
-            self._check_outputs(output.space, output)
-            if fisher != "exact":
-                raise KindError(f"a metric has no targets to be {fisher}; use fisher='exact', or an output family.")
-            return output, exact
-        return self._model(output), {"exact": exact, "sampled": samples, "empirical": 1}[fisher]
-
-    def _model(self, output: Any) -> OutputModel:
-        if not isinstance(output, OutputModel):
-            raise SpaceMismatchError(
-                f"required: an output family on a frame, such as Categorical().on(iota); came: {output!r}.\n"
-                "A family needs a frame on the outputs."
-            )
+    def _metric(self, output: Output, fisher: Fisher, samples: int, seed: int) -> OutputMetric:
+        metric = OutputMetric(output, fisher, samples, seed)
         self._check_outputs(output.space, output)
-        return output
+        return metric
+
+    @property
+    def _output_entries(self) -> int:
+        """How many numbers all outputs of a datum are."""
+        return self.outputs.dim * math.prod(self.output_places)
+
+    def _own_loss(self, output: Any) -> OutputModel:
+        self._check_outputs(checked_output(output).space, output)
+        loss: OutputModel = output
+        return loss
 
     def _check_outputs(self, space: Any, what: Any) -> None:
         if space is not self.outputs:
@@ -312,30 +328,3 @@ class Network(ABC):
                 "Make it with iota.sample(X, y), iota the parameterization of this network."
             )
         return sample
-
-    def _portion(
-        self, ns: Namespace, sample: Sample, covectors: int, running: Running, *, lifted: bool = False
-    ) -> Portion:
-        """How many data and covectors are taken at a time, of arrays of `ns`; `lifted` as for `_demand`."""
-        size, limit = checked_running(running)
-        data = self._chunk_size(covectors) if size is None else size
-        portion = Portion(data, min(covectors, self._at_once(data)))
-        if limit is not None:
-            itemsize = 4 if ns.epsilon > 1e-10 else 8
-            portion = portion_within(limit, self._demand(covectors, lifted, itemsize), covectors, portion)
-        count = self._own_sample(sample).count
-        if running.get("executor") is not None and size is None and count is not None:
-            # A few pieces for every worker; but none so small that its sums are larger than its data.
-            widest = max(space.dim for layer in self.layers for space in (layer.domain, layer.codomain))
-            portion = replace(portion, data=min(portion.data, max(widest, -(-count // PIECES))))
-        return portion
-
-    @abstractmethod
-    def _demand(self, covectors: int, lifted: bool, itemsize: int) -> Demand:
-        """What a pass needs in memory; `lifted` where covectors at single places become covectors on all places."""
-
-    @property
-    def _entries_of_sums(self) -> int:
-        """Numbers in all factors, and once more in the largest, which is added to its sum."""
-        sides = [side for layer in self.layers for side in (layer.domain.dim + 1, layer.codomain.dim)]
-        return sum(side * side for side in sides) + max(side * side for side in sides)

@@ -18,8 +18,8 @@ from geomkfac.counts import checked_count
 from geomkfac.errors import ShapeError, SpaceMismatchError, UnknownNameError
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
 from geomkfac.maps.activations.scalar_function import Activation
-from geomkfac.networks.building.arrays_in import random_parts
-from geomkfac.networks.network import ENTRIES_PER_CHUNK, Network
+from geomkfac.networks.building.arrays_in import stacked_arrays
+from geomkfac.networks.network import Network
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.passes.recurrent_pass import At, RecurrentPass, stacked
 from geomkfac.networks.running.memory_limit import Demand
@@ -171,32 +171,10 @@ class RecurrentNetwork(Network):
         count = len(self.layers)
         if len(Ws) != 3 or len(bs) != count:
             raise ShapeError(f"this network takes 3 weights and {count} biases; came {len(Ws)} and {len(bs)}.")
-        parts = []
-        for index, layer in enumerate(self.layers):
-            ns = self.inputs.kind.namespace_of(bs[index])
-            b = ns.asarray(bs[index], what=f"bias {index + 1}")
-            m, n = layer.codomain.dim, layer.domain.dim
-            W = ns.asarray(Ws[index], what=f"weight {index + 1}") if index < 3 else ns.zeros((m, 0))
-            if tuple(W.shape) != (m, n) or tuple(b.shape) != (m,):
-                raise ShapeError(
-                    f"layer {index + 1} has weight ({m}, {n}) and bias ({m},); "
-                    f"came {tuple(W.shape)} and {tuple(b.shape)}."
-                )
-            parts.append(ns.concat([W, ns.reshape(b, (m, 1))], axis=1))
+        # A learned initial state is an affine map of the one point of a space of dimension 0.
+        start = [self.inputs.kind.namespace_of(b).zeros((self.layers[0].domain.dim, 0)) for b in bs[3:]]
+        parts = stacked_arrays(self.layers, [*Ws, *start], bs)
         weights: Point = self.weight_space.from_coordinates(parts, parameterization)
-        return weights
-
-    def to_arrays(self, element: Point | Vector, parameterization: Parameterization) -> list[tuple[Array, Array]]:
-        """``[(W, b), (V, c), (U, d)]`` in a parameterization, and ((h, 0), alpha_0) where it is learned: copies.
-
-        Of weights; and, laid out as these, of a step (a vector) or of a differential (a covector).
-        """
-        components, ns = self._components(element, parameterization), element.namespace
-        return [(ns.copy(part[:, :-1]), ns.copy(part[:, -1])) for part in components]
-
-    def random_weights(self, rng: Any, parameterization: Parameterization, like: Array | None = None) -> Point:
-        """Weights with matrices normal of variance 1/n in a parameterization; see `MLP.random_weights`."""
-        weights: Point = self.weight_space.from_coordinates(random_parts(self.layers, rng, like), parameterization)
         return weights
 
     def over(self, steps: int) -> RecurrentNetwork:
@@ -216,12 +194,6 @@ class RecurrentNetwork(Network):
     @property
     def _widest(self) -> int:
         return self.steps * max(int(space.dim) for space in (self.inputs.base, self.layers[0].domain, self.outputs))
-
-    def _chunk_size(self, covectors: int) -> int:
-        return max(1, ENTRIES_PER_CHUNK // (2 * self._widest))
-
-    def _at_once(self, count: int) -> int:
-        return max(1, ENTRIES_PER_CHUNK // max(1, count * self._widest))
 
     def _demand(self, covectors: int, lifted: bool, itemsize: int) -> Demand:
         h, n, m = (int(space.dim) for space in (self.layers[0].domain, self.inputs.base, self.outputs))
@@ -261,15 +233,7 @@ class RecurrentNetwork(Network):
             after = _selected(ns, after, ends)
         outputs: Point = layers[2].omega(after)
         return RecurrentPass(
-            self.at,
-            layers,
-            tuple(states),
-            tuple(derivatives),
-            xi,
-            after,
-            ends,
-            valid,
-            outputs,
+            self.at, layers, tuple(states), tuple(derivatives), xi, after, ends, valid, outputs
         )
 
     def __repr__(self) -> str:

@@ -8,8 +8,7 @@ from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import ValuesError
 from geomkfac.metrics.families.output_family import OutputModel
 from geomkfac.networks.network import Network
-from geomkfac.networks.passes.at_places import differentials, model_of
-from geomkfac.networks.running.tasks import LossTask
+from geomkfac.networks.passes.at_places import OutputMetric, differentials
 from geomkfac.spaces import Point, Sample
 from geomkfac.updates.rule import LayerToUpdate
 
@@ -33,7 +32,7 @@ def layers_to_update(
     ValuesError : the sample has weights or lengths, or came in several batches.
     """
     layers = network._layers(weights)
-    task = LossTask(network, layers, network._model(output))
+    own = network._own_loss(output)
     chunks = list(network._own_sample(sample).chunks())
     if len(chunks) != 1:
         raise ValuesError(f"an update rule takes its data at once; came a sample of {len(chunks)} batches.")
@@ -42,13 +41,13 @@ def layers_to_update(
         raise ValuesError(
             "an update rule takes data of one weight and one length; came a sample with weights or lengths."
         )
-    run = task.run(chunk)
-    ns, model = run.outputs.namespace, network._model(output)
+    run = network._pass_of(layers, chunk)
+    ns = run.outputs.namespace
     inputs = [use.rows(ns) for use in run.uses()]
-    family = model_of(model, "exact", 1, 0)(run, chunk).lifted()
+    family = OutputMetric(own).of(run, chunk).lifted()
     derivatives: dict[int, Array] = {}
     covectors: dict[int, Array] = {}
-    for index, rows in run.backward(differentials(model, run, chunk)[None]):
+    for index, rows in run.backward(differentials(own, run, chunk)[None]):
         derivatives[index] = _flat(ns, rows)[0, ...]
     for index, rows in run.backward(family.covectors):
         covectors[index] = _flat(ns, rows)

@@ -139,7 +139,7 @@ def test_mixed_dtypes_and_spaces_are_refused_with_both_sides() -> None:
 def test_settings_of_a_pass_are_checked() -> None:
     net, weights, iota = net_of()
     data, loss = iota.sample(X, Y), gk.Categorical().on(iota)
-    with pytest.raises(UnknownNameError, match="'exact', 'sampled' or 'empirical'"):
+    with pytest.raises(UnknownNameError, match="'exact', 'sampled', 'empirical'"):
         net.kfac_metric(weights, data, loss, fisher="mc")  # type: ignore[arg-type]
     with pytest.raises(ValuesError, match="positive int"):
         net.kfac_metric(weights, data, loss, fisher="sampled", samples=0)

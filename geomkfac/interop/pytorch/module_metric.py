@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -46,10 +47,7 @@ class LayerPart:
     @property
     def offsets(self) -> int:
         """The number of offsets of the kernel; 1 of a Linear layer."""
-        count = 1
-        for length in self.shape[2:]:
-            count *= length
-        return count
+        return math.prod(self.shape[2:])
 
     def rows(self, torch: Any, tensors: Mapping[str, Any]) -> Any:
         """(W b) of this part, offset by offset: (m, n + 1), or (m, n) without a bias."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, final
@@ -59,7 +60,7 @@ class Builder:
         self.stages: list[Stage] = []
         self.frames: list[BaseFrame] = []
         self._count = self._layers = 0
-        self._space, self.storage_frame = self._new("A0", channels, 1)
+        self._space, self._frame = self._new("A0", channels, 1)
         self.inputs = PowerSpace(self._space, tuple(grid))
         self._grid = self.inputs.grid
         for index, spec in enumerate(self._todo):
@@ -107,8 +108,8 @@ class Builder:
     def _regroup(self, groups: int) -> None:
         """The same channels in other groups: the identity, in iota."""
         space, frame = self._new(self._space.name + "'", self._space.dim, groups)
-        self.stages.append(ActivationStage(CoordinatewiseMap(self.storage_frame, frame, identity), self._grid))
-        self._space, self.storage_frame = space, frame
+        self.stages.append(ActivationStage(CoordinatewiseMap(self._frame, frame, identity), self._grid))
+        self._space, self._frame = space, frame
 
     # -- stages ----------------------------------------------------------------------------------------
     def _add(self, index: int, spec: Any) -> None:
@@ -120,7 +121,7 @@ class Builder:
             self._average(spec)
         elif isinstance(spec, MaxPooling):
             windows = self._pooled(spec.window, spec.stride, "max pooling")
-            self._push(MaxStage(self._space, self.storage_frame, windows))
+            self._push(MaxStage(self._space, self._frame, windows))
         elif isinstance(spec, Recurrence):
             raise ValuesError("a recurrence is a network of its own, and no stage: use RecurrentNetwork.")
         else:
@@ -133,11 +134,11 @@ class Builder:
     def _activation(self, index: int, spec: Any) -> None:
         space, frame = self._new(f"A{self._count}", self._space.dim, self._groups_ahead(index + 1))
         if callable(spec) and not isinstance(spec, str | Activation):
-            made: SmoothMap = spec(self.storage_frame, frame)
+            made: SmoothMap = spec(self._frame, frame)
         else:
-            made = CoordinatewiseMap(self.storage_frame, frame, spec)
+            made = CoordinatewiseMap(self._frame, frame, spec)
         self._push(ActivationStage(made, self._grid))
-        self._space, self.storage_frame = space, frame
+        self._space, self._frame = space, frame
 
     def _pooled(self, window: Any, stride: Any, what: str) -> Windows:
         if not self._grid:
@@ -160,7 +161,7 @@ class Builder:
         domain = PowerSpace(self._space, self._grid) if self._grid else self._space
         codomain, frame = self._new(f"Z{self._count}", _needed(spec.width, "Dense", "width"), 1)
         self._push(DenseStage(self._space, codomain, (AffineMaps(domain, codomain),), self._layers))
-        self._space, self.storage_frame, self._layers = codomain, frame, self._layers + 1
+        self._space, self._frame, self._layers = codomain, frame, self._layers + 1
 
     def _convolution(self, spec: Convolution) -> None:
         if not self._grid:
@@ -180,7 +181,7 @@ class Builder:
         pairs = zip(_factors(self._space), _factors(codomain), strict=True)
         maps = tuple(AffineMaps(PowerSpace(a, kernel), z) for a, z in pairs)
         self._push(ConvolutionStage(self._space, codomain, maps, self._layers, borders, border, windows))
-        self._space, self.storage_frame, self._layers = codomain, frame, self._layers + groups
+        self._space, self._frame, self._layers = codomain, frame, self._layers + groups
 
     def _border(self, spec: Convolution) -> tuple[Point | None, str]:
         """The point at the border, and how the border is filled."""
@@ -193,7 +194,7 @@ class Builder:
                 f"a border point has one coordinate for every channel.\n  required: shape ({dim},)\n"
                 f"  came    : shape {tuple(flat.shape)}"
             )
-        point: Point = self._space.from_coordinates(self._space.unflatten(ns, flat), self.storage_frame)
+        point: Point = self._space.from_coordinates(self._space.unflatten(ns, flat), self._frame)
         return point, "point"
 
 
@@ -235,10 +236,7 @@ def filled_in(architecture: Architecture, Ws: Sequence[Any], grid: Sequence[int]
                 replace(spec, channels=_agreed(spec.channels, shape[0], taken), kernel=_kernel(spec, shape, taken))
             )
         else:
-            places = 1
-            for length in grid:
-                places *= length
-            inputs = shape[1] // places if first is None else 0
+            inputs = shape[1] // math.prod(grid) if first is None else 0
             stages.append(replace(spec, width=_agreed(spec.width, shape[0], taken)))
         first = inputs if first is None else first
     if taken != len(Ws):

@@ -1,30 +1,29 @@
-"""Streamed statistics of a network: sums that merge, from which the K-FAC metric is made.
+"""Moments of a network: sums over data that merge, from which the K-FAC metric is made.
 
 Moments add where they are of one network, and mean something where they are also of one point, output and Fisher
 metric; that is for the caller to see to.  Parts of the data number their data from 0 each: of sampled targets take
 another seed for each part, as draws depend on (seed, number) alone.
 
-For each layer: the sum of w a (x) a over data and places, as blocks of [a; 1][a; 1]^T, and the sum of
-w c_k phi_k (x) phi_k over data, covectors and places, pulled back to the pre-activations.  Sums of parts
-add, so several workers can each make one.  Source: LG (3.8), (4.5), (5.3).
+For each layer they are the two sums of `second_moments`, in a frame that is named; so they are numbers of no basis, and
+sums of parts add.  Source: LG (3.8), (4.5), (5.3).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import final
 
-from geomkfac.arrays import namespace_of
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import KindError, SpaceMismatchError, ValuesError
 from geomkfac.maps.affine import AffineMaps
 from geomkfac.metrics.tensors.dense import DenseTensor
 from geomkfac.metrics.tensors.direct_sum import DirectSumTensor
 from geomkfac.metrics.tensors.kronecker import KroneckerTensor
+from geomkfac.networks.moments.second_moments import Sharing, divisors
+from geomkfac.networks.moments.totals import nonzero
 from geomkfac.spaces import Frame, Hull, Span
-
-Sharing: TypeAlias = Literal["expand", "reduce", "kfc"]
-"""What becomes of a layer that is applied at several places; see `KfacMoments`."""
 
 
 @final
@@ -64,14 +63,12 @@ class LayerMoments:
                 f"moments merge when they are of one network.\n  left : {self.space!r}\n  right: {other.space!r}"
             )
         there = other.stored_in(self.frame, ns)
-        terms = (self.terms[0] + other.terms[0], self.terms[1] + other.terms[1])
-        return LayerMoments(
-            self.space,
-            self.frame,
-            self.activations + there.activations,
-            self.covectors + there.covectors,
-            terms,
-            self.places + other.places,
+        return replace(
+            self,
+            activations=self.activations + there.activations,
+            covectors=self.covectors + there.covectors,
+            terms=(self.terms[0] + other.terms[0], self.terms[1] + other.terms[1]),
+            places=self.places + other.places,
         )
 
     def stored_in(self, frame: Frame, ns: Namespace) -> LayerMoments:
@@ -80,14 +77,8 @@ class LayerMoments:
             return self
         domain, codomain = frame.parts
         h, k = self.forms(ns)
-        return LayerMoments(
-            self.space,
-            frame,
-            h.components_in(domain.hull.dual),
-            k.components_in(codomain.linear),
-            self.terms,
-            self.places,
-        )
+        activations, covectors = h.components_in(domain.hull.dual), k.components_in(codomain.linear)
+        return replace(self, frame=frame, activations=activations, covectors=covectors)
 
 
 @final
@@ -119,18 +110,14 @@ class KfacMoments:
         """The moments of both parts of the data together."""
         if not isinstance(other, KfacMoments):
             return NotImplemented
-        mine, theirs = (
-            (len(self.layers), self.namespace, self.sharing),
-            (len(other.layers), other.namespace, other.sharing),
-        )
-        if mine != theirs:
+        alike = [(len(moments.layers), moments.namespace, moments.sharing) for moments in (self, other)]
+        if alike[0] != alike[1]:
             raise KindError("moments merge when they are of one network, one dtype and one way of sharing.")
         pairs = zip(self.layers, other.layers, strict=True)
         merged = tuple(left.merged(right, self.namespace) for left, right in pairs)
         known = None if other.known is None else self.known
-        weight = self.weight + other.weight
         loss = None if self.loss is None or other.loss is None else self.loss + other.loss
-        return KfacMoments(merged, weight, known, self.namespace, self.output, self.sharing, loss)
+        return replace(self, layers=merged, weight=self.weight + other.weight, known=known, loss=loss)
 
     def mean_loss(self) -> Array:
         """The mean loss of the same data, an array of shape ().
@@ -139,55 +126,29 @@ class KfacMoments:
         ------
         ValuesError : the moments were taken without ``with_loss=True``.
         """
-        self._check_weight()
+        weight = nonzero(self.weight)
         if self.loss is None:
             raise ValuesError("these moments hold no loss.\nTake them with net.moments(..., with_loss=True).")
-        return self.loss / self.weight
+        return self.loss / weight
 
     def metric(self) -> DirectSumTensor:
         """The K-FAC metric: the means, as a direct sum of tensor products.  Source: LG D3.9, D4.3, D5.3.
 
         Each ``E[a (x) a]`` has entry 1 at the homogeneous coordinate (our gauge, GK-11), but for 'kfc'.
         """
-        self._check_weight()
-        means = []
-        for layer in self.layers:
-            left, right = self._weights(layer)
-            means.append((layer.activations / left, layer.covectors / right))
-        return self._metric_of(means)
+        return self._means(operator.truediv)
 
     def _into_metric(self) -> DirectSumTensor:
         """`metric`, in the memory of the sums, which are lost: for moments that nobody else holds."""
-        self._check_weight()
-        means = []
-        for layer in self.layers:
-            activations, covectors = layer.activations, layer.covectors
-            left, right = self._weights(layer)
-            activations /= left
-            covectors /= right
-            means.append((activations, covectors))
-        return self._metric_of(means)
+        return self._means(operator.itruediv)
 
-    def _weights(self, layer: LayerMoments) -> tuple[Array, Array]:
-        """What the sums of activations and of covectors are divided by."""
-        if self.sharing == "expand":
-            return layer.places, self.weight
-        return self.weight, layer.places if self.sharing == "kfc" else self.weight
-
-    def _check_weight(self) -> None:
-        nonzero(self.weight)
-
-    def _metric_of(self, means: list[tuple[Array, Array]]) -> DirectSumTensor:
-        ns = self.namespace
-        parts = []
-        for index, (layer, (left, right)) in enumerate(zip(self.layers, means, strict=True)):
-            mean = LayerMoments(layer.space, layer.frame, left, right, layer.terms, layer.places)
-            parts.append(KroneckerTensor(*mean.forms(ns, self.known if index == self.output else None)))
+    def _means(self, divided: Callable[[Array, Array], Array]) -> DirectSumTensor:
+        weight, parts = nonzero(self.weight), []
+        for index, layer in enumerate(self.layers):
+            left, right = divisors(self.sharing, weight, layer.places)
+            mean = replace(
+                layer, activations=divided(layer.activations, left), covectors=divided(layer.covectors, right)
+            )
+            known = self.known if index == self.output else None
+            parts.append(KroneckerTensor(*mean.forms(self.namespace, known)))
         return DirectSumTensor(*parts)
-
-
-def nonzero(weight: Array) -> Array:
-    """The total weight of the data, refused where it is zero."""
-    if namespace_of(weight).is_zero(weight):
-        raise ValuesError("the weights of the data sum to zero; there is no mean.\nGive some datum a positive weight.")
-    return weight

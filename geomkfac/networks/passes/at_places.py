@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, final
+from typing import Any, TypeAlias, TypeVar, final, get_args
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.arrays.random.draws import Draws
-from geomkfac.errors import ShapeError, SpaceMismatchError
+from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, UnknownNameError
 from geomkfac.metrics.families.output_family import Fisher, OutputModel
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.networks.passes.chain_pass import Pass
-from geomkfac.spaces import Chunk, Element, Span, Vector
+from geomkfac.spaces import Chunk, Element, Point, Span, Vector
 from geomkfac.spaces.frames.change import map_components
 from geomkfac.spaces.samples.targets import map_targets
 
 ElementT = TypeVar("ElementT", bound=Element)
 
+Output: TypeAlias = OutputModel | Metric
+"""What a network's outputs are measured by: a loss with a Fisher metric, or any metric on them."""
+
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class Covectors:
-    """The output metric of every datum as a weighted family of covectors.
+class CovectorsAtPlaces:
+    """The metric on the outputs of every datum as a weighted family of covectors.
+
+    A `CovectorTensor` is a form on single outputs, one at a time; this is one on all outputs of a datum together.
 
     Attributes
     ----------
@@ -42,7 +47,7 @@ class Covectors:
     known: Span | None
     local: bool = False
 
-    def lifted(self) -> Covectors:
+    def lifted(self) -> CovectorsAtPlaces:
         """The same metric with covectors on all places together: K times as many as there are places, if local."""
         if not self.local:
             return self
@@ -52,13 +57,7 @@ class Covectors:
         spread = ns.broadcast_to(eye, (k, total, count, *places))
         each = regrouped(self.covectors[:, None].scaled(spread), (k * total, count, *places))
         weights = ns.permute(ns.reshape(self.weights, (k, count, total)), (0, 2, 1))
-        return Covectors(ns.reshape(weights, (k * total, count)), each, self.known)
-
-
-class TensorOf(Protocol):
-    """The output metric of a pass."""
-
-    def __call__(self, run: Pass, chunk: Chunk) -> Covectors: ...
+        return CovectorsAtPlaces(ns.reshape(weights, (k * total, count)), each, self.known)
 
 
 def regrouped(element: ElementT, batch: tuple[int, ...]) -> ElementT:
@@ -92,60 +91,107 @@ def _flat(run: Pass, targets: Any) -> Any:
     return targets.reshape(joined) if hasattr(targets, "reshape") else run.outputs.namespace.reshape(targets, joined)
 
 
-def losses(model: OutputModel, run: Pass, chunk: Chunk) -> Array:
+def _one_by_one(run: Pass) -> Point:
+    """The outputs with data and places on one axis."""
+    return regrouped(run.outputs, (math.prod(run.outputs.batch_shape),))
+
+
+def losses(output: OutputModel, run: Pass, chunk: Chunk) -> Array:
     """The loss of each datum, summed over its places; (N,)."""
-    outputs, places = run.outputs, run.places
-    if not places:
-        return model.loss(outputs, chunk.targets)
-    ns, count = outputs.namespace, outputs.batch_shape[0]
-    each = model.loss(
-        regrouped(outputs, (-1 if not count else count * math.prod(places),)), flat_targets(run, chunk.targets)
-    )
-    shaped = ns.reshape(each, (count, *places))
+    each = output.loss(_one_by_one(run), flat_targets(run, chunk.targets))
+    if not run.places:
+        return each
+    ns, count = run.outputs.namespace, run.outputs.batch_shape[0]
+    shaped = ns.reshape(each, (count, *run.places))
     if run.valid is not None:
         shaped = shaped * run.valid
     return ns.sum(ns.reshape(shaped, (count, -1)), axis=1)
 
 
-def differentials(model: OutputModel, run: Pass, chunk: Chunk) -> Vector:
+def differentials(output: OutputModel, run: Pass, chunk: Chunk) -> Vector:
     """The differential of each datum's loss in all its outputs; batch shape (N, *places)."""
-    outputs, places = run.outputs, run.places
-    if not places:
-        return model.differential(outputs, chunk.targets)
-    batch = outputs.batch_shape
-    flat = model.differential(regrouped(outputs, (math.prod(batch),)), flat_targets(run, chunk.targets))
-    shaped = regrouped(flat, batch)
+    flat = output.differential(_one_by_one(run), flat_targets(run, chunk.targets))
+    shaped = regrouped(flat, run.outputs.batch_shape)
     return shaped if run.valid is None else shaped.scaled(run.valid)
 
 
-def exact_of(metric: Metric) -> TensorOf:
-    """The tensors of a metric on the outputs."""
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class OutputMetric:
+    """The metric on the outputs with which a pass is taken.
 
-    def tensor(run: Pass, chunk: Chunk) -> Covectors:
-        flat = regrouped(run.outputs, (math.prod(run.outputs.batch_shape),)) if run.places else run.outputs
-        found = metric.at(flat)
-        if not isinstance(found, CovectorTensor):
-            raise SpaceMismatchError(f"the output metric must come in covectors, not as {found!r}.")
-        return _at_places(run, found, joint=False)
+    Parameters
+    ----------
+    output : a loss with a Fisher metric, or any metric on the outputs
+    fisher : 'exact' (expectation over the model's targets), 'sampled', or 'empirical'; for a metric 'exact'
+    samples : targets drawn per datum, for 'sampled'
+    seed : of these draws
 
-    return tensor
+    Raises
+    ------
+    UnknownNameError : `fisher` is another word.
+    SpaceMismatchError : `output` is neither.
+    KindError : a metric is to be sampled, or empirical.
+    """
+
+    output: Output
+    fisher: Fisher = "exact"
+    samples: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_word("fisher", self.fisher, get_args(Fisher))
+        if not isinstance(self.output, Metric):
+            checked_output(self.output)
+        elif self.fisher != "exact":
+            raise KindError(f"a metric has no targets to be {self.fisher}; use fisher='exact', or an output family.")
+
+    def covectors(self, entries: int) -> int:
+        """About how many covectors it has for each datum, whose outputs have so many entries."""
+        return {"exact": entries, "sampled": self.samples, "empirical": 1}[self.fisher]
+
+    def of(self, run: Pass, chunk: Chunk) -> CovectorsAtPlaces:
+        """The metric at the outputs of a pass."""
+        found: Any
+        if isinstance(self.output, Metric):
+            found = self.output.at(_one_by_one(run))
+            if not isinstance(found, CovectorTensor):
+                raise SpaceMismatchError(f"the output metric must come in covectors, not as {found!r}.")
+        else:
+            targets, first = flat_targets(run, chunk.targets), chunk.first * math.prod(run.places)
+            found = self.output.tensor(
+                _one_by_one(run), targets, self.fisher, Draws(self.seed), first, self.samples
+            )
+        return _at_places(run, found, joint=self.fisher != "exact")
 
 
-def model_of(model: OutputModel, fisher: Fisher, samples: int, seed: int) -> TensorOf:
-    """The Fisher metric of an output model: exact, or from targets that are drawn or given."""
-    draws = Draws(seed)
+def check_word(name: str, word: object, known: tuple[str, ...]) -> None:
+    """Refuse a word that is none of the known ones.
 
-    def tensor(run: Pass, chunk: Chunk) -> Covectors:
-        places = math.prod(run.places)
-        flat = regrouped(run.outputs, (math.prod(run.outputs.batch_shape),)) if run.places else run.outputs
-        targets = flat_targets(run, chunk.targets)
-        found = model.tensor(flat, targets, fisher, draws, chunk.first * places, samples)
-        return _at_places(run, found, joint=fisher != "exact")
-
-    return tensor
+    Raises
+    ------
+    UnknownNameError
+    """
+    if word not in known:
+        raise UnknownNameError(f"{name} must be one of {', '.join(map(repr, known))}, not {word!r}.")
 
 
-def _at_places(run: Pass, tensor: CovectorTensor, *, joint: bool) -> Covectors:
+def checked_output(output: Any) -> OutputModel:
+    """The output, if it is a loss.
+
+    Raises
+    ------
+    SpaceMismatchError : it is none.
+    """
+    if not isinstance(output, OutputModel):
+        raise SpaceMismatchError(
+            f"required: an output family on a frame, such as Categorical().on(iota); came: {output!r}.\n"
+            "A family needs a frame on the outputs."
+        )
+    return output
+
+
+def _at_places(run: Pass, tensor: CovectorTensor, *, joint: bool) -> CovectorsAtPlaces:
     """A tensor on single outputs as one on the outputs of a datum, all places together.
 
     With targets, the covector of a datum is the differential of its whole loss (`joint`), at all places at
@@ -154,7 +200,7 @@ def _at_places(run: Pass, tensor: CovectorTensor, *, joint: bool) -> Covectors:
     """
     places = run.places
     if not places:
-        return Covectors(tensor.weights, tensor.covectors, tensor._known)
+        return CovectorsAtPlaces(tensor.weights, tensor.covectors, tensor._known)
     ns, count, total = tensor.namespace, run.outputs.batch_shape[0], math.prod(places)
     k = tensor.weights.shape[0]
     covectors = regrouped(tensor.covectors, (k, count, *places))
@@ -162,5 +208,5 @@ def _at_places(run: Pass, tensor: CovectorTensor, *, joint: bool) -> Covectors:
         covectors = covectors.scaled(run.valid)
     weights = ns.reshape(tensor.weights, (k, count, total))
     if joint:
-        return Covectors(weights[:, :, 0], covectors, tensor._known)
-    return Covectors(ns.reshape(weights, (k, count, *places)), covectors, tensor._known, local=True)
+        return CovectorsAtPlaces(weights[:, :, 0], covectors, tensor._known)
+    return CovectorsAtPlaces(ns.reshape(weights, (k, count, *places)), covectors, tensor._known, local=True)

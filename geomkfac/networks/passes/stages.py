@@ -69,9 +69,13 @@ class AffineStage(Stage):
     def uses(self, layers: Sequence[Layer], kept: Any) -> list[Use]:
         """What each of the maps saw."""
 
-    @abstractmethod
     def rows(self, layers: Sequence[Layer], covectors: Vector) -> Rows:
         """Covectors after this stage as arrays, map by map."""
+        parts = _parts(self.space.direction.dual, covectors)
+        return [
+            (self.first + index, part.components_in(layer.frame.parts[1].linear.dual))
+            for index, (layer, part) in enumerate(zip(self._own(layers), parts, strict=True))
+        ]
 
     def _own(self, layers: Sequence[Layer]) -> Sequence[Layer]:
         return layers[self.first : self.first + len(self.maps)]
@@ -129,9 +133,6 @@ class ConvolutionStage(AffineStage):
     def uses(self, layers: Sequence[Layer], kept: list[Array]) -> list[Use]:
         return [PatchUse(padded, self.windows) for padded in kept]
 
-    def rows(self, layers: Sequence[Layer], covectors: Vector) -> Rows:
-        return _rows(self, layers, covectors)
-
     def pull(self, layers: Sequence[Layer], kept: Any, covectors: Vector, *, given: bool) -> Vector:
         ns, results = covectors.namespace, []
         lead = len(covectors.batch_shape) - len(self.grid)
@@ -174,9 +175,6 @@ class DenseStage(AffineStage):
 
     def uses(self, layers: Sequence[Layer], kept: Array) -> list[Use]:
         return [PointUse(kept)]
-
-    def rows(self, layers: Sequence[Layer], covectors: Vector) -> Rows:
-        return _rows(self, layers, covectors)
 
     def pull(self, layers: Sequence[Layer], kept: Any, covectors: Vector, *, given: bool) -> Vector:
         (layer,) = self._own(layers)
@@ -315,14 +313,6 @@ def _split(layer: Layer) -> tuple[Array, Array]:
     """W (m, K J) and b (m,)."""
     matrix = layer.omega.components_in(layer.frame)
     return matrix[:, :-1], matrix[:, -1]
-
-
-def _rows(stage: AffineStage, layers: Sequence[Layer], covectors: Vector) -> Rows:
-    parts = _parts(stage.space.direction.dual, covectors)
-    return [
-        (stage.first + index, part.components_in(layer.frame.parts[1].linear.dual))
-        for index, (layer, part) in enumerate(zip(stage._own(layers), parts, strict=True))
-    ]
 
 
 def product_or_only(spaces: Sequence[AffineSpace]) -> Any:

@@ -41,9 +41,11 @@ class Use(ABC):
     def contract(self, ns: Namespace, rows: Array) -> Array:
         """``sum_{n, p} u [a; 1]^T`` for covectors `rows` (N, *places, m); (m, n + 1)."""
 
-    @abstractmethod
     def each(self, ns: Namespace, rows: Array) -> Array:
-        """``sum_p u [a; 1]^T`` for every covector and datum: (K, N, *places, m) to (K, N, m, n + 1)."""
+        """``sum_p u [a; 1]^T`` for every covector and datum: (K, N, *places, m) to (K, N, m, n + 1).  As `rows`."""
+        grouped = ns.reshape(rows, (rows.shape[0], self.count, self.places, rows.shape[-1]))
+        products = ns.matmul(grouped.mT, self.rows(ns))
+        return ns.concat([products, ns.sum(grouped, axis=-2)[..., None]], axis=-1)
 
     @abstractmethod
     def rows(self, ns: Namespace) -> Array:
@@ -103,10 +105,6 @@ class PointUse(Use):
         rows = ns.reshape(self._rows, (self.count, self.places, -1))
         return rows if self._valid is None else rows * ns.reshape(self._valid, (self.count, self.places, 1))
 
-    def each(self, ns: Namespace, rows: Array) -> Array:
-        inputs = ns.reshape(self._rows, (self.count, self.places, -1))
-        return _each(ns, ns.reshape(rows, (rows.shape[0], self.count, self.places, rows.shape[-1])), inputs)
-
 
 @final
 class PatchUse(Use):
@@ -141,13 +139,3 @@ class PatchUse(Use):
     def rows(self, ns: Namespace) -> Array:
         patches = self._windows.patches(ns, self._padded)
         return ns.reshape(patches, (self.count, self.places, patches.shape[-1]))
-
-    def each(self, ns: Namespace, rows: Array) -> Array:
-        grouped = ns.reshape(rows, (rows.shape[0], self.count, self.places, rows.shape[-1]))
-        return _each(ns, grouped, self.rows(ns))
-
-
-def _each(ns: Namespace, rows: Array, inputs: Array) -> Array:
-    """Sums over places of rows (K, N, P, m) times inputs (N, P, n) with a one appended."""
-    products = ns.matmul(rows.mT, inputs)
-    return ns.concat([products, ns.sum(rows, axis=-2)[..., None]], axis=-1)

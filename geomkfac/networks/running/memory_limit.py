@@ -17,7 +17,7 @@ ENOUGH = 64
 
 @final
 @dataclass(frozen=True, slots=True)
-class Portion:
+class AtOnce:
     """How many data are taken at a time, and how many covectors of each are pulled back together."""
 
     data: int
@@ -70,7 +70,7 @@ def bytes_of(limit: int | str) -> int:
     )
 
 
-def portion_within(limit: int, demand: Demand, covectors: int, most: Portion) -> Portion:
+def at_once_within(limit: int, demand: Demand, covectors: int, most: AtOnce) -> AtOnce:
     """As many data as fit into `limit` bytes, but not more than `most`.
 
     Parameters
@@ -104,7 +104,7 @@ def portion_within(limit: int, demand: Demand, covectors: int, most: Portion) ->
             f"  required: {shown(one)}, of which {shown(least)} for the factors\n  came    : {shown(limit)}\n"
             "Raise the limit."
         )
-    return Portion(min(data, most.data), together)
+    return AtOnce(min(data, most.data), together)
 
 
 def shown(count: int) -> str:

@@ -1,46 +1,97 @@
-"""How a pass over data is run: in chunks, within a limit on memory, by workers, told of, and saved on the way."""
+"""Sums over data: what one is, and how it is run.
+
+A `Task` says what is summed.  `summed` goes through the data: in chunks, within a limit on memory, by this process or
+by the workers of an executor, telling of its progress, and saving the sums on the way.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, final
 
+from geomkfac.arrays.floats.memory import in_hand
+from geomkfac.arrays.namespace import Array
 from geomkfac.counts import checked_count
 from geomkfac.errors import KindError, ValuesError
-from geomkfac.networks.moments.running_moments import RunningMoments
-from geomkfac.networks.running.memory_limit import bytes_of
-from geomkfac.networks.running.progress import Progress
-from geomkfac.networks.running.tasks import Task
-from geomkfac.spaces import Piece, Sample
+from geomkfac.metrics.families.output_family import OutputModel
+from geomkfac.networks.moments.totals import Sums
+from geomkfac.networks.passes.at_places import losses
+from geomkfac.networks.passes.chain_pass import Pass
+from geomkfac.networks.passes.layers import Layer
+from geomkfac.networks.running.layered_function import LayeredFunction
+from geomkfac.networks.running.memory_limit import AtOnce, at_once_within, bytes_of
+from geomkfac.spaces import Chunk, Piece, Sample
+from geomkfac.spaces.samples.pieces import chunk_weights
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from geomkfac.networks.running.workers import Workers
 
-Sums = TypeVar("Sums")
+PIECES = 32
+"""So many chunks, at least, for the workers of an executor: not a number that depends on how many they are."""
+
+S = TypeVar("S", bound=Sums)
 
 
-class Saving(Protocol):
-    """Where the sums of one pass are saved, and from where it goes on."""
+# -- what is summed ----------------------------------------------------------------------------------------------
+class Task(ABC, Generic[S]):
+    """Something that is summed over data.
 
-    def resume(self, sums: RunningMoments) -> int:
-        """Add to empty `sums` what was saved of the same pass; returns how many data that were, 0 for none."""
+    It and its sums can be sent to another process.  It holds the layers in the frames in which their weights were
+    stored when the pass began, so that everything runs in the same frames everywhere.
 
-    def save(self, sums: RunningMoments, done: int, *, last: bool = False) -> None:
-        """Save the sums over the first `done` data, all or nothing; `last` of a pass, they must be saved."""
+    Attributes
+    ----------
+    function : what the data pass through: a network, for instance
+    layers : its layers, at their weights
+    at_once : how many data are taken at a time, and how many covectors of each are pulled back together
+    losses : whose losses are summed as well; None for none
+    """
+
+    __slots__ = ()
+
+    function: LayeredFunction
+    layers: tuple[Layer, ...]
+    at_once: AtOnce
+    losses: OutputModel | None
+
+    @abstractmethod
+    def start(self) -> S:
+        """Empty sums."""
+
+    @abstractmethod
+    def add(self, sums: S, chunk: Chunk, run: Pass, weights: Array) -> None:
+        """Add to the sums what there is beside weights and losses of a chunk, of its pass; `weights` (N,)."""
+
+    def take(self, sums: S, piece: Piece) -> None:
+        """Read a piece of the data, run it, and add it to the sums.
+
+        Raises
+        ------
+        DeviceMemoryError : the memory does not suffice for it.
+        """
+        ns = self.layers[0].omega.namespace
+        with in_hand(piece.count, ns):
+            chunk = piece.load()
+            run, weights = self.function._pass_of(self.layers, chunk), chunk_weights(chunk, ns)
+            sums.weight.add(ns.sum(weights))
+            if self.losses is not None:
+                sums.loss.add(ns.sum(weights * losses(self.losses, run, chunk)))
+            self.add(sums, chunk, run, weights)
+
+    def sums_of(self, piece: Piece) -> S:
+        """The sums over one piece of the data: what a worker does."""
+        sums = self.start()
+        self.take(sums, piece)
+        return sums
 
 
-class Checkpoint(Protocol):
-    """What keeps moments through an interruption: `geomkfac.interop.Checkpoint`."""
-
-    def of(self, task: Any, sample: Sample, weights: Any) -> Saving:
-        """The saving of one pass, which is described so that no other goes on from it."""
-
-
+# -- how it is run -----------------------------------------------------------------------------------------------
 class Running(TypedDict, total=False):
     """How a pass over data is run.
 
@@ -59,13 +110,43 @@ class Running(TypedDict, total=False):
     progress: Callable[[Progress], None] | None
 
 
+def at_once(
+    function: LayeredFunction, layers: tuple[Layer, ...], count: int | None, covectors: int, running: Running,
+    *, lifted: bool = False,
+) -> AtOnce:  # fmt: skip
+    """How much is taken at a time: as the caller says, or what bounds memory.
+
+    Parameters
+    ----------
+    count : of the data; None where nobody knows
+    covectors : that each datum has on the outputs
+    lifted : whether covectors at single places become covectors on all places
+
+    Raises
+    ------
+    TypeError, KindError, ValuesError : as `checked_running`.
+    MemoryLimitError : the limit leaves no room for the sums, or for a datum beside them.
+    """
+    size, limit = checked_running(running)
+    data = function._chunk_size(covectors) if size is None else size
+    most = AtOnce(data, min(covectors, function._at_once(data if count is None else min(data, count))))
+    if limit is not None:
+        itemsize = 4 if layers[0].omega.namespace.epsilon > 1e-10 else 8
+        most = at_once_within(limit, function._demand(covectors, lifted, itemsize), covectors, most)
+    if running.get("executor") is not None and size is None and count is not None:
+        # A few pieces for every worker; but none so small that its sums are larger than its data.
+        widest = max(space.dim for layer in function.layers for space in (layer.domain, layer.codomain))
+        most = replace(most, data=min(most.data, max(widest, -(-count // PIECES))))
+    return most
+
+
 def checked_running(running: Running) -> tuple[int | None, int | None]:
     """The chunk size, and the limit on memory in bytes, of words that a caller gave.
 
     Raises
     ------
     TypeError : a word that is none of `Running`'s.
-    ValuesError : both came, or one makes no sense.
+    KindError, ValuesError : one makes no sense; or a chunk size and a limit came.
     """
     for word in running:
         if word not in Running.__annotations__:
@@ -84,41 +165,30 @@ def checked_running(running: Running) -> tuple[int | None, int | None]:
     return size, None if limit is None else bytes_of(limit)
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """What progress is told of."""
+def summed(task: Task[S], sample: Sample, running: Running, keeper: Keeper | None = None) -> S:
+    """A task's sums over a sample."""
+    began, sums, executor, progress = monotonic(), task.start(), running.get("executor"), running.get("progress")
+    saving = None if keeper is None else _saving(keeper, task, sample)
+    done = resumed = 0 if saving is None else saving.resume(sums)
 
-    progress: Callable[[Progress], None] | None
-    total: int | None
-    began: float
-    resumed: int
+    def tell() -> None:
+        if progress is not None:
+            progress(Progress(done, sample.count, monotonic() - began, resumed))
 
-    def tell(self, done: int) -> None:
-        if self.progress is not None:
-            self.progress(Progress(done, self.total, monotonic() - self.began, self.resumed))
-
-
-def summed(task: Task[Sums], sample: Sample, size: int, running: Running, saving: Saving | None = None) -> Sums:
-    """A task's sums over a sample, in chunks of at most `size`."""
-    began, sums = monotonic(), task.start()
-    done = 0 if saving is None else saving.resume(sums)  # type: ignore[arg-type]
-    clock = _Clock(running.get("progress"), sample.count, began, done)
-    if done:
-        clock.tell(done)
-    executor = running.get("executor")
-    left = _after(sample.pieces(size), done)
+    if resumed:
+        tell()
+    left = _after(sample.pieces(task.at_once.data), resumed)
     for piece, others in ((piece, None) for piece in left) if executor is None else _shared(task, left, executor):
         if others is None:
             task.take(sums, piece)
         else:
-            task.absorb(sums, others)
+            sums.absorb(others)
         done = piece.first + piece.count
         if saving is not None:
-            saving.save(sums, done)  # type: ignore[arg-type]
-        clock.tell(done)
+            saving.save(sums, done)
+        tell()
     if saving is not None:
-        saving.save(sums, done, last=True)  # type: ignore[arg-type]
+        saving.save(sums, done, last=True)
     return sums
 
 
@@ -143,10 +213,11 @@ def _after(pieces: Iterator[Piece], done: int) -> Generator[Piece, None, None]:
         )
 
 
-def _shared(task: Task[Sums], pieces: Generator[Piece, None, None], workers: Workers) -> Iterator[tuple[Piece, Sums]]:
+# -- by workers --------------------------------------------------------------------------------------------------
+def _shared(task: Task[S], pieces: Generator[Piece, None, None], workers: Workers) -> Iterator[tuple[Piece, S]]:
     from geomkfac.networks.running.workers import in_order  # executors are slow to import, and most passes have none
 
-    return in_order(task, pieces, workers)
+    return in_order(task.sums_of, pieces, workers)
 
 
 def worker_processes(count: int) -> Callable[[], Executor]:
@@ -159,6 +230,82 @@ def worker_processes(count: int) -> Callable[[], Executor]:
     ValuesError : `count` is not a positive int.
     """
     checked_count("the number of processes", count)
-    from geomkfac.networks.running.processes import pool  # likewise
+    from geomkfac.networks.running.workers import processes  # likewise
 
-    return partial(pool, count)
+    return partial(processes, count)
+
+
+# -- saved on the way --------------------------------------------------------------------------------------------
+class Saving(ABC):
+    """Where the sums of one pass are saved, and from where it goes on."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def resume(self, sums: Any) -> int:
+        """Add to empty `sums` what was saved of the same pass; returns how many data that were, 0 for none."""
+
+    @abstractmethod
+    def save(self, sums: Any, done: int, *, last: bool = False) -> None:
+        """Save the sums over the first `done` data, all or nothing; `last` of a pass, they must be saved."""
+
+
+class Keeper(ABC):
+    """What keeps sums through an interruption: `geomkfac.interop.Checkpoint`."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def of(self, task: Any, sample: Sample) -> Saving:
+        """The saving of one pass, which is described so that no other goes on from it."""
+
+
+def _saving(keeper: Any, task: Task[Any], sample: Sample) -> Saving:
+    if not isinstance(keeper, Keeper):
+        raise KindError(f"checkpoint must be a geomkfac.interop.Checkpoint(path, iota).\n  came: {keeper!r}")
+    return keeper.of(task, sample)
+
+
+# -- and told of -------------------------------------------------------------------------------------------------
+@final
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a pass over data has come; ``print`` shows it as one line.
+
+    Attributes
+    ----------
+    done : data that are done
+    total : all data; None where they are streamed, and nobody has counted
+    seconds : since this run began
+    resumed : how many of `done` an earlier run had done
+
+    Examples
+    --------
+    >>> print(Progress(done=3000, total=12000, seconds=20.0))
+    3,000 of 12,000 data; 20 s, about 60 s left
+    """
+
+    done: int
+    total: int | None
+    seconds: float
+    resumed: int = 0
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the end, at the rate of this run; None where the total or the rate is not known."""
+        fresh = self.done - self.resumed
+        if self.total is None or fresh <= 0:
+            return None
+        return (self.total - self.done) * self.seconds / fresh
+
+    def __str__(self) -> str:
+        of = "" if self.total is None else f" of {self.total:,}"
+        left = "" if self.remaining is None else f", about {_duration(self.remaining)} left"
+        return f"{self.done:,}{of} data; {_duration(self.seconds)}{left}"
+
+
+def _duration(seconds: float) -> str:
+    """In seconds below two minutes, in minutes below two hours, else in hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,158 +1,67 @@
-"""What is summed over the data, chunk by chunk: in one process, or in many whose sums are then absorbed.
-
-A task can be sent to another process.  It holds the network, and the layers in the frames in which their weights
-were stored when the pass began, so that everything runs in the same frames everywhere.
-"""
+"""What is summed over data: losses and their differential, the moments of a metric, or whatever chunks give."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, final
+from typing import Any, final, get_args
 
-from geomkfac.arrays.floats.memory import in_hand
 from geomkfac.arrays.namespace import Array
-from geomkfac.errors import KindError
-from geomkfac.metrics.families.output_family import Fisher, OutputModel
-from geomkfac.metrics.metric import Metric
-from geomkfac.networks.moments import statistics
-from geomkfac.networks.moments.kfac_moments import Sharing
-from geomkfac.networks.moments.running_moments import RunningMoments
-from geomkfac.networks.passes import at_places as at_outputs
+from geomkfac.metrics.families.output_family import OutputModel
+from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
+from geomkfac.networks.moments.second_moments import RunningMoments, Sharing
+from geomkfac.networks.moments.totals import Sums, Total
+from geomkfac.networks.passes.at_places import OutputMetric, check_word, differentials
 from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
-from geomkfac.spaces import AffineSpace, Chunk, Piece, Point
-from geomkfac.spaces.samples.pieces import chunk_weights
+from geomkfac.networks.running.layered_function import LayeredFunction
+from geomkfac.networks.running.memory_limit import AtOnce
+from geomkfac.networks.running.summing import Task
+from geomkfac.spaces import Chunk
 
-Sums = TypeVar("Sums")
 
+@final
+class LossSums(Sums):
+    """Weights, losses, and for each layer the sum of w dL, (m, n + 1)."""
 
-class Runs(Protocol):
-    """A network: what a task needs of it."""
+    __slots__ = ("layers",)
 
-    outputs: AffineSpace
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.layers = [Total() for _ in range(count)]
 
     @property
-    def output_layer(self) -> int | None: ...
-
-    def _run(self, layers: tuple[Layer, ...], points: Point, lengths: Any) -> Pass: ...
-
-
-class Task(ABC, Generic[Sums]):
-    """Something that is summed over data; a task and its sums can be pickled."""
-
-    __slots__ = ()
-
-    net: Runs
-    layers: tuple[Layer, ...]
-
-    @abstractmethod
-    def start(self) -> Sums:
-        """Empty sums."""
-
-    def take(self, sums: Sums, piece: Piece) -> None:
-        """Read a piece of the data, and add it to the sums.
-
-        Raises
-        ------
-        DeviceMemoryError : the memory does not suffice for it.
-        """
-        with in_hand(piece.count, self.layers[0].omega.namespace):
-            self.add(sums, piece.load())
-
-    @abstractmethod
-    def add(self, sums: Sums, chunk: Chunk) -> None:
-        """Add a chunk of data to the sums."""
-
-    @abstractmethod
-    def absorb(self, sums: Sums, others: Sums) -> None:
-        """Add the sums over other data."""
-
-    def run(self, chunk: Chunk) -> Pass:
-        """The pass of a chunk, whose arrays must be of the weights' dtype, library and device."""
-        own, came = self.layers[0].omega.namespace, chunk.points.namespace
-        if came is not own:
-            raise KindError(
-                "weights and data must be arrays of one dtype, library and device.\n"
-                f"  weights: {own.name}\n  data   : {came.name}\n"
-                "Convert one of them, for example with X.astype(...)."
-            )
-        return self.net._run(self.layers, chunk.points, chunk.lengths)
-
-
-@dataclass(slots=True)
-class LossSums:
-    """Sum of w L, and of w."""
-
-    loss: Array = None
-    weight: Array = None
+    def more(self) -> list[Total]:
+        return self.layers
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class LossTask(Task[LossSums]):
-    """The loss."""
+    """The losses, their differential in all weights, or both.
 
-    net: Runs
+    Attributes
+    ----------
+    losses, differentials : whose these are; None for none
+    """
+
+    function: LayeredFunction
     layers: tuple[Layer, ...]
-    model: OutputModel
+    at_once: AtOnce
+    losses: OutputModel | None
+    differentials: OutputModel | None
 
     def start(self) -> LossSums:
-        return LossSums()
+        return LossSums(len(self.layers))
 
-    def add(self, sums: LossSums, chunk: Chunk) -> None:
-        run = self.run(chunk)
-        ns = run.outputs.namespace
-        weights = chunk_weights(chunk, ns)
-        self.absorb(sums, LossSums(ns.sum(weights * at_outputs.losses(self.model, run, chunk)), ns.sum(weights)))
-
-    def absorb(self, sums: LossSums, others: LossSums) -> None:
-        sums.loss = _added(sums.loss, others.loss)
-        sums.weight = _added(sums.weight, others.weight)
-
-
-@dataclass(slots=True)
-class DifferentialSums:
-    """Sums of w dL for each layer (m, n + 1), of w, and of w L where it is asked for."""
-
-    layers: list[Array]
-    weight: Array = None
-    loss: Array = None
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class DifferentialTask(Task[DifferentialSums]):
-    """The differential of the loss in all weights, and perhaps the loss."""
-
-    net: Runs
-    layers: tuple[Layer, ...]
-    model: OutputModel
-    with_loss: bool
-
-    def start(self) -> DifferentialSums:
-        return DifferentialSums([None] * len(self.layers))
-
-    def add(self, sums: DifferentialSums, chunk: Chunk) -> None:
-        run = self.run(chunk)
-        ns = run.outputs.namespace
-        weights = chunk_weights(chunk, ns)
-        part = DifferentialSums([None] * len(self.layers), ns.sum(weights))
-        if self.with_loss:
-            part.loss = ns.sum(weights * at_outputs.losses(self.model, run, chunk))
-        share = ns.reshape(weights, (chunk.count, *(1,) * len(run.places)))
-        covectors = at_outputs.differentials(self.model, run, chunk).scaled(share)
-        uses = run.uses()
+    def add(self, sums: LossSums, chunk: Chunk, run: Pass, weights: Array) -> None:
+        if self.differentials is None:
+            return
+        ns, uses = run.outputs.namespace, run.uses()
+        shares = ns.reshape(weights, (chunk.count, *(1,) * len(run.places)))
+        covectors = differentials(self.differentials, run, chunk).scaled(shares)
         for index, rows in run.backward(covectors[None]):
-            part.layers[index] = _added(part.layers[index], uses[index].contract(ns, rows[0, ...]))
-        self.absorb(sums, part)
-
-    def absorb(self, sums: DifferentialSums, others: DifferentialSums) -> None:
-        for index, part in enumerate(others.layers):
-            if part is not None:
-                sums.layers[index] = _added(sums.layers[index], part)
-        sums.weight = _added(sums.weight, others.weight)
-        sums.loss = _added(sums.loss, others.loss)
+            sums.layers[index].add(uses[index].contract(ns, rows[0, ...]))
 
 
 @final
@@ -162,42 +71,76 @@ class MomentsTask(Task[RunningMoments]):
 
     Attributes
     ----------
-    output : an output model, or a metric on the outputs
-    at_once : how many covectors are pulled back together
-    losses : the model whose losses are summed as well; None for none
+    metric : on the outputs
+
+    Raises
+    ------
+    UnknownNameError : there is no such way of sharing.
     """
 
-    net: Runs
+    function: LayeredFunction
     layers: tuple[Layer, ...]
-    output: OutputModel | Metric
-    fisher: Fisher
-    samples: int
-    seed: int
+    at_once: AtOnce
+    losses: OutputModel | None
+    metric: OutputMetric
     sharing: Sharing
-    at_once: int
-    losses: OutputModel | None = None
+
+    def __post_init__(self) -> None:
+        check_word("sharing", self.sharing, get_args(Sharing))
 
     def start(self) -> RunningMoments:
-        return statistics.running_moments(self.layers, self.sharing, self.net.output_layer)
+        return RunningMoments(len(self.layers), self.sharing)
 
-    def add(self, sums: RunningMoments, chunk: Chunk) -> None:
-        run, tensor_of = self.run(chunk), self.tensor_of()
-        if self.losses is not None:
-            ns = run.outputs.namespace
-            sums.add_loss(ns.sum(chunk_weights(chunk, ns) * at_outputs.losses(self.losses, run, chunk)))
-        statistics.add_chunk(sums, chunk, run, tensor_of(run, chunk), self.at_once)
+    def add(self, sums: RunningMoments, chunk: Chunk, run: Pass, weights: Array) -> None:
+        sums.add(chunk, run, self.metric.of(run, chunk), weights, self.at_once.covectors)
 
-    def absorb(self, sums: RunningMoments, others: RunningMoments) -> None:
-        sums.absorb(others.moments())
+    def moments(self, sums: RunningMoments) -> KfacMoments:
+        """The sums, with the frames that they stand in.  The arrays are the sums' own, and change where these grow."""
+        layers = tuple(
+            LayerMoments(layer.space, layer.frame, A.value, G.value, (A.terms, G.terms), places.value)
+            for layer, A, G, places in zip(self.layers, sums.activations, sums.covectors, sums.places, strict=True)
+        )
+        ns, output = self.layers[0].omega.namespace, self.function.output_layer
+        return KfacMoments(layers, sums.weight.value, sums.known, ns, output, self.sharing, sums.loss.value)
 
-    def tensor_of(self) -> at_outputs.TensorOf:
-        """The output metric of a pass."""
-        if isinstance(self.output, Metric):
-            return at_outputs.exact_of(self.output)
-        return at_outputs.model_of(self.output, self.fisher, self.samples, self.seed)
+    def resume(self, sums: RunningMoments, moments: KfacMoments) -> None:
+        """Put moments into empty sums, from whatever frames they stand in."""
+        sums.weight, sums.loss, sums.known = Total(moments.weight), Total(moments.loss), moments.known
+        for index, (layer, saved) in enumerate(zip(self.layers, moments.layers, strict=True)):
+            there = saved.stored_in(layer.frame, moments.namespace)
+            sums.activations[index] = Total(there.activations, there.terms[0])
+            sums.covectors[index] = Total(there.covectors, there.terms[1])
+            sums.places[index] = Total(there.places)
 
 
-def _added(total: Array, part: Array) -> Array:
-    if part is None:
-        return total
-    return part if total is None else total + part
+@final
+class Gathered(Sums):
+    """Of every chunk one thing, in a list."""
+
+    __slots__ = ("things",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.things = Total()
+
+    @property
+    def more(self) -> list[Total]:
+        return [self.things]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class GatheringTask(Task[Gathered]):
+    """What `make` makes of every chunk, its pass, and the weights of its data."""
+
+    function: LayeredFunction
+    layers: tuple[Layer, ...]
+    at_once: AtOnce
+    make: Callable[[Chunk, Any, Array], Any]
+    losses: None = None
+
+    def start(self) -> Gathered:
+        return Gathered()
+
+    def add(self, sums: Gathered, chunk: Chunk, run: Pass, weights: Array) -> None:
+        sums.things.add([self.make(chunk, run, weights)])

@@ -1,6 +1,6 @@
 """Sums over data by the workers of an executor: threads, processes, or the machines of a cluster.
 
-Every piece of the data is one task of the executor.  The sums come back and are absorbed in the order of the data,
+Every piece of the data is one call of the executor.  The sums come back and are absorbed in the order of the data,
 so that the result does not depend on how many workers there are, nor on which of them was quick.  A worker that
 dies costs the pieces that it had in hand, which are done again.
 """
@@ -12,14 +12,22 @@ import pickle
 import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext, SpawnProcess
 from threading import Lock
 from typing import Any, TypeAlias
 
+from geomkfac.arrays.floats.threads import one_thread_each
 from geomkfac.errors import KindError, WorkerError, WorkerLostWarning
 from geomkfac.networks.running.cluster import ClusterFuture, client_of, on_cluster, spread, threads_of
-from geomkfac.networks.running.tasks import Task
 from geomkfac.spaces import Piece
 
 Workers: TypeAlias = Executor | Callable[[], Executor]
@@ -28,24 +36,29 @@ Workers: TypeAlias = Executor | Callable[[], Executor]
 ATTEMPTS = 5
 """How often a piece is tried, where its worker dies."""
 
-_Sent: TypeAlias = "tuple[str, bytes] | Task[Any] | Any"
+Summing: TypeAlias = Callable[[Piece], Any]
+"""What gives the sums of a piece."""
+
+_Sent: TypeAlias = "tuple[str, bytes] | Summing | Any"
 _Future: TypeAlias = "Future[Any] | ClusterFuture"
 
 
-def in_order(task: Task[Any], pieces: Generator[Piece, None, None], workers: Workers) -> Iterator[tuple[Piece, Any]]:
+def in_order(
+    summing: Summing, pieces: Generator[Piece, None, None], workers: Workers
+) -> Iterator[tuple[Piece, Any]]:
     """The sums of every piece by itself, in the order of the pieces.
 
     Parameters
     ----------
-    task : what is summed
+    summing : what gives the sums of a piece
     pieces : read from as workers become free: at most two for each worker are under way
     workers : an executor, or what makes one
 
     Raises
     ------
-    WorkerError : workers died five times with the same piece in hand.
+    WorkerError : workers died five times with the same piece in hand; or `summing` cannot be sent to them.
     """
-    crew = _Crew(task, workers)
+    crew = _Crew(summing, workers)
     pending: deque[_Work] = deque()
     try:
         for piece in pieces:
@@ -139,10 +152,10 @@ def _is_lost(error: BaseException | None) -> bool:
 
 
 class _Crew:
-    """The workers, and the task as it is sent to them."""
+    """The workers, and what they call as it is sent to them."""
 
-    def __init__(self, task: Task[Any], workers: Workers) -> None:
-        self._task = task
+    def __init__(self, summing: Summing, workers: Workers) -> None:
+        self._summing = summing
         self._make = None if isinstance(workers, Executor) else workers
         self._executor: Executor | None = workers if isinstance(workers, Executor) else _made(workers)
         self._sent: _Sent = None
@@ -154,10 +167,11 @@ class _Crew:
         """Have a piece summed, sooner or later."""
         work.attempts, work.executor = work.attempts + 1, self.executors
         if self._executor is None:
-            work.future = _here(self._task, work.piece)
+            work.future = Future()
+            work.future.set_result(self._summing(work.piece))
             return
         if self._sent is None:
-            self._sent = _as_sent(self._task, self._executor, self._spreads)
+            self._sent = _as_sent(self._summing, self._executor, self._spreads)
         try:
             if client_of(self._executor) is None:
                 work.future = self._executor.submit(_summed, self._sent, work.piece)
@@ -210,13 +224,6 @@ def _made(make: Any) -> Executor:
     return made
 
 
-def _here(task: Task[Any], piece: Piece) -> Future[Any]:
-    """The sums of a piece, by this process."""
-    future: Future[Any] = Future()
-    future.set_result(_sums(task, piece))
-    return future
-
-
 def _count(executor: Executor) -> int:
     """How many workers an executor has, as far as it tells."""
     client = client_of(executor)
@@ -224,40 +231,61 @@ def _count(executor: Executor) -> int:
     return int(known or os.cpu_count() or 1)
 
 
-# -- the task, sent once -----------------------------------------------------------------------------------------
-def _as_sent(task: Task[Any], executor: Executor, spreads: bool) -> _Sent:
-    """The task for the workers: itself to threads, else pickled once, and spread over a cluster ahead of the pieces."""
+# -- the call, sent once -----------------------------------------------------------------------------------------
+def _as_sent(summing: Summing, executor: Executor, spreads: bool) -> _Sent:
+    """The call for the workers: itself to threads, else pickled once, and spread over a cluster ahead of the pieces."""
     if isinstance(executor, ThreadPoolExecutor):
-        return task
-    sent = os.urandom(16).hex(), pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL)
+        return summing
+    try:
+        content = pickle.dumps(summing, protocol=pickle.HIGHEST_PROTOCOL)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise WorkerError(
+            f"what is summed cannot be sent to other processes: {error}.\n  required: a network, or a module, whose "
+            "parts pickle can name\nDefine them at the top of a file that can be imported, or take threads."
+        ) from error
+    sent = os.urandom(16).hex(), content
     client = client_of(executor) if spreads else None
     return sent if client is None else spread(client, sent)
 
 
-_unpacked: OrderedDict[str, Task[Any]] = OrderedDict()
+_unpacked: OrderedDict[str, Summing] = OrderedDict()
 _unpacking = Lock()
 _KEPT = 2
 
 
-def _task_of(sent: _Sent) -> Task[Any]:
-    if isinstance(sent, Task):
-        return sent
+def _as_it_was(sent: _Sent) -> Summing:
+    if not isinstance(sent, tuple):
+        here: Summing = sent
+        return here
     name, content = sent
     with _unpacking:
-        task = _unpacked.get(name)
-        if task is None:
-            task = _unpacked[name] = pickle.loads(content)
+        summing = _unpacked.get(name)
+        if summing is None:
+            summing = _unpacked[name] = pickle.loads(content)
             while len(_unpacked) > _KEPT:
                 _unpacked.popitem(last=False)
-        return task
+        return summing
 
 
 def _summed(sent: _Sent, piece: Piece) -> Any:
     """What a worker does."""
-    return _sums(_task_of(sent), piece)
+    return _as_it_was(sent)(piece)
 
 
-def _sums(task: Task[Any], piece: Piece) -> Any:
-    sums = task.start()
-    task.take(sums, piece)
-    return sums
+# -- processes of this machine -----------------------------------------------------------------------------------
+def processes(count: int) -> Executor:
+    """An executor of `count` processes of one thread each, started afresh."""
+    # Not forked: a copy of a process whose arithmetic has threads may wait for them for ever.
+    return ProcessPoolExecutor(count, mp_context=_SingleThreaded())
+
+
+class _OneThread(SpawnProcess):
+    """A process that is started with one thread for its arithmetic."""
+
+    def start(self) -> None:
+        with one_thread_each():
+            super().start()
+
+
+class _SingleThreaded(SpawnContext):
+    Process = _OneThread

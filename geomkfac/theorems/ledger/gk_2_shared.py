@@ -7,7 +7,7 @@ from typing import Any
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.networks import AveragePooling, Convolution, ConvolutionalNetwork, RecurrentNetwork
-from geomkfac.networks.moments.kfac_moments import Sharing
+from geomkfac.networks.moments.second_moments import Sharing
 from geomkfac.networks.network import Network
 from geomkfac.spaces import Parameterization, Point, Sample
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, same

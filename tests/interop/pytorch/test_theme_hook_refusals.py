@@ -74,6 +74,7 @@ HOOKED: dict[str, tuple[Callable[[], Any], dict[str, Any], str, str]] = {
 @pytest.mark.parametrize("case", HOOKED)
 def test_what_has_no_metric_by_hooks_is_refused_with_its_name_and_the_reason(case: str) -> None:
     make, options, name, reason = HOOKED[case]
+    torch.manual_seed(0)  # one dropout in 64 drops the same numbers twice
     module = make()
     with pytest.raises(UnplaceableModuleError) as caught:
         kfac_of_module(module, inputs((6, 2), 1, torch.float32), None, gk.Gaussian(), **options)
@@ -115,7 +116,7 @@ def test_wrong_words_numbers_and_names() -> None:
         kfac_of_module(module, X, None, gk.Gaussian(), sharing="sum")  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match="no layer 'head'; it has 0"):
         kfac_of_module(module, X, None, gk.Gaussian(), layers=["head"])
-    with pytest.raises(ShapeError, match="chunk_size must be a positive int or None, not 0"):
+    with pytest.raises(ValuesError, match="the chunk size must be a positive int, not 0"):
         kfac_of_module(module, X, None, gk.Gaussian(), chunk_size=0)
     with pytest.raises(KindError, match="a family without a frame"):
         kfac_of_module(module, X, None, "categorical")  # type: ignore[arg-type]

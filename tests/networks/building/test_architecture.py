@@ -148,7 +148,7 @@ def test_data_of_another_shape_are_refused():
     data = iota.sample(np.zeros((3, 4, 4, 1)), np.zeros(3, dtype=int))
     with pytest.raises(errors.ShapeError, match="an output at every place"):
         net.loss(weights, data, gk.Categorical().on(iota))
-    with pytest.raises(errors.UnknownNameError, match="'expand', 'reduce' or 'kfc'"):
+    with pytest.raises(errors.UnknownNameError, match="'expand', 'reduce', 'kfc'"):
         net.kfac_metric(weights, data, gk.EuclideanMetric(iota[net.outputs]), sharing="mean")
     other = AffineSpace("other", 2)
     with pytest.raises(errors.SpaceMismatchError, match="the outputs of this network"):

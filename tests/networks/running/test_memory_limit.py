@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import geomkfac as gk
 from geomkfac.errors import MemoryLimitError, ValuesError
-from geomkfac.networks.running.memory_limit import Demand, Portion, bytes_of, portion_within
+from geomkfac.networks.running.memory_limit import AtOnce, Demand, at_once_within, bytes_of
 
 MB = 10**6
 
@@ -118,12 +118,12 @@ def test_amounts_of_memory_are_read(words: Any, count: int) -> None:
     st.integers(0, 10**6), st.integers(0, 1000), st.integers(1, 500), st.integers(1, 500), st.integers(1, 300),
     st.integers(1, 10**8),
 )  # fmt: skip
-def test_a_portion_fits_and_one_more_datum_would_not(
+def test_what_is_taken_at_once_fits_and_one_more_datum_would_not(
     sums: int, aside: int, datum: int, covector: int, covectors: int, limit: int
 ) -> None:
-    demand, most = Demand(sums, aside, datum, covector, 8), Portion(10**9, covectors)
+    demand, most = Demand(sums, aside, datum, covector, 8), AtOnce(10**9, covectors)
     try:
-        found = portion_within(limit, demand, covectors, most)
+        found = at_once_within(limit, demand, covectors, most)
     except MemoryLimitError:
         assert 8 * (sums + aside + datum + covector) > limit
         return

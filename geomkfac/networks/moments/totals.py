@@ -1,0 +1,76 @@
+"""Sums that grow chunk by chunk, and are added to the sums over other data."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Self, final
+
+from geomkfac.arrays import namespace_of
+from geomkfac.arrays.namespace import Array
+from geomkfac.errors import ValuesError
+
+
+@final
+@dataclass(slots=True)
+class Total:
+    """One sum, which grows in place where its arrays allow it.
+
+    Attributes
+    ----------
+    value : the sum; None of nothing.  A sum of lists is their concatenation
+    terms : how many products were summed for an entry of it
+    """
+
+    value: Array = None
+    terms: int = 0
+
+    def add(self, part: Array, terms: int = 0) -> None:
+        """Add what nobody else holds: it may become the sum itself."""
+        if self.value is None:
+            self.value = part
+        else:
+            self.value += part
+        self.terms += terms
+
+    def absorb(self, other: Total) -> None:
+        """Add the sum over other data, which is lost."""
+        if other.value is not None:
+            self.add(other.value, other.terms)
+
+
+class Sums(ABC):
+    """What is summed in one pass over data.
+
+    Attributes
+    ----------
+    weight : of the weights w of the data
+    loss : of w L; of nothing where it is not asked for
+    """
+
+    __slots__ = ("loss", "weight")
+
+    def __init__(self) -> None:
+        self.weight, self.loss = Total(), Total()
+
+    @property
+    @abstractmethod
+    def more(self) -> list[Total]:
+        """The totals beside these two, in an order of their own."""
+
+    def mean(self, total: Total) -> Array:
+        """One of the totals, divided by the weight of the data."""
+        return total.value / nonzero(self.weight.value)
+
+    def absorb(self, others: Self) -> None:
+        """Add the sums over other data, which are lost."""
+        theirs = (others.weight, others.loss, *others.more)
+        for mine, other in zip((self.weight, self.loss, *self.more), theirs, strict=True):
+            mine.absorb(other)
+
+
+def nonzero(weight: Array) -> Array:
+    """The total weight of the data, refused where it is zero."""
+    if namespace_of(weight).is_zero(weight):
+        raise ValuesError("the weights of the data sum to zero; there is no mean.\nGive some datum a positive weight.")
+    return weight
