@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.util import find_spec
-from typing import Any
+from typing import Annotated, Any
 
 from geomkfac.arrays.floats import installed
 from geomkfac.cli import options
@@ -32,7 +32,7 @@ EXTRAS = {
 """Extras of this package, and the modules by which they are known."""
 
 
-def info(as_json: bool = options.JSON) -> None:
+def info(as_json: Annotated[bool, options.JSON] = False) -> None:
     """Versions, kinds of scalars, array libraries with the devices that they see, BLAS and extras."""
     from geomkfac import __version__
 

@@ -1,4 +1,4 @@
-"""How ``geomkfac verify`` shows reports: a table for each statement, the mutants' table, an explanation."""
+"""The tables of ``geomkfac verify``: a table for each statement, the mutants' table, an explanation."""
 
 from __future__ import annotations
 
