@@ -11,6 +11,7 @@ from . import (
     programs_of_spaces,
     programs_of_torch_modules,
 )
+from .registry import PROGRAMS as PROGRAMS
 
 MODULES = (
     programs_of_spaces,
