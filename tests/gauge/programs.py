@@ -11,7 +11,9 @@ from . import (
     programs_of_spaces,
     programs_of_torch_modules,
 )
-from .registry import PROGRAMS as PROGRAMS
+from .registry import PROGRAMS
+
+__all__ = ["MODULES", "PROGRAMS"]
 
 MODULES = (
     programs_of_spaces,
