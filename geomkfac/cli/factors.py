@@ -14,7 +14,7 @@ from geomkfac.cli.degeneracy import RANKS, degeneracies
 from geomkfac.cli.devices import DEVICE
 from geomkfac.cli.network_files import checked_output, entries, load
 from geomkfac.cli.printing import number, print_json, table, write_line
-from geomkfac.cli.problems import Measurement, Problem, basis, named_norm
+from geomkfac.cli.problems import Measurement, NetworkProblem, basis, named_norm
 from geomkfac.errors import ValuesError
 from geomkfac.interop import write_arrays
 from geomkfac.metrics import DirectSumTensor
@@ -108,7 +108,7 @@ def condition(matrix: Array, nullity: int) -> float:
     return float(values[-1]) / smallest if smallest > 0 else float("inf")
 
 
-def _arrays(problem: Problem, metric: DirectSumTensor, chosen: Parameterization) -> dict[str, Any]:
+def _arrays(problem: NetworkProblem, metric: DirectSumTensor, chosen: Parameterization) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for index, block in enumerate(metric.coordinates(chosen).blocks, start=1):
         A, G = block.factors

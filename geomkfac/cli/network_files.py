@@ -12,7 +12,7 @@ from geomkfac.arrays import namespace_of
 from geomkfac.arrays.mapped import in_memory, is_mapped
 from geomkfac.cli.devices import onto
 from geomkfac.cli.options import ProblemOptions
-from geomkfac.cli.problems import Problem
+from geomkfac.cli.problems import NetworkProblem
 from geomkfac.errors import FileFormatError, ValuesError
 from geomkfac.interop import load_digits, load_digits_network, open_data, read_data, read_network, read_sequences
 from geomkfac.metrics import family
@@ -25,7 +25,7 @@ ENTRIES_AT_A_TIME = 1 << 22
 """Numbers of mapped data that are moved to a device together."""
 
 
-def load(asked: ProblemOptions, device: str = "cpu") -> Problem:
+def load(asked: ProblemOptions, device: str = "cpu") -> NetworkProblem:
     """Read both files, or the built-in `digits`, and place the output family on the given coordinates."""
     if asked.architecture is not None:
         return _load_shared(asked.network, asked.data, architecture(asked.architecture), asked.output, device)
@@ -33,7 +33,7 @@ def load(asked: ProblemOptions, device: str = "cpu") -> Problem:
     net, weights, given = MLP.from_arrays(onto(device, Ws), onto(device, bs), asked.activation or "identity")
     loss = family(asked.output).on(given)
     X, y = load_digits(Ws[0].dtype) if asked.data == "digits" else _data(asked.data, 2)
-    return Problem(net, weights, given, _sample(given, device, X, y), loss)
+    return NetworkProblem(net, weights, given, _sample(given, device, X, y), loss)
 
 
 def _data(path: str, ndim: int) -> tuple[Any, Any]:
@@ -64,7 +64,7 @@ def _sample(given: Parameterization, device: str, X: Any, y: Any, lengths: Any =
     return Sample.from_batches(batches, given[inputs], count=X.shape[0])
 
 
-def _load_shared(network: str, data: str, stages: list[Any], output: str, device: str) -> Problem:
+def _load_shared(network: str, data: str, stages: list[Any], output: str, device: str) -> NetworkProblem:
     """A convolutional or recurrent network, and its data."""
     if network == "digits":
         raise ValuesError(
@@ -82,10 +82,12 @@ def _load_shared(network: str, data: str, stages: list[Any], output: str, device
         X, y = _data(data, axes)
     maps = namespace_of(X).permute(X, [0, *range(2, X.ndim), 1])
     net, weights, given = ConvolutionalNetwork.from_arrays(Ws, bs, maps.shape[1:-1], stages)
-    return Problem(net, weights, given, _sample(given, device, maps, y), family(output).on(given))
+    return NetworkProblem(net, weights, given, _sample(given, device, maps, y), family(output).on(given))
 
 
-def _load_recurrence(Ws: list[Any], bs: list[Any], spec: Recurrence, data: str, output: str, device: str) -> Problem:
+def _load_recurrence(
+    Ws: list[Any], bs: list[Any], spec: Recurrence, data: str, output: str, device: str
+) -> NetworkProblem:
     if data == "digits":
         raise ValuesError("the digits are no sequences; name a file with X (N, T, n).")
     X, y, lengths = open_data(data, ndim=3) if Path(data).is_dir() else read_sequences(data)
@@ -101,7 +103,7 @@ def _load_recurrence(Ws: list[Any], bs: list[Any], spec: Recurrence, data: str, 
         Ws[:3], bs, X.shape[1], spec.activation, initial="zeros" if len(bs) == 4 else initial, at=spec.at
     )
     data_given = _sample(given, device, X, y, lengths)
-    return Problem(net, weights, given, data_given, family(output).on(given))
+    return NetworkProblem(net, weights, given, data_given, family(output).on(given))
 
 
 def checked_output(path: str | None) -> None:

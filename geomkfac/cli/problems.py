@@ -24,7 +24,7 @@ FISHERS: dict[str, Fisher] = {"exact": "exact", "sampled": "sampled", "empirical
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class Problem:
+class NetworkProblem:
     """A network with its weights and data, in the coordinates in which they came."""
 
     net: MLP | ConvolutionalNetwork | RecurrentNetwork
@@ -33,10 +33,10 @@ class Problem:
     data: Sample
     loss: PlacedFamily
 
-    def stored_in(self, chosen: Parameterization) -> Problem:
+    def stored_in(self, chosen: Parameterization) -> NetworkProblem:
         """The same problem, weights and data stored in another basis, so that all runs there."""
         weights, data = self.weights.expressed_in(chosen), self.data.expressed_in(chosen)
-        return Problem(self.net, weights, self.given, data, self.loss)
+        return NetworkProblem(self.net, weights, self.given, data, self.loss)
 
     def mean_loss(self, weights: Point, how: HowToRun) -> float:
         """The mean loss over the data, which also checks every target."""
@@ -84,7 +84,7 @@ class Measurement:
         """How many targets are drawn for each datum; None where none are."""
         return (self.samples or 1) if self.fisher == "sampled" else None
 
-    def moments(self, problem: Problem, state: str | None = None) -> KfacMoments:
+    def moments(self, problem: NetworkProblem, state: str | None = None) -> KfacMoments:
         """The moments and the loss of the problem, with a progress bar; saved on the way in the file `state`."""
         checkpoint = None if state is None else Checkpoint(state, problem.given)
         with self.how.running("metric", problem.data.count) as running:
@@ -100,13 +100,13 @@ class Measurement:
                 **running,
             )
 
-    def metric(self, problem: Problem) -> DirectSumTensor:
+    def metric(self, problem: NetworkProblem) -> DirectSumTensor:
         """The K-FAC metric of the problem."""
         return self.moments(problem).metric()
 
 
 def basis(
-    name: str, problem: Problem, norm: Euclidean | None, how: Measurement, metric: DirectSumTensor | None = None
+    name: str, problem: NetworkProblem, norm: Euclidean | None, how: Measurement, metric: DirectSumTensor | None = None
 ) -> Parameterization:
     """The basis of that name; means and covariances are read from the factors of the metric in the given basis."""
     look_up("basis", name, dict.fromkeys(BASES))

@@ -13,7 +13,7 @@ from geomkfac.cli.degeneracy import RANKS, degeneracies
 from geomkfac.cli.devices import DEVICE
 from geomkfac.cli.network_files import checked_output, entries, load
 from geomkfac.cli.printing import print_json, progress_bar, write_line
-from geomkfac.cli.problems import Measurement, Problem, advice, basis, named_norm
+from geomkfac.cli.problems import Measurement, NetworkProblem, advice, basis, named_norm
 from geomkfac.errors import ValuesError
 from geomkfac.interop import write_network
 from geomkfac.metrics import MetricTensor
@@ -105,7 +105,7 @@ def step(
 def _solved(
     metric: MetricTensor,
     dh: Vector,
-    problem: Problem,
+    problem: NetworkProblem,
     chosen: Parameterization,
     damping: float | None,
     kind: str | None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
 from importlib import metadata, resources
@@ -18,7 +19,7 @@ from typing import Any, final
 from geomkfac import __version__
 from geomkfac.errors import FileFormatError, ValuesError
 from geomkfac.theorems.engine.run import Report
-from geomkfac.theorems.engine.statement import Check, Evidence, Mutant, Sizes, Statement
+from geomkfac.theorems.engine.statement import Check, Evidence, Mutant, Statement
 
 FORMAT = "geomkfac certificate 1"
 MANIFEST, CHECKER = "manifest.json", "check_certificate.py"
@@ -150,6 +151,7 @@ def _document(statement: Statement, item: Check | Mutant, evidence: Evidence, tr
     recorded = plain["details"].pop("recorded", None)
     details = plain["details"]
     bound = {name: details[name] for name in _BOUND if name in details}
+    sizes = item.sizes[-1] if isinstance(item, Check) else item.sizes
     return {
         "format": FORMAT,
         "statement": {
@@ -164,7 +166,7 @@ def _document(statement: Statement, item: Check | Mutant, evidence: Evidence, tr
             "name": evidence.name,
             "over": item.over,
             "recipe": item.recipe if isinstance(item, Check) else None,
-            "sizes": _sizes(item.sizes[-1] if isinstance(item, Check) else item.sizes),
+            "sizes": asdict(sizes) | {"extra": dict(sizes.extra)},
         },
         "trials": trials,
         "seed": seed,
@@ -174,16 +176,6 @@ def _document(statement: Statement, item: Check | Mutant, evidence: Evidence, tr
         "evidence": plain,
         "versions": _versions(),
         "code": code_digest(),
-    }
-
-
-def _sizes(sizes: Sizes) -> dict[str, Any]:
-    return {
-        "widths": list(sizes.widths),
-        "data": sizes.data,
-        "covectors": sizes.covectors,
-        "steps": sizes.steps,
-        "extra": dict(sizes.extra),
     }
 
 

@@ -17,13 +17,13 @@ from geomkfac.networks import MLP
 from geomkfac.networks.passes.stages import ActivationStage
 from geomkfac.theorems.instances.second_derivatives import hessian
 from geomkfac.theorems.instances.smooth_functions import (
-    Activation,
     BernoulliLoss,
     Elementwise,
+    RowActivation,
     Transformed,
     TransformedLoss,
 )
-from geomkfac.theorems.instances.textbook import Network
+from geomkfac.theorems.instances.textbook import MatrixNetwork
 
 
 def has_hessian(twin: Twin) -> bool:
@@ -45,7 +45,7 @@ def hessian_of(twin: Twin, arrays: Arrays) -> Array:
         pair = frames[1].change_from(frames[0]) if back else frames[0].change_from(frames[1])
         return pair[0].astype(twin.dtype), pair[1].astype(twin.dtype)
 
-    activations: list[Activation] = [
+    activations: list[RowActivation] = [
         Transformed(
             Elementwise(ns, _function_of(stage)),
             *change(stage.map.domain, back=True),
@@ -58,7 +58,7 @@ def hessian_of(twin: Twin, arrays: Arrays) -> Array:
     matrix, shift = change(problem.network.outputs, back=False)
     loss = TransformedLoss(BernoulliLoss(ns, twin.targets), np.linalg.inv(matrix).astype(twin.dtype), shift)
     weights = tuple(np.column_stack([W, b]) for W, b in arrays)
-    return hessian(ns, Network(weights, tuple(activations), loss), twin.inputs)
+    return hessian(ns, MatrixNetwork(weights, tuple(activations), loss), twin.inputs)
 
 
 def _function_of(stage: ActivationStage) -> ScalarFunction:

@@ -8,7 +8,7 @@ from typing import Any
 from geomkfac.arrays import floating
 from geomkfac.errors import KindError, ShapeError, UnknownNameError
 from geomkfac.interop.pytorch.cells import read_cells
-from geomkfac.interop.pytorch.chain import Trace, chain_of, trace_of
+from geomkfac.interop.pytorch.chain import ForwardGraph, chain_of, trace_of
 from geomkfac.interop.pytorch.imported import ImportedModule, Network
 from geomkfac.interop.pytorch.reading import Reading, Recurrent, read_chain, read_recurrence
 from geomkfac.interop.pytorch.stage_layers import check_module
@@ -91,7 +91,7 @@ def _check(torch: Any, module: Any, example: Any, library: str) -> None:
             )  # fmt: skip
 
 
-def _check_parameters(module: Any, trace: Trace) -> None:
+def _check_parameters(module: Any, trace: ForwardGraph) -> None:
     """Parameters that layers share, or that no layer has."""
     owners: dict[int, str] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):

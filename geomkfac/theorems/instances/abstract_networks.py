@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.maps import AffineMap, GenericMap, SmoothMap
 from geomkfac.metrics import (
     Bernoulli,
@@ -19,8 +19,10 @@ from geomkfac.metrics import (
     PullbackMetric,
 )
 from geomkfac.networks import MLP
-from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Parameterization, Point, Sample, Vector
+from geomkfac.networks.network import Network
+from geomkfac.spaces import AffineSpace, BaseFrame, Chunk, Frame, Parameterization, Point, Sample, Vector
 from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.textbook import homogeneous
 
 
 @final
@@ -71,29 +73,66 @@ def random_mlp(world: World, *, coordinatewise: bool = True) -> tuple[MLP, Param
 def abstract_network(world: World, *, coordinatewise: bool = True) -> Instance:
     """A random instance; `coordinatewise` activations, or (GK-12) any smooth maps."""
     net, iota = random_mlp(world, coordinatewise=coordinatewise)
-    widths, count = world.sizes.widths, world.sizes.data
+    widths = world.sizes.widths
     parts = [world.array(m, n + 1) for m, n in zip(widths[1:], widths[:-1], strict=True)]
     # In floating point a small step: undamped natural gradient is long where the metric is nearly degenerate.
     rate = world.number() if world.is_exact else world.ns.scalar(0.01)
     weights: Point = net.weight_space.from_coordinates(parts, iota)
     kappa = iota.random(world.rng, name="kappa")
+    return Instance(net, iota, kappa, weights, *loss_and_data(world, net, iota, widths[0]), rate)
+
+
+def loss_and_data(
+    world: World, net: Network, iota: Parameterization, *slots: int
+) -> tuple[Sample, Point, OutputModel]:
+    """A sample with random weights, a batch of other inputs, and an arbitrary loss; inputs of shape `slots`."""
+    ns, count = world.ns, world.sizes.data
     targets = None
     loss: OutputModel
     if world.is_exact:
         loss = GenericFamily(iota[net.outputs], world.rng, world.sizes.covectors)
     else:
         loss = Bernoulli().on(iota)
-        targets = Bernoulli().predictions(world.ns, world.array(count, widths[-1]))
-    data = iota.sample(world.array(count, widths[0]), targets, weights=world.positive(count))
-    fresh: Point = net.inputs.from_coordinates(world.array(count, widths[0]), iota)
-    return Instance(net, iota, kappa, weights, data, fresh, loss, rate)
+        shape = (count, *net.output_places, net.outputs.dim)
+        targets = ns.reshape(Bernoulli().predictions(ns, world.array(*shape)), shape)
+    data = iota.sample(world.array(count, *slots), targets, weights=world.positive(count))
+    fresh: Point = net.inputs.from_coordinates(world.array(count, *slots), iota)
+    return data, fresh, loss
+
+
+def random_parts(world: World, net: Network, name: str | None = None) -> list[Array]:
+    """A random array (m, n + 1) for every layer."""
+    return [world.array(*layer.slots, name=name) for layer in net.layers]
+
+
+def random_weights(world: World, net: Network, iota: Parameterization) -> Point:
+    """A random point of the weight space, drawn in `iota`."""
+    weights: Point = net.weight_space.from_coordinates(random_parts(world, net), iota)
+    return weights
+
+
+def random_direction(world: World, net: Network, iota: Parameterization, name: str | None = None) -> Vector:
+    """A random vector of the weight space's direction, drawn in `iota`."""
+    vector: Vector = net.weight_space.direction.from_coordinates(random_parts(world, net, name), iota)
+    return vector
+
+
+def all_at_once(data: Sample) -> tuple[Chunk, Array]:
+    """All data as one chunk, and their weights divided by the sum."""
+    (chunk,) = data.chunks()
+    return chunk, chunk.weights / chunk.points.namespace.sum(chunk.weights)
 
 
 def constant_metric(world: World, frame: Frame, *, rank: int | None = None) -> Metric:
     """A random metric, the same at every point: a sum of `rank` squares, by default as many as dimensions."""
-    m, ns = frame.space.dim, world.ns
+    m = frame.space.dim
     k = m if rank is None else rank
-    weights, rows = world.positive(k), world.array(k, m)
+    return sum_of_squares(world.ns, frame, world.positive(k), world.array(k, m))
+
+
+def sum_of_squares(ns: Namespace, frame: Frame, weights: Array, rows: Array) -> CovectorMetric:
+    """The metric ``sum_k c_k phi_k (x) phi_k``, the same at every point: weights (k,), and covectors (k, m) as rows."""
+    k, m = rows.shape
 
     def family(points: Array) -> tuple[Array, Array]:
         batch = tuple(points.shape)[:-1]
@@ -130,14 +169,12 @@ class LayerOfData:
 
     def a_bar(self, world: World, frames: Parameterization) -> Array:
         """``[a; 1]`` of every datum, (N, n + 1)."""
-        a = self.points.coordinates(frames)
-        return world.ns.concat([a, world.ns.ones((a.shape[0], 1))], axis=1)
+        return homogeneous(world.ns, self.points.coordinates(frames))
 
 
 def layers_of_data(world: World, it: Instance, output: Metric) -> list[LayerOfData]:
     """Every layer: its inputs by evaluation, its metric by pulling `output` back.  Source: LG 3.5.2, (3.8)."""
-    (chunk,) = it.data.chunks()
-    shares = chunk.weights / world.ns.sum(chunk.weights)
+    chunk, shares = all_at_once(it.data)
     omegas = it.net.weight_space.split(it.weights)
     alpha, points = chunk.points, []
     for omega, rho in zip(omegas, (*it.net.activations, None), strict=True):

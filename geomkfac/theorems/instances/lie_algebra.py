@@ -16,7 +16,7 @@ from geomkfac.theorems.instances.basis import Bases, transformed
 from geomkfac.theorems.instances.invariance import updated
 from geomkfac.theorems.instances.smooth_functions import activation, loss
 from geomkfac.theorems.instances.symmetry_condition import Generator, Symmetries, solved
-from geomkfac.theorems.instances.textbook import Network
+from geomkfac.theorems.instances.textbook import MatrixNetwork
 from geomkfac.updates import Update
 
 
@@ -46,7 +46,7 @@ def _on_network(
     world: World, ns: OrderedNamespace, update: Update, widths: Sequence[int], data: int
 ) -> Callable[[Array], Array]:
     """The update of a random network in changed bases, mapped back, in units of its length."""
-    network = Network(
+    network = MatrixNetwork(
         tuple(world.array(m, n + 1) for m, n in zip(widths[1:], widths[:-1], strict=True)),
         tuple(activation(world) for _ in widths[1:]),
         loss(world, widths[-1]),

@@ -7,26 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import ValuesError
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.smooth_functions import (
-    Activation,
     BernoulliLoss,
     Elementwise,
-    Loss,
+    RowActivation,
+    RowLoss,
     Table,
     Transformed,
     TransformedLoss,
 )
-from geomkfac.theorems.instances.textbook import Network, Pass, backward, forward, homogeneous
+from geomkfac.theorems.instances.textbook import MatrixNetwork, MatrixPass, backward, forward, homogeneous, total_of
 
 
-def hessian(ns: Namespace, network: Network, x: Array) -> Array:
+def hessian(ns: Namespace, network: MatrixNetwork, x: Array) -> Array:
     """Of the mean loss of the data `x` (N, n) by all weights; see `hessian_of_pass`."""
     batch = forward(ns, network, x)
     slopes = network.loss.differential(batch.activations[-1])
@@ -35,10 +33,10 @@ def hessian(ns: Namespace, network: Network, x: Array) -> Array:
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Curved:
+class _CurvedActivation:
     """An activation, coordinate by coordinate, with second derivatives that are free."""
 
-    phi: Activation
+    phi: RowActivation
     second: Table
 
     def __call__(self, z: Array) -> Array:
@@ -53,7 +51,7 @@ class _Curved:
 class _CurvedLoss:
     """A loss whose second derivatives are free."""
 
-    loss: Loss
+    loss: RowLoss
     second: Table
 
     def differential(self, outputs: Array) -> Array:
@@ -63,22 +61,22 @@ class _CurvedLoss:
         return self.loss.metric(outputs)
 
 
-def with_curvature(world: World, phi: Activation) -> Activation:
+def with_curvature(world: World, phi: RowActivation) -> RowActivation:
     """The activation, with free second derivatives over exact kinds."""
-    return _Curved(phi, Table(world, ())) if world.is_exact else phi
+    return _CurvedActivation(phi, Table(world, ())) if world.is_exact else phi
 
 
-def with_output_curvature(world: World, of_outputs: Loss) -> Loss:
+def with_output_curvature(world: World, of_outputs: RowLoss) -> RowLoss:
     """The loss, with free second derivatives over exact kinds."""
     return _CurvedLoss(of_outputs, Table(world, (world.sizes.widths[-1],))) if world.is_exact else of_outputs
 
 
-def _curvature(ns: Namespace, phi: Activation, z: Array, covectors: Array) -> Array:
+def _curvature(ns: Namespace, phi: RowActivation, z: Array, covectors: Array) -> Array:
     """``sum_j u_j d^2 phi_j(z)`` of every datum, array (N, m, m), for covectors u (N, m)."""
     if isinstance(phi, Transformed):
         inner = _curvature(ns, phi.phi, z @ phi.Phi.mT + phi.tau, covectors @ phi.Omega)
         return phi.Phi.mT @ inner @ phi.Phi
-    if isinstance(phi, _Curved):
+    if isinstance(phi, _CurvedActivation):
         second = phi.second.at(z)[0]
     elif isinstance(phi, Elementwise):
         second = phi.function.second_derivative(ns, z)
@@ -87,7 +85,7 @@ def _curvature(ns: Namespace, phi: Activation, z: Array, covectors: Array) -> Ar
     return (covectors * second)[:, :, None] * ns.eye(z.shape[-1])
 
 
-def _output_curvature(ns: Namespace, of_outputs: Loss, outputs: Array) -> Array:
+def _output_curvature(ns: Namespace, of_outputs: RowLoss, outputs: Array) -> Array:
     """The Hessian of the loss of every datum by the outputs, array (N, m, m)."""
     if isinstance(of_outputs, TransformedLoss):
         back = of_outputs.Omega_inverse
@@ -112,7 +110,9 @@ def _without_second_derivatives(function: object) -> ValuesError:
     )
 
 
-def hessian_of_pass(ns: Namespace, network: Network, batch: Pass, derivatives: Sequence[Array], slopes: Array) -> Array:
+def hessian_of_pass(
+    ns: Namespace, network: MatrixNetwork, batch: MatrixPass, derivatives: Sequence[Array], slopes: Array
+) -> Array:
     """Of the mean loss by all weights, array (d, d): layer after layer, the rows of (W b) after one another.
 
     Every node of the network adds its own second derivative, weighed by the derivative of the loss by its value and
@@ -140,4 +140,4 @@ def hessian_of_pass(ns: Namespace, network: Network, batch: Pass, derivatives: S
         J = ns.permute(phi.pullback(z, basis), (1, 0, 2)) @ J
     forms.append(J.mT @ _output_curvature(ns, network.loss, batch.activations[-1]) @ J)
     rows = ns.concat(bilinear, axis=0)
-    return (rows + rows.mT + ns.sum(reduce(add, forms), axis=0)) / count
+    return (rows + rows.mT + ns.sum(total_of(forms), axis=0)) / count

@@ -19,7 +19,7 @@ from geomkfac.metrics import Bernoulli
 from geomkfac.theorems.engine.world import World
 
 
-class Activation(Protocol):
+class RowActivation(Protocol):
     """A smooth function on rows (N, n), and its derivative's transpose on covectors (..., N, n)."""
 
     def __call__(self, z: Array) -> Array: ...
@@ -27,7 +27,7 @@ class Activation(Protocol):
     def pullback(self, z: Array, covectors: Array) -> Array: ...
 
 
-class Loss(Protocol):
+class RowLoss(Protocol):
     """A loss and an output metric at outputs (N, m).
 
     ``differential`` gives (N, m); ``metric`` gives weights (K, N) and covectors (K, N, m) with
@@ -124,12 +124,12 @@ class BernoulliLoss:
         return Bernoulli().fisher_factor(self.ns, outputs)
 
 
-def activation(world: World) -> Activation:
+def activation(world: World) -> RowActivation:
     """An arbitrary smooth activation over exact kinds; tanh in floating point."""
     return GenericActivation(world) if world.is_exact else Elementwise(world.ns, tanh)
 
 
-def loss(world: World, outputs: int) -> Loss:
+def loss(world: World, outputs: int) -> RowLoss:
     """An arbitrary loss and output metric over exact kinds; a Bernoulli family in floating point."""
     if world.is_exact:
         return GenericLoss(world, world.sizes.covectors)
@@ -142,7 +142,7 @@ def loss(world: World, outputs: int) -> Loss:
 class Transformed:
     """``phi_dagger(z) = Omega phi(Phi z + tau) + gamma``.  Source: LG (2.11), (3.4)."""
 
-    phi: Activation
+    phi: RowActivation
     Phi: Array
     tau: Array
     Omega: Array
@@ -160,7 +160,7 @@ class Transformed:
 class TransformedLoss:
     """The same loss and metric of outputs written as ``a_dagger = Omega a + gamma``."""
 
-    loss: Loss
+    loss: RowLoss
     Omega_inverse: Array
     gamma: Array
 

@@ -13,8 +13,8 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.smooth_functions import Activation, Loss
-from geomkfac.theorems.instances.textbook import homogeneous
+from geomkfac.theorems.instances.smooth_functions import RowActivation, RowLoss
+from geomkfac.theorems.instances.textbook import homogeneous, weighted_squares
 
 
 @final
@@ -85,9 +85,9 @@ class MapNetwork:
     """
 
     weights: tuple[Array, ...]
-    activations: tuple[Activation, ...]
+    activations: tuple[RowActivation, ...]
     borders: tuple[Array, ...]
-    loss: Loss
+    loss: RowLoss
     patches: Patches
 
 
@@ -126,6 +126,11 @@ def backward(ns: Namespace, network: MapNetwork, batch: MapPass, covectors: Arra
     return Dz
 
 
+def at_places(ns: Namespace, weights: Array, places: int) -> Array:
+    """Weights (K, N), once for every place: (K, N, places)."""
+    return ns.broadcast_to(weights[:, :, None], (*weights.shape, places))
+
+
 def factors(world: World, network: MapNetwork, batch: MapPass) -> tuple[list[Array], list[Array]]:
     """``E_T[a_bar a_bar^T]`` and ``|T| E_T[Dz Dz^T]`` of every layer.  Source: LG (4.5)."""
     ns, T = world.ns, network.patches.count
@@ -140,8 +145,7 @@ def factors(world: World, network: MapNetwork, batch: MapPass) -> tuple[list[Arr
         each = ns.reshape(Dz, (k, batch.count, T, m))
         if world.planted("one location dropped"):
             each = each[:, :, 1:, :] if T > 1 else each * 0
-        scaled = each * weights[:, :, None, None]
-        total = ns.reshape(scaled, (-1, m)).mT @ ns.reshape(each, (-1, m)) / batch.count
+        total = weighted_squares(ns, at_places(ns, weights, each.shape[2]), each) / batch.count
         G.append(total / T if world.planted("mean for sum over locations") else total)
     if world.planted("damping by gamma I"):
         gamma = world.number() if world.is_exact else ns.scalar(0.1)

@@ -14,9 +14,9 @@ from geomkfac.maps.activations.polynomials import polynomial
 from geomkfac.metrics import CovectorMetric, DirectSumTensor, ExpectedMetric, IndependenceMetric, Metric, PullbackMetric
 from geomkfac.networks import MLP
 from geomkfac.spaces import Frame, Parameterization, Point, Sample
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import abstract_network, constant_metric
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import abstract_network, constant_metric, random_weights
 from geomkfac.theorems.ledger import gk_2_shared
 from geomkfac.theorems.ledger.lg_3_4 import OneLayer, one_layer
 
@@ -33,7 +33,7 @@ def deep_linear(world: World) -> Comparisons:
     count = world.sizes.data
     data = iota.sample(world.array(count, net.inputs.dim), weights=world.positive(count))
     output = constant_metric(world, iota[net.outputs])
-    yield from _blocks(world, net, _weights(world, net, iota), data, output, iota)
+    yield from _blocks(world, net, random_weights(world, net, iota), data, output, iota)
 
 
 def identical_data(world: World) -> Comparisons:
@@ -43,18 +43,13 @@ def identical_data(world: World) -> Comparisons:
     count, n = world.sizes.data, net.inputs.dim
     data = iota.sample(world.ns.broadcast_to(world.array(1, n), (count, n)), weights=world.positive(count))
     output = _varying_metric(world, iota[net.outputs])
-    yield from _blocks(world, net, _weights(world, net, iota), data, output, iota)
+    yield from _blocks(world, net, random_weights(world, net, iota), data, output, iota)
 
 
 def generic_network(world: World) -> Comparisons:
     """Nothing of the sort: the blocks differ."""
     it = abstract_network(world)
     yield from _blocks(world, it.net, it.weights, it.data, it.loss.metric, it.iota)
-
-
-def _weights(world: World, net: MLP, iota: Parameterization) -> Point:
-    weights: Point = net.weight_space.from_coordinates([world.array(*layer.slots) for layer in net.layers], iota)
-    return weights
 
 
 def _varying_metric(world: World, frame: Frame) -> Metric:
@@ -74,12 +69,7 @@ def _blocks(
 ) -> Comparisons:
     """The diagonal blocks of the exact metric, and those of the K-FAC metric, layer by layer."""
     exact: Array = net.fisher_metric(weights, data, output).coordinates(frames)
-    kfac = _kfac(world, net, weights, data, output).coordinates(frames)
-    start = 0
-    for i, (layer, block) in enumerate(zip(net.layers, kfac.blocks, strict=True), start=1):
-        stop = start + layer.dim
-        yield same(f"block of layer {i}", block.dense(), exact[start:stop, start:stop])
-        start = stop
+    yield from gk_2_shared.compared_blocks(net, exact, _kfac(world, net, weights, data, output).coordinates(frames))
 
 
 def _kfac(world: World, net: MLP, weights: Point, data: Sample, output: Metric) -> DirectSumTensor:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.operators import KroneckerProduct
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.ledger.nn_kronecker import orthogonal
 

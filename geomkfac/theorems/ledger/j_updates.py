@@ -10,8 +10,8 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import DenseTensor, EuclideanMetric
 from geomkfac.operators import BlockDiagonal, DenseMatrix, KroneckerProduct
 from geomkfac.spaces import AffineSpace, Point
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, order, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, order, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.instances.calculus import (
     cubic,

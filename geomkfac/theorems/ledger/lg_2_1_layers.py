@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import ExpectedMetric, IndependenceMetric, PullbackMetric
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.instances.basis import random_bases, transformed
 from geomkfac.theorems.instances.smooth_functions import activation, loss
-from geomkfac.theorems.instances.textbook import Network, backward, factors, forward, gradients
+from geomkfac.theorems.instances.textbook import MatrixNetwork, backward, factors, forward, gradients
 from geomkfac.theorems.ledger.lg_2_1_fisher import flattened
 from geomkfac.theorems.ledger.lg_3_4 import OneLayer, one_layer
 
@@ -116,7 +116,7 @@ def laws_of_transformation(world: World) -> Comparisons:
     """
     ns, widths, count = world.ns, world.sizes.widths, world.sizes.data
     pairs = list(zip(widths[1:], widths[:-1], strict=True))
-    network = Network(
+    network = MatrixNetwork(
         tuple(world.array(m, n + 1, name="W") for m, n in pairs),
         tuple(activation(world) for _ in pairs),
         loss(world, widths[-1]),

@@ -10,13 +10,21 @@ from geomkfac.metrics import (
     CovectorMetric,
     EuclideanMetric,
     ExpectedMetric,
+    MetricTensor,
     PullbackMetric,
 )
-from geomkfac.spaces import AffineSpace, Hom, Hull, Parameterization, Point
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import abstract_network, layers_of_data
+from geomkfac.spaces import AffineSpace, Hom, Hull, Parameterization, Point, Sample
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import (
+    abstract_network,
+    all_at_once,
+    layers_of_data,
+    random_direction,
+)
 from geomkfac.theorems.instances.calculus import cubic, expressions, hessian, quadratic, variables
+from geomkfac.theorems.instances.updates import two_steps
+from geomkfac.theorems.ledger.lg_2_1_fisher import per_datum_derivatives
 from geomkfac.theorems.ledger.lg_3_4 import one_layer
 
 E9 = "the gradient at y, as printed"
@@ -49,13 +57,7 @@ def gauss_newton(world: World) -> Comparisons:
     it = abstract_network(world)
     ns = world.ns
     output = EuclideanMetric(it.iota[it.net.outputs])
-    parts = []
-    for layer in layers_of_data(world, it, output):
-        Dz, a_bar = layer.covectors.coordinates(it.iota), layer.a_bar(world, it.iota)
-        products = a_bar[None, :, :, None] * Dz[:, :, None, :]
-        parts.append(ns.reshape(products, (-1, products.shape[-2] * products.shape[-1])))
-        weights = ns.reshape(layer.weights * layer.shares, (-1,))
-    J = ns.concat(parts, axis=1)
+    weights, J = per_datum_derivatives(world, it, output)
     if world.planted("square of the mean derivative"):
         J, weights = weights[None, :] @ J, ns.ones((1,))
     matrix = it.net.gauss_newton_metric(it.weights, it.data, output).coordinates(it.iota)
@@ -67,14 +69,12 @@ def gauss_newton_steps(world: World) -> Comparisons:
     same.
     """
     it = abstract_network(world)
-    fixed = it.iota[it.net.outputs]
-    steps = []
-    for frames in (it.iota, it.kappa):
-        output = EuclideanMetric(frames[it.net.outputs] if world.planted("another output basis") else fixed)
-        weights, data = it.weights.expressed_in(frames), it.data.expressed_in(frames)
-        g = it.net.gauss_newton_metric(weights, data, output)
-        steps.append(g.sharp(it.net.differential(weights, data, it.loss)))
-    yield same("step", steps[0], steps[1], it.iota[it.net.weight_space.direction])
+
+    def metric(weights: Point, data: Sample, frames: Parameterization) -> MetricTensor:
+        basis = frames if world.planted("another output basis") else it.iota
+        return it.net.gauss_newton_metric(weights, data, EuclideanMetric(basis[it.net.outputs]))
+
+    yield same("step", *two_steps(it, metric), it.iota[it.net.weight_space.direction])
 
 
 def hessian_of_a_bregman_divergence(world: World) -> Comparisons:
@@ -110,10 +110,8 @@ def bregman_divergence_of_a_network(world: World) -> Comparisons:
         return ns.permute(c, (z.ndim - 1, *range(z.ndim - 1))), ns.broadcast_to(unit, (m, *z.shape))
 
     G = it.net.gauss_newton_metric(it.weights, it.data, CovectorMetric(frame, family))
-    shapes = [layer.slots for layer in it.net.layers]
-    d = it.net.weight_space.direction.from_coordinates([world.array(*shape) for shape in shapes], it.iota)
-    (chunk,) = it.data.chunks()
-    shares = chunk.weights / ns.sum(chunk.weights)
+    d = random_direction(world, it.net, it.iota)
+    chunk, shares = all_at_once(it.data)
     y = it.net(it.weights, chunk.points).coordinates(it.iota)
     half = float(G(d, d)) / 2.0
     steps, gaps = [2.0**-k for k in range(6, 12)], []

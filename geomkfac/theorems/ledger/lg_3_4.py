@@ -19,8 +19,9 @@ from geomkfac.metrics import (
 )
 from geomkfac.metrics.independence import second_moment
 from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.textbook import homogeneous
 from geomkfac.theorems.ledger.lg_3_arrays import (
     an_affine_function_that_vanishes_on_the_data,
     form_as_a_sum_of_squares,
@@ -56,8 +57,7 @@ class OneLayer:
 
     def a_bar(self, world: World) -> Array:
         """``[a; 1]`` of every datum in kappa, (N, n + 1)."""
-        a = self.points.coordinates(self.kappa)
-        return world.ns.concat([a, world.ns.ones((a.shape[0], 1))], axis=1)
+        return homogeneous(world.ns, self.points.coordinates(self.kappa))
 
 
 def one_layer(

@@ -8,10 +8,11 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.arrays.signal import cross_correlation
 from geomkfac.networks import Convolution, ConvolutionalNetwork
 from geomkfac.spaces import Chunk, Hull, Parameterization, Point, Space
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.as_arrays import NoActivation
 from geomkfac.theorems.instances.basis import transformed_weights
-from geomkfac.theorems.instances.shared_networks import Shared, convolutional
+from geomkfac.theorems.instances.shared_networks import SharedInstance, convolutional
 from geomkfac.theorems.instances.smooth_functions import loss
 from geomkfac.theorems.instances.textbook_convolution import MapNetwork
 from geomkfac.theorems.instances.textbook_convolution import forward as forward_in_arrays
@@ -71,7 +72,7 @@ def against_scipy(world: World) -> Comparisons:
     yield same("z", z, ns.cast_numpy(cross_correlation(to_numpy(x), kernel)) + b)
 
 
-def _flat_outputs(world: World, it: Shared, chunk: Chunk, z: Array) -> tuple[Point, Any]:
+def _flat_outputs(world: World, it: SharedInstance, chunk: Chunk, z: Array) -> tuple[Point, Any]:
     """Outputs and targets with data and locations on one axis."""
     count, places, m = z.shape
     flat = it.net.outputs.from_coordinates(world.ns.reshape(z, (count * places, m)), it.iota)
@@ -123,21 +124,10 @@ def transformed_layer(world: World) -> Comparisons:
     border = it.borders[0] @ Omega.mT + gamma
     if world.planted("zero padding with a translation"):
         border = ns.zeros(border.shape)
-    identity = _Identity()
-    double = MapNetwork((W_dagger,), (identity,), (border,), loss(world, 1), patches)
+    double = MapNetwork((W_dagger,), (NoActivation(),), (border,), loss(world, 1), patches)
     z_dagger = forward_in_arrays(ns, double, a_dagger).preactivations[0]
     z = it.net(it.weights, chunk.points).coordinates(it.kappa)
     yield same("pre-activations in the second coordinates", ns.reshape(z, z_dagger.shape), z_dagger)
-
-
-class _Identity:
-    """No activation."""
-
-    def __call__(self, z: Array) -> Array:
-        return z
-
-    def pullback(self, z: Array, covectors: Array) -> Array:
-        return covectors
 
 
 def grid(height: int, width: int, widths: tuple[int, ...], data: int, covectors: int = 1) -> Sizes:

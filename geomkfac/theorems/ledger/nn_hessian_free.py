@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import islice
 
 from geomkfac.arrays.namespace import Array, Namespace
-from geomkfac.metrics import CovectorMetric, EuclideanMetric
+from geomkfac.metrics import EuclideanMetric
 from geomkfac.spaces import Vector
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network, all_at_once, sum_of_squares
 from geomkfac.theorems.instances.krylov import conjugate_gradient, krylov_basis
 from geomkfac.theorems.instances.sweeps import Sweep
 from geomkfac.theorems.ledger.lg_2_1_fisher import flattened
@@ -46,8 +46,7 @@ def passes_of_hessian_free(world: World) -> Comparisons:
     it = abstract_network(world)
     ns, K = world.ns, world.sizes["iterations"]
     lam = 0.5
-    (chunk,) = it.data.chunks()
-    shares = chunk.weights / ns.sum(chunk.weights)
+    chunk, shares = all_at_once(it.data)
     sweep = Sweep(it.net, it.weights, chunk.points)
     output = it.loss.fisher(sweep.outputs)
     gradient = sweep.pullback(it.loss.differential(sweep.outputs, chunk.targets), shares)
@@ -151,17 +150,9 @@ def pseudo_gradients_of_finite_support(world: World) -> Comparisons:
     m = frame.space.dim
     u, p = world.array(T, m, name="u"), world.positive(T, name="p")
     p = p / ns.sum(p)
-    (chunk,) = it.data.chunks()
-    shares = chunk.weights / ns.sum(chunk.weights)
+    chunk, shares = all_at_once(it.data)
     count = world.sizes.data
-
-    def family(z: Array) -> tuple[Array, Array]:
-        return (
-            ns.broadcast_to(ns.reshape(p, (T, *(1,) * (z.ndim - 1))), (T, *tuple(z.shape)[:-1])),
-            ns.broadcast_to(ns.reshape(u, (T, *(1,) * (z.ndim - 1), m)), (T, *z.shape)),
-        )
-
-    G = it.net.gauss_newton_metric(it.weights, it.data, CovectorMetric(frame, family)).coordinates(it.iota)
+    G = it.net.gauss_newton_metric(it.weights, it.data, sum_of_squares(ns, frame, p, u)).coordinates(it.iota)
     sweep = Sweep(it.net, it.weights, chunk.points)
     total = G * 0
     for t in range(T):

@@ -84,7 +84,7 @@ NUMERIC = [
 def test_floating_point_sees_every_mutant_of_its_checks_too(statement, mutant, check):
     """So that a tolerance is not wide enough to hide one."""
     key, sizes = (1, statement.id, mutant.fault), replace(mutant.sizes, data=40)
-    without = numeric._gaps(replace(check, sizes=(sizes,)), key)
+    without = numeric._drawn(replace(check, sizes=(sizes,)), key, floating.default_namespace).gaps
     tolerance = max(gap.tolerance for gap in without)
     world = World(floating, generator(*key), sizes, mutant.fault)
     gaps = (relative_gap(world.ns, comparison) for comparison in mutant.identity(world))
