@@ -66,7 +66,7 @@ def audit(
     if vary is not None:
         if html is not None or counterexamples or lie_algebra:
             raise ValuesError("--vary compares audits: it takes no --html, --counterexamples or --lie-algebra.")
-        _show_variation(plain, options, vary, settings, as_json)
+        _print_variation(plain, options, vary, settings, as_json)
         return
     chosen = with_options(plain, options)
     with progress_bar("auditing", len(group or GROUPS)) as advance:
@@ -81,10 +81,10 @@ def audit(
     if as_json:
         print_json(document)
     else:
-        _show(report, document, details or bool(group))
+        _print_report(report, document, details or bool(group))
 
 
-def _show(report: Any, document: dict[str, Any], details: bool) -> None:
+def _print_report(report: Any, document: dict[str, Any], details: bool) -> None:
     how = f" ({report.how})" if report.how else ""
     write_line(
         f"{report.optimizer}{how}, learning rate {report.rate:g}, {report.steps} steps, a {report.network} network."
@@ -92,7 +92,7 @@ def _show(report: Any, document: dict[str, Any], details: bool) -> None:
     if report.rounding:
         write_line(f"Its own arithmetic rounds by {number(report.rounding)} of a step, which counts as round-off.")
     write_line()
-    _show_findings(report, details)
+    _print_findings(report, details)
     found = document.get("lie_algebra")
     if found is not None:
         names = ", ".join(found["holds"]) or "none of these groups"
@@ -110,7 +110,7 @@ def _show(report: Any, document: dict[str, Any], details: bool) -> None:
             write_line(line)
 
 
-def _show_findings(report: Any, details: bool) -> None:
+def _print_findings(report: Any, details: bool) -> None:
     from geomkfac.audit.groups import BELOW, PLACES, ChangeOfBasis
 
     if details:
@@ -203,7 +203,7 @@ def _write_page(document: dict[str, Any], optimizer: str, groups: list[str], pat
     path.write_text(audit_page({optimizer: document}, order, title=title), encoding="utf-8")
 
 
-def _show_variation(
+def _print_variation(
     plain: Any, options: dict[str, Any], vary: str, settings: dict[str, Any], as_json: bool
 ) -> None:
     from geomkfac.audit.variation import vary as run

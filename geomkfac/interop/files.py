@@ -47,10 +47,8 @@ def read_network(path: PathLike, *, chained: bool = True) -> tuple[list[Any], li
     parts: dict[str, dict[str, Any]] = {}
     for key in arrays:
         layer, _, part = key.rpartition(".")
-        if not layer or part not in ("weight", "bias"):
-            _refuse_keys(path, "<layer>.weight and <layer>.bias for every layer", arrays)
-        parts.setdefault(layer, {})[part] = arrays[key]
-    if not parts:
+        parts.setdefault(layer if part in ("weight", "bias") else "", {})[part] = arrays[key]
+    if not parts or "" in parts:
         _refuse_keys(path, "<layer>.weight and <layer>.bias for every layer", arrays)
     layers = sorted(parts, key=_natural_order)
     for layer in layers:
@@ -110,12 +108,8 @@ def read_data(path: PathLike, *, ndim: int = 2) -> tuple[Any, Any]:
     ShapeError
         If X has another number of axes, or y another number of rows.
     """
-    arrays = read_arrays(path)
-    if set(arrays) != {"X", "y"}:
-        _refuse_keys(path, "X and y, nothing else", arrays)
-    X, y = arrays["X"], arrays["y"]
-    check_data(X, y, ndim)
-    return X, y
+    arrays = _checked_data(path, ndim, (), "X and y, nothing else")
+    return arrays["X"], arrays["y"]
 
 
 def read_sequences(path: PathLike) -> tuple[Any, Any, Any]:
@@ -125,12 +119,17 @@ def read_sequences(path: PathLike) -> tuple[Any, Any, Any]:
     ------
     FileFormatError, ShapeError : as for `read_data`.
     """
+    arrays = _checked_data(path, 3, ("lengths",), "X and y, and perhaps lengths")
+    return arrays["X"], arrays["y"], arrays.get("lengths")
+
+
+def _checked_data(path: PathLike, ndim: int, others: tuple[str, ...], required: str) -> dict[str, Any]:
+    """The arrays X, y and perhaps others of a file; `required` says which."""
     arrays = read_arrays(path)
-    if set(arrays) - {"lengths"} != {"X", "y"}:
-        _refuse_keys(path, "X and y, and perhaps lengths", arrays)
-    X, y = arrays["X"], arrays["y"]
-    check_data(X, y, 3)
-    return X, y, arrays.get("lengths")
+    if arrays.keys() - others != {"X", "y"}:
+        _refuse_keys(path, required, arrays)
+    check_data(arrays["X"], arrays["y"], ndim)
+    return arrays
 
 
 def write_data(path: PathLike, X: Any, y: Any, *, lengths: Any = None) -> None:

@@ -95,10 +95,9 @@ class CertificateDirectory:
     def write(self, report: Report) -> None:
         """The certificates of one statement; each file appears whole or not at all."""
         statement = report.statement
-        items: list[Check | Mutant] = [*statement.checks, *statement.mutants]
-        if len(report.results) != len(items):
+        if len(report.results) != len(statement.items):
             return  # It stopped with an error, and certifies nothing.
-        for name, item, evidence in zip(_names(statement), items, report.results, strict=True):
+        for name, item, evidence in zip(_names(statement), statement.items, report.results, strict=True):
             document = _document(statement, item, evidence, self.trials, self.seed)
             document["digest"] = sha256(canonical(document)).hexdigest()
             _write(self.path / name, document)
@@ -139,7 +138,7 @@ def _names(statement: Statement) -> list[str]:
     stem = statement.id.replace("/", "+")
     numbers: dict[str, int] = {}
     names = []
-    for item in (*statement.checks, *statement.mutants):
+    for item in statement.items:
         grade = item.grade if isinstance(item, Check) else "M"
         numbers[grade] = numbers.get(grade, 0) + 1
         names.append(f"{stem}.{grade}{numbers[grade]}.json")

@@ -205,6 +205,17 @@ class Statement:
     objects: tuple[str, ...] = ()
     erratum: Erratum | None = None
 
+    @property
+    def items(self) -> tuple[Check | Mutant, ...]:
+        """What is run, in order: all checks, then all mutants."""
+        return (*self.checks, *self.mutants)
+
+    @property
+    def grades(self) -> str:
+        """The grades of its checks, in the ledger's order: ``"X N C"``."""
+        found = {check.grade for check in self.checks}
+        return " ".join(grade for grade in "XSNC" if grade in found)
+
 
 @final
 @dataclass(frozen=True, slots=True)

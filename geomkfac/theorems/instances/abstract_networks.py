@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.maps import AffineMap, GenericMap, SmoothMap
@@ -20,7 +20,7 @@ from geomkfac.metrics import (
 )
 from geomkfac.networks import MLP
 from geomkfac.networks.network import Network
-from geomkfac.spaces import AffineSpace, BaseFrame, Chunk, Frame, Parameterization, Point, Sample, Vector
+from geomkfac.spaces import Chunk, Frame, Parameterization, Point, Sample, Vector
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.textbook import homogeneous
 
@@ -51,23 +51,20 @@ class Instance:
     rate: Array
 
 
+def activation_of(world: World, *, coordinatewise: bool = True) -> Any:
+    """What makes an arbitrary activation of two frames; in floating point tanh."""
+    if not world.is_exact:
+        return "tanh"
+
+    def make(source: Frame, target: Frame) -> SmoothMap:
+        return GenericMap(source, target, world.rng, coordinatewise=coordinatewise)
+
+    return make
+
+
 def random_mlp(world: World, *, coordinatewise: bool = True) -> tuple[MLP, Parameterization]:
     """A network of the world's widths; its activations are generic over exact kinds, tanh in floating point."""
-    widths, kind = world.sizes.widths, world.kind
-    if not world.is_exact:
-        return MLP.from_widths(widths, "tanh", kind=kind)
-    inputs = AffineSpace("A0", widths[0], kind)
-    frames: list[BaseFrame] = [inputs.frame("iota")]
-    rhos = []
-    for i, width in enumerate(widths[1:-1], start=1):
-        before, after = AffineSpace(f"Z{i}", width, kind), AffineSpace(f"A{i}", width, kind)
-        source, target = before.frame("iota"), after.frame("iota")
-        frames += [source, target]
-        rhos.append(GenericMap(source, target, world.rng, coordinatewise=coordinatewise))
-    outputs = AffineSpace(f"Z{len(widths) - 1}", widths[-1], kind)
-    frames.append(outputs.frame("iota"))
-    iota = Parameterization(frames, inputs=inputs, outputs=outputs, name="iota")
-    return MLP(inputs, rhos, outputs), iota
+    return MLP.from_widths(world.sizes.widths, activation_of(world, coordinatewise=coordinatewise), kind=world.kind)
 
 
 def abstract_network(world: World, *, coordinatewise: bool = True) -> Instance:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.maps import GenericMap, SmoothMap
 from geomkfac.metrics import OutputModel
 from geomkfac.networks import Convolution, ConvolutionalNetwork, Dense, RecurrentNetwork
 from geomkfac.networks.network import Network
 from geomkfac.networks.passes.recurrent_pass import At
-from geomkfac.spaces import Frame, Parameterization, Point, Sample
+from geomkfac.spaces import Parameterization, Point, Sample
 from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import loss_and_data
+from geomkfac.theorems.instances.abstract_networks import activation_of, loss_and_data
 from geomkfac.theorems.instances.textbook_convolution import Patches
 
 KERNEL = Convolution(kernel=(2, 2), padding=((0, 1), (1, 0)))
@@ -42,17 +41,6 @@ class SharedInstance:
     rate: Array
     patches: Patches
     borders: tuple[Array, ...]
-
-
-def activation_of(world: World, *, coordinatewise: bool = True) -> Any:
-    """What makes an arbitrary activation of two frames; in floating point tanh."""
-    if not world.is_exact:
-        return "tanh"
-
-    def make(source: Frame, target: Frame) -> SmoothMap:
-        return GenericMap(source, target, world.rng, coordinatewise=coordinatewise)
-
-    return make
 
 
 def convolutional(world: World, *, coordinatewise: bool = True, dense: bool = False) -> SharedInstance:

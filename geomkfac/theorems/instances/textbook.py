@@ -8,7 +8,7 @@ Source: LG (2.7) to (2.11).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import final
@@ -92,10 +92,15 @@ def factors(world: World, network: MatrixNetwork, batch: MatrixPass) -> tuple[li
         A = [A[0], *A[:-1]]
     if world.planted("G diagonal"):
         G = [g * ns.eye(g.shape[0]) for g in G]
-    if world.planted("damping by gamma I"):
-        gamma = world.number() if world.is_exact else ns.scalar(0.1)
-        A = [a + gamma * ns.eye(a.shape[0]) for a in A]
-    return A, G
+    return perhaps_damped(world, A), G
+
+
+def perhaps_damped(world: World, A: list[Array]) -> list[Array]:
+    """The matrices, each plus gamma I where that fault is planted."""
+    if not world.planted("damping by gamma I"):
+        return A
+    gamma = world.number() if world.is_exact else world.ns.scalar(0.1)
+    return [a + gamma * world.ns.eye(a.shape[0]) for a in A]
 
 
 def gradients(ns: Namespace, network: MatrixNetwork, batch: MatrixPass) -> list[Array]:
@@ -108,13 +113,18 @@ def gradients(ns: Namespace, network: MatrixNetwork, batch: MatrixPass) -> list[
 
 def kfac_update(world: World, network: MatrixNetwork, inputs: Array, rate: Array) -> MatrixNetwork:
     """``W_bar_i <- W_bar_i - epsilon G_i^{-1} grad_i A_{i-1}^{-1}``.  Source: LG (2.10)."""
-    ns = world.ns
-    batch = forward(ns, network, inputs)
+    batch = forward(world.ns, network, inputs)
     A, G = factors(world, network, batch)
-    updated = []
-    for W_bar, a, g, grad in zip(network.weights, A, G, gradients(ns, network, batch), strict=True):
-        updated.append(W_bar - rate * _step(world, a, g, grad))
-    return MatrixNetwork(tuple(updated), network.activations, network.loss)
+    grads = gradients(world.ns, network, batch)
+    return replace(network, weights=updated_weights(world, network.weights, A, G, grads, rate))
+
+
+def updated_weights(
+    world: World, weights: Sequence[Array], A: Sequence[Array], G: Sequence[Array], grads: Sequence[Array], rate: Array
+) -> tuple[Array, ...]:
+    """``W_bar_i - epsilon G_i^{-1} grad_i A_{i-1}^{-1}`` of every layer, arrays (m_i, n_i + 1)."""
+    quadruples = zip(weights, A, G, grads, strict=True)
+    return tuple(W_bar - rate * _step(world, a, g, grad) for W_bar, a, g, grad in quadruples)
 
 
 def _step(world: World, A: Array, G: Array, grad: Array) -> Array:

@@ -12,7 +12,12 @@ from typing import final
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.smooth_functions import RowActivation, RowLoss
-from geomkfac.theorems.instances.textbook import homogeneous, total_of, weighted_squares
+from geomkfac.theorems.instances.textbook import (
+    homogeneous,
+    perhaps_damped,
+    total_of,
+    weighted_squares,
+)
 
 
 @final
@@ -96,9 +101,7 @@ def factors(world: World, network: MatrixRecurrence, run: RecurrencePass) -> tup
     A, X = (_mean_square(ns, rows) for rows in (run.states[:-1], run.inputs))
     if world.planted("a_t for a_{t-1}"):
         A = _mean_square(ns, run.states[1:])
-    if world.planted("damping by gamma I"):
-        A = A + ns.eye(A.shape[0]) * (world.number() if world.is_exact else ns.scalar(0.1))
-    return A, X, total
+    return *perhaps_damped(world, [A]), X, total
 
 
 def _mean_square(ns: Namespace, rows: list[Array]) -> Array:
@@ -115,11 +118,8 @@ def kfac_update(world: World, network: MatrixRecurrence, inputs: list[Array], ra
     Dz = [rows[0, ...] for rows in backward(ns, network, run, split(differential, len(inputs)))]
     on_W = total_of([d.mT @ homogeneous(ns, a) / count for d, a in zip(Dz, run.states, strict=False)])
     on_V = total_of([d.mT @ homogeneous(ns, x) / count for d, x in zip(Dz, inputs, strict=True)])
-    if world.planted("gradient descent"):
-        return replace(network, W_bar=network.W_bar - rate * on_W, V_bar=network.V_bar - rate * on_V)
-    back = ns.inverse(G)
-    return replace(
-        network,
-        W_bar=network.W_bar - rate * (back @ on_W @ ns.inverse(A)),
-        V_bar=network.V_bar - rate * (back @ on_V @ ns.inverse(X)),
-    )
+    if not world.planted("gradient descent"):
+        # One inverse for both: its degree counts once.
+        back = ns.inverse(G)
+        on_W, on_V = back @ on_W @ ns.inverse(A), back @ on_V @ ns.inverse(X)
+    return replace(network, W_bar=network.W_bar - rate * on_W, V_bar=network.V_bar - rate * on_V)

@@ -13,8 +13,7 @@ from geomkfac.operators import BlockDiagonal
 from geomkfac.spaces import Parameterization, Point, Sample
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, same
 from geomkfac.theorems.engine.world import Sizes, World
-from geomkfac.theorems.instances.abstract_networks import constant_metric, random_weights
-from geomkfac.theorems.instances.shared_networks import activation_of
+from geomkfac.theorems.instances.abstract_networks import activation_of, constant_metric, random_weights
 from geomkfac.theorems.ledger.lg_4 import grid
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import sympy
@@ -208,22 +209,15 @@ def storage(world: World) -> Comparisons:
     kronecker = BlockDiagonal(tuple(KroneckerProduct(ns.eye(n), ns.eye(m)) for m, n in pairs))
     dense_blocks = BlockDiagonal(tuple(DenseMatrix(ns.eye(m * n)) for m, n in pairs))
     d = sum(m * n for m, n in pairs)
-    held = sum(_count(factor) for block in kronecker.blocks for factor in block.factors)  # type: ignore[attr-defined, misc]
+    held = sum(prod(factor.shape) for block in kronecker.blocks for factor in block.factors)  # type: ignore[attr-defined]
     formula = sum(m**2 + n**2 for m, n in pairs)
     if world.planted("one factor for each layer"):
         formula = sum(m**2 for m, _ in pairs)
     yield same("Kronecker factors", held, formula)
-    blocks = sum(_count(block.dense()) for block in dense_blocks.blocks)
+    blocks = sum(prod(block.dense().shape) for block in dense_blocks.blocks)
     yield same("dense blocks", blocks, sum((m * n) ** 2 for m, n in pairs))
     yield same("rows of the matrix", kronecker.size, d)
-    yield same("the dense matrix", _count(kronecker.dense()), d**2)
-
-
-def _count(x: Array) -> int:
-    count = 1
-    for length in x.shape:
-        count *= length
-    return count
+    yield same("the dense matrix", prod(kronecker.dense().shape), d**2)
 
 
 def storage_in_symbols(world: World) -> Comparisons:

@@ -9,7 +9,7 @@ from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.instances.basis import random_bases, transformed
 from geomkfac.theorems.instances.smooth_functions import activation, loss
-from geomkfac.theorems.instances.textbook import MatrixNetwork, backward, factors, forward, gradients
+from geomkfac.theorems.instances.textbook import MatrixNetwork, backward, factors, forward, gradients, total_of
 from geomkfac.theorems.ledger.lg_2_1_fisher import flattened
 from geomkfac.theorems.ledger.lg_3_4 import OneLayer, one_layer
 
@@ -19,16 +19,15 @@ def block_is_the_mean_of_products(world: World) -> Comparisons:
     """A layer's Fisher block is ``E[a_bar a_bar^T (x) Dz Dz^T]``, whatever depends on what."""
     it, ns = one_layer(world), world.ns
     a_bar = it.a_bar(world)
-    total = None
+    blocks = []
     for n in range(world.sizes.data):
         rows = it.covectors[:, n, :]
         G = (rows * it.weights[:, n, None]).mT @ rows
         A = a_bar[n, :, None] * a_bar[n, None, :]
         if world.planted("a of the next datum"):
             A = a_bar[n - 1, :, None] * a_bar[n - 1, None, :]
-        block = (ns.kron(G, A) if world.planted("factors swapped") else ns.kron(A, G)) * it.shares[n]
-        total = block if total is None else total + block
-    yield same("block", _expected_pullback(it), total)
+        blocks.append((ns.kron(G, A) if world.planted("factors swapped") else ns.kron(A, G)) * it.shares[n])
+    yield same("block", _expected_pullback(it), total_of(blocks))
 
 
 def independent_activations_and_derivatives(world: World) -> Comparisons:

@@ -23,6 +23,7 @@ from geomkfac.theorems.instances.abstract_networks import (
     random_direction,
 )
 from geomkfac.theorems.instances.calculus import cubic, expressions, hessian, quadratic, variables
+from geomkfac.theorems.instances.textbook import total_of
 from geomkfac.theorems.instances.updates import two_steps
 from geomkfac.theorems.ledger.lg_2_1_fisher import per_datum_derivatives
 from geomkfac.theorems.ledger.lg_3_4 import one_layer
@@ -156,7 +157,7 @@ def pullback_along_evaluation(world: World) -> Comparisons:
     it, ns = one_layer(world), world.ns
     pulled = ExpectedMetric(PullbackMetric(it.W.evaluation(it.points), it.metric), it.shares).at(it.w)
     a_bar = it.a_bar(world)
-    total = None
+    terms = []
     for n in range(world.sizes.data):
         for k in range(world.sizes.covectors):
             left, right = a_bar[n, :, None], it.covectors[k, n, :, None]
@@ -164,9 +165,8 @@ def pullback_along_evaluation(world: World) -> Comparisons:
                 left, right = right, left
             row = ns.kron(left, right)
             coefficient = ns.ones(()) if world.planted("coefficients of the metric left out") else it.weights[k, n]
-            term = row @ row.mT * (coefficient * it.shares[n])
-            total = term if total is None else total + term
-    yield same("matrix", pulled.coordinates(it.kappa), total)
+            terms.append(row @ row.mT * (coefficient * it.shares[n]))
+    yield same("matrix", pulled.coordinates(it.kappa), total_of(terms))
 
 
 NETS = (Sizes((1, 1), 3, 1), Sizes((1, 2, 1), 4, 1), Sizes((2, 2, 2), 5, 2))
