@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from importlib.util import find_spec
 from typing import Annotated, Any
 
@@ -43,16 +44,7 @@ def info(as_json: Annotated[bool, options.JSON] = False) -> None:
         "python": platform.python_version(),
         "system": platform.platform(),
         "kinds": KINDS,
-        "libraries": [
-            {
-                "name": library.name,
-                "version": library.version,
-                "extra": library.extra,
-                "devices": list(library.devices),
-                "note": library.note,
-            }
-            for library in libraries
-        ],
+        "libraries": [asdict(library) for library in libraries],
         "blas": installed.blas(),
         "extras": {extra: {"installed": not names, "missing": names} for extra, names in missing.items()},
     }

@@ -58,7 +58,7 @@ def _check(item: Check, evidence: Evidence) -> Section:
     details = evidence.details
     points = [
         f"drawn at random: {drawn_in_words(details.get('drawn', []))}; sizes {details.get('sizes')}",
-        f"compared: {'; '.join(_counted(details.get('compared', [])))}",
+        f"compared: {'; '.join(dict.fromkeys(details.get('compared', [])))}",
         f"evidence: {evidence.text}",
         *_worth(item, details),
     ]
@@ -92,10 +92,6 @@ def drawn_in_words(drawn: list[Any]) -> str:
     named = ((name.replace("\\", "") if name else "array", shape) for name, shape in drawn)
     described = Counter(f"{name} ({', '.join(map(str, shape))})" for name, shape in named)
     return ", ".join(text if count == 1 else f"{count} x {text}" for text, count in described.items())
-
-
-def _counted(names: list[str]) -> list[str]:
-    return list(dict.fromkeys(names))
 
 
 def sentence(identity: Any) -> str:

@@ -15,9 +15,8 @@ from geomkfac.theorems.engine.statement import Comparisons, given, same
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.basis import Bases, transformed
 from geomkfac.theorems.instances.groups import random_change
-from geomkfac.theorems.instances.second_derivatives import hessian_of_pass, with_curvature, with_output_curvature
-from geomkfac.theorems.instances.smooth_functions import activation, loss
-from geomkfac.theorems.instances.textbook import MatrixNetwork, backward, forward, homogeneous
+from geomkfac.theorems.instances.second_derivatives import hessian_of_pass
+from geomkfac.theorems.instances.textbook import MatrixNetwork, backward, forward, homogeneous, random_network
 from geomkfac.updates import LayerToUpdate, NetworkToUpdate, Update
 
 
@@ -39,12 +38,7 @@ class InvarianceClaim:
     def __call__(self, world: World) -> Comparisons:
         """Two networks that compute one function, both updated: they compute one function again."""
         ns, widths, count = world.ns, world.sizes.widths, world.sizes.data
-        pairs = list(zip(widths[1:], widths[:-1], strict=True))
-        network = MatrixNetwork(
-            weights=tuple(world.array(m, n + 1) for m, n in pairs),
-            activations=tuple(with_curvature(world, activation(world)) for _ in pairs),
-            loss=with_output_curvature(world, loss(world, widths[-1])),
-        )
+        network = random_network(world, widths)
         bases = self._bases(world, widths)
         double = transformed(world, network, bases)
         x = world.array(count, widths[0])

@@ -6,18 +6,16 @@ Activations and losses of exact checks have second derivatives of which nothing 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import ValuesError
-from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.smooth_functions import (
     BernoulliLoss,
     Elementwise,
+    GenericActivation,
+    GenericLoss,
     RowActivation,
     RowLoss,
-    Table,
     Transformed,
     TransformedLoss,
 )
@@ -31,53 +29,13 @@ def hessian(ns: Namespace, network: MatrixNetwork, x: Array) -> Array:
     return hessian_of_pass(ns, network, batch, backward(network, batch, slopes), slopes)
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _CurvedActivation:
-    """An activation, coordinate by coordinate, with second derivatives that are free."""
-
-    phi: RowActivation
-    second: Table
-
-    def __call__(self, z: Array) -> Array:
-        return self.phi(z)
-
-    def pullback(self, z: Array, covectors: Array) -> Array:
-        return self.phi.pullback(z, covectors)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _CurvedLoss:
-    """A loss whose second derivatives are free."""
-
-    loss: RowLoss
-    second: Table
-
-    def differential(self, outputs: Array) -> Array:
-        return self.loss.differential(outputs)
-
-    def metric(self, outputs: Array) -> tuple[Array, Array]:
-        return self.loss.metric(outputs)
-
-
-def with_curvature(world: World, phi: RowActivation) -> RowActivation:
-    """The activation, with free second derivatives over exact kinds."""
-    return _CurvedActivation(phi, Table(world, ())) if world.is_exact else phi
-
-
-def with_output_curvature(world: World, of_outputs: RowLoss) -> RowLoss:
-    """The loss, with free second derivatives over exact kinds."""
-    return _CurvedLoss(of_outputs, Table(world, (world.sizes.widths[-1],))) if world.is_exact else of_outputs
-
-
 def _curvature(ns: Namespace, phi: RowActivation, z: Array, covectors: Array) -> Array:
     """``sum_j u_j d^2 phi_j(z)`` of every datum, array (N, m, m), for covectors u (N, m)."""
     if isinstance(phi, Transformed):
         inner = _curvature(ns, phi.phi, z @ phi.Phi.mT + phi.tau, covectors @ phi.Omega)
         return phi.Phi.mT @ inner @ phi.Phi
-    if isinstance(phi, _CurvedActivation):
-        second = phi.second.at(z)[0]
+    if isinstance(phi, GenericActivation):
+        second = phi.second_derivative(z)
     elif isinstance(phi, Elementwise):
         second = phi.function.second_derivative(ns, z)
     else:
@@ -90,9 +48,8 @@ def _output_curvature(ns: Namespace, of_outputs: RowLoss, outputs: Array) -> Arr
     if isinstance(of_outputs, TransformedLoss):
         back = of_outputs.Omega_inverse
         return back.mT @ _output_curvature(ns, of_outputs.loss, (outputs - of_outputs.gamma) @ back.mT) @ back
-    if isinstance(of_outputs, _CurvedLoss):
-        free = ns.permute(of_outputs.second.at(outputs)[0], (1, 0, 2))
-        return free + free.mT
+    if isinstance(of_outputs, GenericLoss):
+        return of_outputs.hessian(outputs)
     if isinstance(of_outputs, BernoulliLoss):
         # Outputs are natural parameters: the Hessian is the Fisher metric, whatever the targets.
         weights, covectors = of_outputs.metric(outputs)

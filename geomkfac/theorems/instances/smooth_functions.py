@@ -62,18 +62,22 @@ class Table:
 
 @final
 class GenericActivation:
-    """Values and derivatives, coordinate by coordinate, are free."""
+    """Values and derivatives, coordinate by coordinate, are free; second derivatives, where they are asked for, too."""
 
-    __slots__ = ("_table",)
+    __slots__ = ("_second", "_table")
 
     def __init__(self, world: World) -> None:
-        self._table = Table(world, (), ())
+        self._table, self._second = Table(world, (), ()), Table(world, ())
 
     def __call__(self, z: Array) -> Array:
         return self._table.at(z)[0]
 
     def pullback(self, z: Array, covectors: Array) -> Array:
         return covectors * self._table.at(z)[1]
+
+    def second_derivative(self, z: Array) -> Array:
+        """Of every coordinate by itself, (N, n)."""
+        return self._second.at(z)[0]
 
 
 @final
@@ -93,12 +97,18 @@ class Elementwise:
 
 @final
 class GenericLoss:
-    """Loss differentials, weights and covectors of the output metric are free."""
+    """Loss differentials, weights and covectors of the output metric are free; so is the loss' Hessian.
 
-    __slots__ = ("_count", "_differentials", "_metric", "_world")
+    Parameters
+    ----------
+    outputs : how many
+    """
 
-    def __init__(self, world: World, count: int) -> None:
-        self._world, self._count = world, count
+    __slots__ = ("_differentials", "_metric", "_second", "_world")
+
+    def __init__(self, world: World, outputs: int) -> None:
+        count = world.sizes.covectors
+        self._world, self._second = world, Table(world, (outputs,))
         self._differentials, self._metric = Table(world, ()), Table(world, (count,), (count,))
 
     def differential(self, outputs: Array) -> Array:
@@ -107,6 +117,11 @@ class GenericLoss:
     def metric(self, outputs: Array) -> tuple[Array, Array]:
         weights, covectors = self._metric.at(outputs)
         return weights[..., 0], covectors
+
+    def hessian(self, outputs: Array) -> Array:
+        """By the outputs of every datum, (N, m, m)."""
+        free = self._world.ns.permute(self._second.at(outputs)[0], (1, 0, 2))
+        return free + free.mT
 
 
 @final
@@ -132,7 +147,7 @@ def activation(world: World) -> RowActivation:
 def loss(world: World, outputs: int) -> RowLoss:
     """An arbitrary loss and output metric over exact kinds; a Bernoulli family in floating point."""
     if world.is_exact:
-        return GenericLoss(world, world.sizes.covectors)
+        return GenericLoss(world, outputs)
     targets = Bernoulli().predictions(world.ns, world.array(world.sizes.data, outputs))
     return BernoulliLoss(world.ns, targets)
 

@@ -15,7 +15,7 @@ from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.smooth_functions import RowActivation, RowLoss
+from geomkfac.theorems.instances.smooth_functions import RowActivation, RowLoss, activation, loss
 
 
 def homogeneous(ns: Namespace, a: Array, *, first: bool = False) -> Array:
@@ -50,6 +50,15 @@ class MatrixNetwork:
     weights: tuple[Array, ...]
     activations: tuple[RowActivation, ...]
     loss: RowLoss
+
+
+def random_network(world: World, widths: Sequence[int]) -> MatrixNetwork:
+    """A network of which nothing is assumed but its widths (n_0, ..., n_L)."""
+    return MatrixNetwork(
+        weights=tuple(world.array(m, n + 1) for m, n in zip(widths[1:], widths[:-1], strict=True)),
+        activations=tuple(activation(world) for _ in widths[1:]),
+        loss=loss(world, widths[-1]),
+    )
 
 
 @final

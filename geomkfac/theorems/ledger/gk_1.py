@@ -90,13 +90,9 @@ def whitened_activations_suffice(world: World) -> Comparisons:
     g = IndependenceMetric(it.points, metric, it.shares).at(it.w)
     step = g.sharp(it.dh)
     grad = it.dh.coordinates(it.iota)
-    A = (_bar(world, it) * it.shares[:, None]).mT @ _bar(world, it)
+    A = weighted_squares(ns, it.shares, homogeneous(ns, it.points.coordinates(it.iota)))
     yield same("step is grad A^{-1}", step.coordinates(it.iota), grad @ ns.inverse(A))
     yield same("step and gradient", step.coordinates(kappa), it.dh.coordinates(kappa))
-
-
-def _bar(world: World, it: _Rooted) -> Array:
-    return homogeneous(world.ns, it.points.coordinates(it.iota))
 
 
 def network_in_its_whitened_parameterization(world: World) -> Comparisons:

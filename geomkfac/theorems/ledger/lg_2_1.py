@@ -10,8 +10,7 @@ from geomkfac.theorems.engine.statement import Check, Comparison, Comparisons, M
 from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.instances.basis import Bases, random_bases, transformed
-from geomkfac.theorems.instances.smooth_functions import activation, loss
-from geomkfac.theorems.instances.textbook import MatrixNetwork, MatrixPass, forward, kfac_update
+from geomkfac.theorems.instances.textbook import MatrixPass, forward, kfac_update, random_network
 from geomkfac.theorems.instances.updates import two_updates
 
 
@@ -22,12 +21,7 @@ def updates_in_arrays(world: World) -> Comparisons:
     loss and the output metric.  The double is computed from its own coordinates alone.
     """
     ns, widths, count = world.ns, world.sizes.widths, world.sizes.data
-    layers = list(zip(widths[1:], widths[:-1], strict=True))
-    network = MatrixNetwork(
-        weights=tuple(world.array(m, n + 1) for m, n in layers),
-        activations=tuple(activation(world) for _ in layers),
-        loss=loss(world, widths[-1]),
-    )
+    network = random_network(world, widths)
     bases = random_bases(world, widths)
     dagger = transformed(world, network, bases)
 

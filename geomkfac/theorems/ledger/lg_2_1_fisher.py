@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from geomkfac.arrays.namespace import Array
@@ -32,9 +32,18 @@ def per_datum_derivatives(world: World, it: Instance, output: Metric) -> tuple[A
     return coefficients, ns.concat(parts, axis=1)
 
 
-def flattened(world: World, parts: list[Array]) -> Array:
+def flattened(world: World, parts: Sequence[Array]) -> Array:
     """The vec of a list of matrices (m_i, n_i + 1), columns stacked."""
     return world.ns.concat([world.ns.reshape(part.mT, (-1,)) for part in parts])
+
+
+def unflattened(world: World, w: Array, shapes: Sequence[tuple[int, int]]) -> list[Array]:
+    """The matrices of these shapes of which `w` is the vec."""
+    parts, start = [], 0
+    for m, n in shapes:
+        parts.append(world.ns.reshape(w[start : start + m * n], (n, m)).mT)
+        start += m * n
+    return parts
 
 
 def fisher_in_coordinates(world: World) -> Comparisons:

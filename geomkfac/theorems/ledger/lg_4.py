@@ -81,19 +81,12 @@ def _flat_outputs(world: World, it: SharedInstance, chunk: Chunk, z: Array) -> t
 
 
 # -- LG-4.4 ----------------------------------------------------------------------------------------------------
-def change_of_activations(
-    world: World, iota: Parameterization, kappa: Parameterization, space: Space
+def change_between(
+    world: World, one: Parameterization, other: Parameterization, space: Space
 ) -> tuple[Array, Array]:
-    """(Omega, gamma) with ``a' = Omega a + gamma``, from iota to kappa."""
-    matrix, translation = kappa[space].change_from(iota[space])  # type: ignore[attr-defined]
+    """(B, c) with ``y = B x + c``, from coordinates x in the one's frame to y in the other's."""
+    matrix, translation = other[space].change_from(one[space])  # type: ignore[attr-defined]
     return world.ns.cast(matrix), world.ns.cast(translation)
-
-
-def change_of_preactivations(
-    world: World, iota: Parameterization, kappa: Parameterization, space: Space
-) -> tuple[Array, Array]:
-    """(Phi, tau) with ``z = Phi z' + tau``, from kappa to iota."""
-    return change_of_activations(world, kappa, iota, space)
 
 
 def expanded_change(world: World, Omega: Array, gamma: Array, K: int) -> tuple[Array, Array]:
@@ -113,8 +106,8 @@ def transformed_layer(world: World) -> Comparisons:
     ns, patches = world.ns, it.patches
     layer = it.net.layers[0]
     local = layer.domain.base  # type: ignore[attr-defined]
-    Omega, gamma = change_of_activations(world, it.iota, it.kappa, local)
-    Phi, tau = change_of_preactivations(world, it.iota, it.kappa, layer.codomain)
+    Omega, gamma = change_between(world, it.iota, it.kappa, local)
+    Phi, tau = change_between(world, it.kappa, it.iota, layer.codomain)
     W_bar, W_dagger = it.weights.coordinates(it.iota)[0], it.weights.coordinates(it.kappa)[0]
     big, shift = expanded_change(world, Omega, gamma, len(patches.offsets))
     yield same("(4.4)", W_dagger, transformed_weights(ns, W_bar, big, shift, Phi, tau))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from itertools import islice
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import EuclideanMetric
 from geomkfac.spaces import Vector
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
 from geomkfac.theorems.engine.world import Sizes, World
-from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network, all_at_once, sum_of_squares
+from geomkfac.theorems.instances.abstract_networks import abstract_network, all_at_once, sum_of_squares
 from geomkfac.theorems.instances.krylov import conjugate_gradient, krylov_basis
 from geomkfac.theorems.instances.sweeps import Sweep
-from geomkfac.theorems.ledger.lg_2_1_fisher import flattened
+from geomkfac.theorems.ledger.lg_2_1_fisher import flattened, unflattened
 
 
 def gauss_newton_matrix(world: World, d: int) -> Array:
@@ -50,10 +50,10 @@ def passes_of_hessian_free(world: World) -> Comparisons:
     sweep = Sweep(it.net, it.weights, chunk.points)
     output = it.loss.fisher(sweep.outputs)
     gradient = sweep.pullback(it.loss.differential(sweep.outputs, chunk.targets), shares)
-    space = it.net.weight_space.direction
+    space, shapes = it.net.weight_space.direction, [layer.slots for layer in it.net.layers]
 
     def product(v: Array) -> Array:
-        vector: Vector = space.from_coordinates(_unflattened(it, ns, v), it.iota)
+        vector: Vector = space.from_coordinates(unflattened(world, v, shapes), it.iota)
         covectors = output.flat(sweep.pushforward(vector))
         if world.planted("one more pass for every product"):
             sweep.pushforward(vector)
@@ -69,15 +69,6 @@ def passes_of_hessian_free(world: World) -> Comparisons:
     matrix = G + ns.eye(G.shape[0]) * lam
     dense = list(islice(conjugate_gradient(ns, lambda v: matrix @ v, rhs), K))[-1]
     yield same("iterate", x, dense)
-
-
-def _unflattened(it: Instance, ns: Namespace, v: Array) -> list[Array]:
-    parts, start = [], 0
-    for layer in it.net.layers:
-        m, n = layer.slots
-        parts.append(ns.reshape(v[start : start + m * n], (n, m)).mT)
-        start += m * n
-    return parts
 
 
 def reduction_ratio(world: World) -> Comparisons:
