@@ -16,7 +16,8 @@ import re
 import secrets
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -218,13 +219,10 @@ def _read_npz(path: Path) -> dict[str, Any]:
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    try:
+    with _safetensors_errors():
         return dict(load_file(path))
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
 
 
 def _write(path: Path, suffix: str, arrays: dict[str, Any]) -> None:
@@ -235,14 +233,21 @@ def _write(path: Path, suffix: str, arrays: dict[str, Any]) -> None:
                 with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
         return
-    from safetensors import SafetensorError
     from safetensors.numpy import save
 
+    with _safetensors_errors():
+        path.write_bytes(save(arrays))
+
+
+@contextmanager
+def _safetensors_errors() -> Iterator[None]:
+    """What that library refuses, as a ValueError."""
+    from safetensors import SafetensorError
+
     try:
-        content = save(arrays)
+        yield
     except SafetensorError as error:
         raise ValueError(str(error)) from error
-    path.write_bytes(content)
 
 
 def _known_suffix(path: Path) -> str:

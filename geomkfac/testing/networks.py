@@ -13,7 +13,7 @@ from geomkfac.spaces import BaseFrame, LinearSpace, Parameterization, Point
 from geomkfac.testing.arrays import changes_of_basis, small_arrays
 from geomkfac.testing.hypothesis_extra import composite, hypothesis_strategies
 from geomkfac.testing.strategies import activations
-from geomkfac.theorems.instances.abstract_networks import sum_of_squares
+from geomkfac.theorems.instances.abstract_networks import constant_covector_metric
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -130,7 +130,7 @@ def covector_metrics(frame: BaseFrame, *, max_covectors: int = 3) -> SearchStrat
         count = draw(st.integers(1, max_covectors))
         rows = draw(small_arrays(ns, (count, m)))
         weights = ns.ones((count,)) + ns.stack([ns.scalar(draw(st.integers(0, 2))) for _ in range(count)])
-        return sum_of_squares(ns, frame, weights, rows)
+        return constant_covector_metric(ns, frame, weights, rows)
 
     return composite(build)
 

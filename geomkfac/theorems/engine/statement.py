@@ -12,7 +12,7 @@ exponent with its confidence interval.  What the types must refuse is ``refuses(
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias, final
 
 from geomkfac.errors import GeomkfacError
@@ -83,8 +83,7 @@ def same(name: str, left: Any, right: Any, frame: Any = None) -> Comparison:
 
 def given(name: str, left: Any, right: Any, frame: Any = None) -> Comparison:
     """A premise: what must agree in a counterexample too, so that it fails for the right reason."""
-    claim = same(name, left, right, frame)
-    return Comparison(name, claim.left, claim.right, premise=True)
+    return replace(same(name, left, right, frame), premise=True)
 
 
 def order(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -124,10 +125,10 @@ def constant_metric(world: World, frame: Frame, *, rank: int | None = None) -> M
     """A random metric, the same at every point: a sum of `rank` squares, by default as many as dimensions."""
     m = frame.space.dim
     k = m if rank is None else rank
-    return sum_of_squares(world.ns, frame, world.positive(k), world.array(k, m))
+    return constant_covector_metric(world.ns, frame, world.positive(k), world.array(k, m))
 
 
-def sum_of_squares(ns: Namespace, frame: Frame, weights: Array, rows: Array) -> CovectorMetric:
+def constant_covector_metric(ns: Namespace, frame: Frame, weights: Array, rows: Array) -> CovectorMetric:
     """The metric ``sum_k c_k phi_k (x) phi_k``, the same at every point: weights (k,), and covectors (k, m) as rows."""
     k, m = rows.shape
 
@@ -138,6 +139,17 @@ def sum_of_squares(ns: Namespace, frame: Frame, weights: Array, rows: Array) -> 
             ns.broadcast_to(ns.reshape(weights, (k, *ones)), (k, *batch)),
             ns.broadcast_to(ns.reshape(rows, (k, *ones, m)), (k, *batch, m)),
         )
+
+    return CovectorMetric(frame, family)
+
+
+def diagonal_metric(ns: Namespace, frame: Frame, entries: Callable[[Array], Array]) -> CovectorMetric:
+    """The metric whose matrix in `frame` is diagonal, with these functions of the coordinates (..., m) as entries."""
+    m = frame.space.dim
+
+    def family(z: Array) -> tuple[Array, Array]:
+        unit = ns.reshape(ns.eye(m), (m, *(1,) * (z.ndim - 1), m))
+        return ns.permute(entries(z), (z.ndim - 1, *range(z.ndim - 1))), ns.broadcast_to(unit, (m, *z.shape))
 
     return CovectorMetric(frame, family)
 

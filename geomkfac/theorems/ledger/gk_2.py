@@ -11,12 +11,17 @@ from dataclasses import replace
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.maps.activations.polynomials import polynomial
-from geomkfac.metrics import CovectorMetric, DirectSumTensor, IndependenceMetric, Metric
+from geomkfac.metrics import DirectSumTensor, IndependenceMetric, Metric
 from geomkfac.networks import MLP
-from geomkfac.spaces import Frame, Parameterization, Point, Sample
+from geomkfac.spaces import Parameterization, Point, Sample
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
 from geomkfac.theorems.engine.world import Sizes, World
-from geomkfac.theorems.instances.abstract_networks import abstract_network, constant_metric, random_weights
+from geomkfac.theorems.instances.abstract_networks import (
+    abstract_network,
+    constant_metric,
+    diagonal_metric,
+    random_weights,
+)
 from geomkfac.theorems.ledger import gk_2_shared
 from geomkfac.theorems.ledger.lg_3_4 import OneLayer, one_layer
 
@@ -42,7 +47,8 @@ def identical_data(world: World) -> Comparisons:
     net, iota = MLP.from_widths(world.sizes.widths, activation, kind=world.kind)
     count, n = world.sizes.data, net.inputs.dim
     data = iota.sample(world.ns.broadcast_to(world.array(1, n), (count, n)), weights=world.positive(count))
-    output = _varying_metric(world, iota[net.outputs])
+    # diag(1 + z_k^2): one that varies.
+    output = diagonal_metric(world.ns, iota[net.outputs], lambda z: z * z + 1)
     yield from _blocks(world, net, random_weights(world, net, iota), data, output, iota)
 
 
@@ -50,18 +56,6 @@ def generic_network(world: World) -> Comparisons:
     """Nothing of the sort: the blocks differ."""
     it = abstract_network(world)
     yield from _blocks(world, it.net, it.weights, it.data, it.loss.metric, it.iota)
-
-
-def _varying_metric(world: World, frame: Frame) -> Metric:
-    """The metric ``diag(1 + z_k^2)``, in a frame of the outputs."""
-    ns, m = world.ns, frame.space.dim
-
-    def family(z: Array) -> tuple[Array, Array]:
-        coefficients = ns.permute(z * z + 1, (z.ndim - 1, *range(z.ndim - 1)))
-        unit = ns.reshape(ns.eye(m), (m, *(1,) * (z.ndim - 1), m))
-        return coefficients, ns.broadcast_to(unit, (m, *z.shape))
-
-    return CovectorMetric(frame, family)
 
 
 def _blocks(

@@ -88,9 +88,12 @@ def one_point_in_two_frames(world: World) -> Comparisons:
 
 def matrix_that_depends_on_the_point(world: World) -> Comparisons:
     """``theta = A theta' + Q(theta', theta')``: with the Jacobian for A, (52) does not hold exactly."""
-    (d,), ns = world.sizes.widths, world.ns
+    (d,) = world.sizes.widths
     alpha = world.number()
-    yield same("(52)", *_two_steps(world, ns, d, alpha))
+    A, Q, theta_prime, R, grad = _curved(world, d)
+    if world.planted("no curvature"):
+        Q = Q * 0
+    yield same("(52)", *_steps(world.ns, A, Q, theta_prime, R, grad, alpha))
 
 
 def to_first_order(world: World) -> Comparisons:
@@ -106,13 +109,6 @@ def to_first_order(world: World) -> Comparisons:
             other = _steps(ns, A * 2, Q, theta_prime, R, grad, ns.scalar(alpha))[1]
         gaps.append(ns.norm(one - other))
     yield order("the gap between the updates, in the step size", sizes, gaps, 2)
-
-
-def _two_steps(world: World, ns: Any, d: int, alpha: Array) -> tuple[Array, Array]:
-    A, Q, theta_prime, R, grad = _curved(world, d)
-    if world.planted("no curvature"):
-        Q = Q * 0
-    return _steps(ns, A, Q, theta_prime, R, grad, alpha)
 
 
 def _curved(world: World, d: int) -> tuple[Array, Array, Array, Array, Array]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sympy
 
-from geomkfac.arrays.namespace import Array
 from geomkfac.maps import AffineMaps
 from geomkfac.metrics import (
-    CovectorMetric,
     EuclideanMetric,
     MetricTensor,
     PullbackMetric,
@@ -18,6 +16,7 @@ from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import (
     abstract_network,
     all_at_once,
+    diagonal_metric,
     layers_of_data,
     random_direction,
 )
@@ -102,14 +101,9 @@ def bregman_divergence_of_a_network(world: World) -> Comparisons:
     ns = world.ns.ordered("exponentials")
     it = abstract_network(world)
     frame = it.iota[it.net.outputs]
-    m = frame.space.dim
-
-    def family(z: Array) -> tuple[Array, Array]:
-        unit = ns.reshape(ns.eye(m), (m, *(1,) * (z.ndim - 1), m))
-        c = ns.exp(-z) if world.planted("the Hessian's inverse") else ns.exp(z)
-        return ns.permute(c, (z.ndim - 1, *range(z.ndim - 1))), ns.broadcast_to(unit, (m, *z.shape))
-
-    G = it.net.gauss_newton_metric(it.weights, it.data, CovectorMetric(frame, family))
+    sign = -1 if world.planted("the Hessian's inverse") else 1
+    output = diagonal_metric(ns, frame, lambda z: ns.exp(z * sign))
+    G = it.net.gauss_newton_metric(it.weights, it.data, output)
     d = random_direction(world, it.net, it.iota)
     chunk, shares = all_at_once(it.data)
     y = it.net(it.weights, chunk.points).coordinates(it.iota)

@@ -9,7 +9,7 @@ from geomkfac.metrics import EuclideanMetric
 from geomkfac.spaces import Vector
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
 from geomkfac.theorems.engine.world import Sizes, World
-from geomkfac.theorems.instances.abstract_networks import abstract_network, all_at_once, sum_of_squares
+from geomkfac.theorems.instances.abstract_networks import abstract_network, all_at_once, constant_covector_metric
 from geomkfac.theorems.instances.krylov import conjugate_gradient, krylov_basis
 from geomkfac.theorems.instances.sweeps import Sweep
 from geomkfac.theorems.ledger.lg_2_1_fisher import flattened, unflattened
@@ -143,7 +143,7 @@ def pseudo_gradients_of_finite_support(world: World) -> Comparisons:
     p = p / ns.sum(p)
     chunk, shares = all_at_once(it.data)
     count = world.sizes.data
-    G = it.net.gauss_newton_metric(it.weights, it.data, sum_of_squares(ns, frame, p, u)).coordinates(it.iota)
+    G = it.net.gauss_newton_metric(it.weights, it.data, constant_covector_metric(ns, frame, p, u)).coordinates(it.iota)
     sweep = Sweep(it.net, it.weights, chunk.points)
     total = G * 0
     for t in range(T):

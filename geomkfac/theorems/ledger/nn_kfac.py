@@ -47,7 +47,8 @@ def running_averages(world: World) -> Comparisons:
             share = ns.ones(()) / T
         weights.append(ns.broadcast_to(share / B, (B,)))
     # One batch at a time, as a table of the loss is of a batch: sums merge.
-    blocks = [part.coordinates(it.iota) for part in _parts(it, X, weights)]
+    samples = [it.iota.sample(x, weights=w) for x, w in zip(X, weights, strict=True)]
+    blocks = [it.net.kfac_metric(it.weights, sample, it.loss).coordinates(it.iota) for sample in samples]
     for i in range(len(mean)):
         A = blocks[0].blocks[i].factors[0] * ns.sum(weights[0])
         for batch, share in zip(blocks[1:], weights[1:], strict=True):
@@ -56,12 +57,6 @@ def running_averages(world: World) -> Comparisons:
         if not i:
             rows = homogeneous(ns, ns.concat(X))
             yield same("A of layer 1, of all data", mean[0][0], weighted_squares(ns, ns.concat(weights), rows))
-
-
-def _parts(it: Any, X: list[Array], weights: list[Array]) -> list[Any]:
-    """The K-FAC metric of each batch, its data weighted alike."""
-    samples = [it.iota.sample(x, weights=w) for x, w in zip(X, weights, strict=True)]
-    return [it.net.kfac_metric(it.weights, sample, it.loss) for sample in samples]
 
 
 # -- step sizes ----------------------------------------------------------------------------------------------
