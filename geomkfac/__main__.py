@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geomkfac.cli.main import main
+from geomkfac.cli import main
 
 if __name__ == "__main__":
     main()

@@ -111,7 +111,7 @@ def bin_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     command = folder / "geomkfac"
-    command.write_text(f"#!{sys.executable}\nfrom geomkfac.cli.main import main\nmain()\n")
+    command.write_text(f"#!{sys.executable}\nfrom geomkfac.cli import main\nmain()\n")
     command.chmod(0o755)
     return folder
 

@@ -1,7 +1,7 @@
-"""The command line: ``geomkfac verify``, ``factors`` and ``step``."""
+"""The command line: the program ``geomkfac`` and its commands."""
 
 from __future__ import annotations
 
-from geomkfac.cli.main import main
+from geomkfac.cli.program import main
 
 __all__ = ["main"]

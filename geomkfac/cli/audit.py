@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -49,7 +49,7 @@ def audit(
         None, "--vary", metavar="NAME=V,V,...", show_default=False,
         help="Audit with several values of an option, such as eps=1e-9,1e-8,1e-7: exponents of what is lost.",
     ),
-    device: str = DEVICE,
+    device: Annotated[str, DEVICE] = "cpu",
     html: Path = HTML,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:  # fmt: skip

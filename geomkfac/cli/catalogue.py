@@ -6,21 +6,18 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from geomkfac.cli import options
 from geomkfac.cli.devices import DEVICE
-from geomkfac.cli.printing import print_json, progress_bar, write_line
-from geomkfac.errors import ValuesError
+from geomkfac.cli.printing import checked_document, print_json, progress_bar, write_line
 
 PACKAGE: Any = typer.Option(
     None, "--package", metavar="MODULE", show_default=False,
     help="A module that holds optimizer classes; several may be named. By default torch.optim and pytorch_optimizer.",
 )  # fmt: skip
-JOBS: Any = typer.Option(
-    None, "--jobs", metavar="N", min=1, show_default=False, help="Processes; by default one for each processor."
-)
 FILE: Any = typer.Option(
     None, "--json", metavar="FILE", help="Where results are kept, written after each; what is there is not run again."
 )
@@ -38,9 +35,9 @@ def catalogue(
     libraries: bool = typer.Option(True, "--libraries/--no-libraries", help="Updates of K-FAC libraries at hand."),
     steps: int = typer.Option(10, "--steps", metavar="N", min=2, help="Updates of each run."),
     seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="Of weights, data and bases."),
-    device: str = DEVICE,
-    jobs: int | None = JOBS,
-    limit: float = typer.Option(600.0, "--limit", metavar="SECONDS", min=1, help="Of processor time, for one optimizer."),
+    device: Annotated[str, DEVICE] = "cpu",
+    jobs: Annotated[int | None, options.JOBS] = None,
+    limit: float = typer.Option(600.0, "--limit", metavar="SECONDS", min=1, help="Of processor time, for one."),
     file: Path | None = FILE,
     again: bool = typer.Option(False, "--again", help="Run what the file holds again."),
     html: Path | None = HTML,
@@ -60,7 +57,7 @@ def catalogue(
     from geomkfac.audit.catalogues.making import catalogue as run
 
     for path in (file, html, markdown, figure):
-        _check(path)
+        checked_document("catalogue", path)
     told = "" if notes is None else notes.read_text(encoding="utf-8")
     with _progress() as progress:
         made = run(
@@ -96,15 +93,6 @@ def _progress() -> Iterator[Callable[[str, int], None]]:
             bars[0](1)
 
         yield advance
-
-
-def _check(path: Path | None) -> None:
-    """Refuse, before anything is run, what cannot be written afterwards."""
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-        raise ValuesError(
-            f"the catalogue cannot be written.\n  required: a file in a directory that exists\n  came    : {path}\n"
-            "Make the directory first."
-        )
 
 
 def _address(figure: Path, document: Path) -> str:

@@ -11,7 +11,6 @@ from geomkfac.arrays import LIBRARY_ON, floating_namespace, namespace_of
 from geomkfac.names import look_up
 
 DEVICE: Any = typer.Option(
-    "cpu",
     "--device",
     metavar="NAME",
     help="Where to compute: cpu, with NumPy's arrays, or cuda, with CuPy's on the current CUDA device.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,36 +12,27 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
 from geomkfac.cli.devices import DEVICE
-from geomkfac.cli.how_to_run import HowToRun
+from geomkfac.cli.network_files import checked_output, entries, load
 from geomkfac.cli.printing import number, print_json, table, write_line
-from geomkfac.cli.problems import Problem, Wanted, basis, checked_output, entries, load, measurement, named_norm
+from geomkfac.cli.problems import Measurement, NetworkProblem, basis, named_norm
 from geomkfac.errors import ValuesError
 from geomkfac.interop import write_arrays
 from geomkfac.metrics import DirectSumTensor
 from geomkfac.spaces import BaseFrame, Parameterization
 
+OUT: Any = typer.Option(
+    "--out", metavar="FILE", help="Write the factors and the basis to this .npz or .safetensors file."
+)
 
+
+@options.with_groups
 def factors(
-    network: str = options.NETWORK,
-    data: str = options.DATA,
-    activation: str = options.ACTIVATION,
-    architecture: str = options.ARCHITECTURE,
-    output: str = options.OUTPUT,
-    basis_name: str = options.BASIS,
-    fisher: str = options.FISHER,
-    samples: int = options.SAMPLES,
-    norm: str = options.NORM,
-    seed: int = options.SEED,
-    chunk: int = options.CHUNK,
-    memory: str = options.MEMORY,
-    workers: int = options.WORKERS,
-    scheduler: str = options.SCHEDULER,
-    state: str = options.STATE,
-    device: str = DEVICE,
-    out: str = typer.Option(
-        None, "--out", metavar="FILE", help="Write the factors and the basis to this .npz or .safetensors file."
-    ),
-    as_json: bool = options.JSON,
+    asked: options.ProblemOptions,
+    measured: Measurement,
+    state: Annotated[str | None, options.STATE] = None,
+    device: Annotated[str, DEVICE] = "cpu",
+    out: Annotated[str | None, OUT] = None,
+    as_json: Annotated[bool, options.JSON] = False,
 ) -> None:
     """The Kronecker factors A and G of every layer, in a basis of choice and in the given one.
 
@@ -52,25 +43,24 @@ def factors(
     checked_output(out)
     if state is not None and out is not None and Path(state).absolute() == Path(out).absolute():
         raise ValuesError(f"--state and --out name one file, {out}.\nGive each a file of its own.")
-    how = measurement(fisher, samples, seed, HowToRun(chunk, memory, workers, scheduler))
-    problem = load(network, data, Wanted(activation, architecture), output, device)
-    named = named_norm(norm, problem.given)
-    moments = how.moments(problem, state)
+    problem = load(asked, device)
+    norm = named_norm(asked.norm, problem.given)
+    moments = measured.moments(problem, state)
     metric, loss = moments.metric(), float(moments.mean_loss())
-    chosen = basis(basis_name, problem, named, how, metric)
-    notes = degeneracies(metric, output, problem.net.output_layer)
+    chosen = basis(asked.basis, problem, norm, measured, metric)
+    notes = degeneracies(metric, asked.output, problem.net.output_layer)
     report: dict[str, Any] = {
-        "basis": basis_name,
-        "norm": norm,
-        "fisher": fisher,
-        "samples": how.samples if fisher == "sampled" else None,
-        "seed": seed,
+        "basis": asked.basis,
+        "norm": asked.norm,
+        "fisher": measured.fisher,
+        "samples": measured.drawn,
+        "seed": measured.seed,
         "device": device,
         "data": problem.data.count,
         "loss": loss,
         "layers": _layers(metric, problem.given, chosen),
         "notes": notes,
-        "choice": _choice(basis_name, norm, bool(notes)),
+        "choice": _choice(asked.basis, asked.norm, bool(notes)),
         "out": out,
     }
     if out is not None:
@@ -118,7 +108,7 @@ def condition(matrix: Array, nullity: int) -> float:
     return float(values[-1]) / smallest if smallest > 0 else float("inf")
 
 
-def _arrays(problem: Problem, metric: DirectSumTensor, chosen: Parameterization) -> dict[str, Any]:
+def _arrays(problem: NetworkProblem, metric: DirectSumTensor, chosen: Parameterization) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for index, block in enumerate(metric.coordinates(chosen).blocks, start=1):
         A, G = block.factors

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, final
+from typing import Annotated, Any, final
 
+from geomkfac.cli import options
 from geomkfac.cli.printing import data_progress
 from geomkfac.errors import MissingExtraError, ValuesError
 from geomkfac.networks import Running, worker_processes
@@ -23,10 +24,10 @@ class HowToRun:
     ValuesError : two of them contradict each other, or one makes no sense.
     """
 
-    chunk: int | None = None
-    memory: str | None = None
-    workers: int | None = None
-    scheduler: str | None = None
+    chunk: Annotated[int | None, options.CHUNK] = None
+    memory: Annotated[str | None, options.MEMORY] = None
+    workers: Annotated[int | None, options.WORKERS] = None
+    scheduler: Annotated[str | None, options.SCHEDULER] = None
 
     def __post_init__(self) -> None:
         for one, other in (("chunk", "memory"), ("workers", "scheduler")):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from importlib.util import find_spec
-from typing import Any
+from typing import Annotated, Any
 
 from geomkfac.arrays.floats import installed
 from geomkfac.cli import options
@@ -32,7 +33,7 @@ EXTRAS = {
 """Extras of this package, and the modules by which they are known."""
 
 
-def info(as_json: bool = options.JSON) -> None:
+def info(as_json: Annotated[bool, options.JSON] = False) -> None:
     """Versions, kinds of scalars, array libraries with the devices that they see, BLAS and extras."""
     from geomkfac import __version__
 
@@ -43,16 +44,7 @@ def info(as_json: bool = options.JSON) -> None:
         "python": platform.python_version(),
         "system": platform.platform(),
         "kinds": KINDS,
-        "libraries": [
-            {
-                "name": library.name,
-                "version": library.version,
-                "extra": library.extra,
-                "devices": list(library.devices),
-                "note": library.note,
-            }
-            for library in libraries
-        ],
+        "libraries": [asdict(library) for library in libraries],
         "blas": installed.blas(),
         "extras": {extra: {"installed": not names, "missing": names} for extra, names in missing.items()},
     }

@@ -1,4 +1,4 @@
-"""What the commands print: tables for people, one JSON document for programs, progress for the patient."""
+"""What the commands print and write: tables for people, one JSON document for programs, progress for the patient."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from shutil import get_terminal_size
 from threading import Timer
 from typing import Any
 
 import typer
 
+from geomkfac.errors import ValuesError
 from geomkfac.networks import Progress
 
 READER_GONE = 141
@@ -86,6 +88,15 @@ def table(
     # Rich pads every line to the full width of the table.
     lines = [line.rstrip() for line in captured.get().splitlines()]
     _write("\n".join(lines).strip("\n") + "\n\n")
+
+
+def checked_document(what: str, path: Path | None) -> None:
+    """Refuse, before anything is run, a file that cannot be written afterwards; `what` says what it will hold."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise ValuesError(
+            f"the {what} cannot be written.\n  required: a file in a directory that exists\n  came    : {path}\n"
+            "Make the directory first."
+        )
 
 
 @contextmanager

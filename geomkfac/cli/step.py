@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -11,9 +11,9 @@ from geomkfac.arrays import namespace_of
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
 from geomkfac.cli.devices import DEVICE
-from geomkfac.cli.how_to_run import HowToRun
+from geomkfac.cli.network_files import checked_output, entries, load
 from geomkfac.cli.printing import print_json, progress_bar, write_line
-from geomkfac.cli.problems import Problem, Wanted, advice, basis, checked_output, entries, load, measurement, named_norm
+from geomkfac.cli.problems import Measurement, NetworkProblem, advice, basis, named_norm
 from geomkfac.errors import ValuesError
 from geomkfac.interop import write_network
 from geomkfac.metrics import MetricTensor
@@ -31,36 +31,29 @@ DAMPED = {
 """The kinds of damping, and what is said about each."""
 
 
+RATE: Any = typer.Option("--rate", metavar="X", help="The learning rate.")
+DAMPING: Any = typer.Option("--damping", metavar="X", help="Its strength, positive; none by default.")
+DAMPING_KIND: Any = typer.Option(
+    "--damping-kind",
+    metavar="NAME",
+    help="metric (the default): by the Euclidean metric of the given basis, carried along, exactly; factored: by "
+    "the same, each factor for itself; identity: by the identity matrix of the chosen basis, on which the step "
+    "then depends.",
+)
+OUT: Any = typer.Option("--out", metavar="FILE", help="Write the network after the step, in the given basis.")
+
+
+@options.with_groups
 def step(
-    network: str = options.NETWORK,
-    data: str = options.DATA,
-    activation: str = options.ACTIVATION,
-    architecture: str = options.ARCHITECTURE,
-    output: str = options.OUTPUT,
-    basis_name: str = options.BASIS,
-    rate: float = typer.Option(1.0, "--rate", metavar="X", help="The learning rate."),
-    damping: float = typer.Option(None, "--damping", metavar="X", help="Its strength, positive; none by default."),
-    damping_kind: str = typer.Option(
-        None,
-        "--damping-kind",
-        metavar="NAME",
-        help="metric (the default): by the Euclidean metric of the given basis, carried along, exactly; factored: by "
-        "the same, each factor for itself; identity: by the identity matrix of the chosen basis, on which the step "
-        "then depends.",
-    ),
-    fisher: str = options.FISHER,
-    samples: int = options.SAMPLES,
-    norm: str = options.NORM,
-    seed: int = options.SEED,
-    chunk: int = options.CHUNK,
-    memory: str = options.MEMORY,
-    workers: int = options.WORKERS,
-    scheduler: str = options.SCHEDULER,
-    device: str = DEVICE,
-    out: str = typer.Option(
-        None, "--out", metavar="FILE", help="Write the network after the step, in the given basis."
-    ),
-    as_json: bool = options.JSON,
+    asked: options.ProblemOptions,
+    rate: Annotated[float, RATE] = 1.0,
+    damping: Annotated[float | None, DAMPING] = None,
+    damping_kind: Annotated[str | None, DAMPING_KIND] = None,
+    *,
+    measured: Measurement,
+    device: Annotated[str, DEVICE] = "cpu",
+    out: Annotated[str | None, OUT] = None,
+    as_json: Annotated[bool, options.JSON] = False,
 ) -> None:
     """One K-FAC step, computed natively in the chosen basis and written in the given one.
 
@@ -68,40 +61,38 @@ def step(
     """
     checked_output(out)
     kind = _checked_kind(rate, damping, damping_kind)
-    run = HowToRun(chunk, memory, workers, scheduler)
-    how = measurement(fisher, samples, seed, run)
-    problem = load(network, data, Wanted(activation, architecture), output, device)
-    named = named_norm(norm, problem.given)
-    chosen = basis(basis_name, problem, named, how)
+    problem = load(asked, device)
+    norm = named_norm(asked.norm, problem.given)
+    chosen = basis(asked.basis, problem, norm, measured)
 
     there = problem.stored_in(chosen)
-    metric = how.metric(there)
-    before, dh = there.loss_and_differential(run)
+    metric = measured.metric(there)
+    before, dh = there.loss_and_differential(measured.how)
     with progress_bar("step"):
-        vector = _solved(metric, dh, there, chosen, damping, kind, named)
+        vector = _solved(metric, dh, there, chosen, damping, kind, norm)
     after = there.weights - rate * vector
-    loss = _finite(problem.mean_loss(after, run))
+    loss = _finite(problem.mean_loss(after, measured.how))
 
     if out is not None:
         arrays = problem.net.to_arrays(after, problem.given)
-        chained = architecture is None
+        chained = asked.architecture is None
         write_network(out, [entries(W) for W, _ in arrays], [entries(b) for _, b in arrays], chained=chained)
     report = {
-        "basis": basis_name,
+        "basis": asked.basis,
         "rate": rate,
         "damping": damping,
         "damping_kind": kind,
-        "norm": norm,
-        "fisher": fisher,
-        "samples": how.samples if fisher == "sampled" else None,
-        "seed": seed,
+        "norm": asked.norm,
+        "fisher": measured.fisher,
+        "samples": measured.drawn,
+        "seed": measured.seed,
         "device": device,
         "loss_before": before,
         "loss_after": loss,
         "predicted_decrease": rate * float(dh(vector)),
         "length_in_metric": abs(rate) * math.sqrt(max(0.0, float(metric(vector, vector)))),
         "length_given": abs(rate) * _length(vector, problem.given),
-        "notes": degeneracies(metric, output, problem.net.output_layer),
+        "notes": degeneracies(metric, asked.output, problem.net.output_layer),
         "out": out,
     }
     report["choice"] = _choice(report)
@@ -114,7 +105,7 @@ def step(
 def _solved(
     metric: MetricTensor,
     dh: Vector,
-    problem: Problem,
+    problem: NetworkProblem,
     chosen: Parameterization,
     damping: float | None,
     kind: str | None,

@@ -16,7 +16,8 @@ import re
 import secrets
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -47,10 +48,8 @@ def read_network(path: PathLike, *, chained: bool = True) -> tuple[list[Any], li
     parts: dict[str, dict[str, Any]] = {}
     for key in arrays:
         layer, _, part = key.rpartition(".")
-        if not layer or part not in ("weight", "bias"):
-            _refuse_keys(path, "<layer>.weight and <layer>.bias for every layer", arrays)
-        parts.setdefault(layer, {})[part] = arrays[key]
-    if not parts:
+        parts.setdefault(layer if part in ("weight", "bias") else "", {})[part] = arrays[key]
+    if not parts or "" in parts:
         _refuse_keys(path, "<layer>.weight and <layer>.bias for every layer", arrays)
     layers = sorted(parts, key=_natural_order)
     for layer in layers:
@@ -110,12 +109,8 @@ def read_data(path: PathLike, *, ndim: int = 2) -> tuple[Any, Any]:
     ShapeError
         If X has another number of axes, or y another number of rows.
     """
-    arrays = read_arrays(path)
-    if set(arrays) != {"X", "y"}:
-        _refuse_keys(path, "X and y, nothing else", arrays)
-    X, y = arrays["X"], arrays["y"]
-    check_data(X, y, ndim)
-    return X, y
+    arrays = _checked_data(path, ndim, (), "X and y, nothing else")
+    return arrays["X"], arrays["y"]
 
 
 def read_sequences(path: PathLike) -> tuple[Any, Any, Any]:
@@ -125,12 +120,17 @@ def read_sequences(path: PathLike) -> tuple[Any, Any, Any]:
     ------
     FileFormatError, ShapeError : as for `read_data`.
     """
+    arrays = _checked_data(path, 3, ("lengths",), "X and y, and perhaps lengths")
+    return arrays["X"], arrays["y"], arrays.get("lengths")
+
+
+def _checked_data(path: PathLike, ndim: int, others: tuple[str, ...], required: str) -> dict[str, Any]:
+    """The arrays X, y and perhaps others of a file; `required` says which."""
     arrays = read_arrays(path)
-    if set(arrays) - {"lengths"} != {"X", "y"}:
-        _refuse_keys(path, "X and y, and perhaps lengths", arrays)
-    X, y = arrays["X"], arrays["y"]
-    check_data(X, y, 3)
-    return X, y, arrays.get("lengths")
+    if arrays.keys() - others != {"X", "y"}:
+        _refuse_keys(path, required, arrays)
+    check_data(arrays["X"], arrays["y"], ndim)
+    return arrays
 
 
 def write_data(path: PathLike, X: Any, y: Any, *, lengths: Any = None) -> None:
@@ -219,13 +219,10 @@ def _read_npz(path: Path) -> dict[str, Any]:
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    try:
+    with _safetensors_errors():
         return dict(load_file(path))
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
 
 
 def _write(path: Path, suffix: str, arrays: dict[str, Any]) -> None:
@@ -236,14 +233,21 @@ def _write(path: Path, suffix: str, arrays: dict[str, Any]) -> None:
                 with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
         return
-    from safetensors import SafetensorError
     from safetensors.numpy import save
 
+    with _safetensors_errors():
+        path.write_bytes(save(arrays))
+
+
+@contextmanager
+def _safetensors_errors() -> Iterator[None]:
+    """What that library refuses, as a ValueError."""
+    from safetensors import SafetensorError
+
     try:
-        content = save(arrays)
+        yield
     except SafetensorError as error:
         raise ValueError(str(error)) from error
-    path.write_bytes(content)
 
 
 def _known_suffix(path: Path) -> str:

@@ -12,9 +12,10 @@ from typing import Any, final
 from geomkfac.arrays import floating
 from geomkfac.arrays.namespace import Array, Kind
 from geomkfac.errors import ShapeError
-from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
+from geomkfac.maps import AffineMaps, SmoothMap
 from geomkfac.maps.activations.scalar_function import Activation
 from geomkfac.networks.building.arrays_in import checked_layers, stacked_arrays
+from geomkfac.networks.building.builder import ActivationOf, activation_between
 from geomkfac.networks.feed_forward import FeedForward
 from geomkfac.networks.passes.stages import ActivationStage, DenseStage, Stage
 from geomkfac.spaces import AffineSpace, Parameterization, Point
@@ -54,14 +55,14 @@ class MLP(FeedForward):
     # -- from arrays, and back ---------------------------------------------------------------------
     @staticmethod
     def from_widths(
-        widths: Sequence[int], activation: str | Activation = "tanh", *, kind: Kind = floating
+        widths: Sequence[int], activation: str | Activation | ActivationOf = "tanh", *, kind: Kind = floating
     ) -> tuple[MLP, Parameterization]:
         """A network of these layer widths and the parameterization ``iota`` in which it is coordinatewise.
 
         Parameters
         ----------
         widths : (n_0, ..., n_L), inputs first
-        activation : of the hidden layers
+        activation : of the hidden layers: name or Activation; or a callable that makes a smooth map of two frames
         kind : kind of scalar
         """
         if len(widths) < 2:
@@ -73,7 +74,7 @@ class MLP(FeedForward):
             before, after = AffineSpace(f"Z{index}", width, kind), AffineSpace(f"A{index}", width, kind)
             source, target = before.frame("iota"), after.frame("iota")
             frames += [source, target]
-            rhos.append(CoordinatewiseMap(source, target, activation))
+            rhos.append(activation_between(activation, source, target))
         outputs = AffineSpace(f"Z{len(widths) - 1}", widths[-1], kind)
         frames.append(outputs.frame("iota"))
         iota = Parameterization(frames, inputs=inputs, outputs=outputs, name="iota")

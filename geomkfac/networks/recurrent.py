@@ -16,9 +16,10 @@ from geomkfac.arrays import floating
 from geomkfac.arrays.namespace import Array, Kind, Namespace
 from geomkfac.counts import checked_count
 from geomkfac.errors import ShapeError, SpaceMismatchError, UnknownNameError
-from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
+from geomkfac.maps import AffineMaps, SmoothMap
 from geomkfac.maps.activations.scalar_function import Activation
 from geomkfac.networks.building.arrays_in import stacked_arrays
+from geomkfac.networks.building.builder import activation_between
 from geomkfac.networks.network import Network
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.passes.recurrent_pass import At, RecurrentPass, stacked
@@ -103,10 +104,7 @@ class RecurrentNetwork(Network):
         X, Z = AffineSpace("X", inputs, kind), AffineSpace("Z", hidden, kind)
         A, Y = AffineSpace("A", hidden, kind), AffineSpace("Y", outputs, kind)
         frames = [space.frame("iota") for space in (X, Z, A, Y)]
-        if callable(activation) and not isinstance(activation, str | Activation):
-            rho: SmoothMap = activation(frames[1], frames[2])
-        else:
-            rho = CoordinatewiseMap(frames[1], frames[2], activation)
+        rho = activation_between(activation, frames[1], frames[2])
         start: Any
         if isinstance(initial, str) and initial == "learned":
             start = AffineSpace("start", 0, kind)

@@ -7,6 +7,8 @@ the frames that were drawn.  A law that does not hold raises `LawViolatedError`,
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import reduce
+from operator import add
 from typing import Any
 
 from geomkfac.arrays import Namespace
@@ -209,11 +211,9 @@ def _check_by_interpolation(
     function: SmoothMap, point: Any, v: Vector, pushed: Vector, degree: int, bench: Bench
 ) -> None:
     start = function(point)
-    total: Any = None
-    for node, weight in enumerate(_derivative_weights(degree)):
-        term = (_line(function, point, v, node) - start) * weight
-        total = term if total is None else total + term
-    bench.same("the derivative along a line is J v", total, pushed, *(() if total is None else (total,)))
+    weights = enumerate(_derivative_weights(degree))
+    total = reduce(add, [(_line(function, point, v, node) - start) * weight for node, weight in weights])
+    bench.same("the derivative along a line is J v", total, pushed, total)
 
 
 def _derivative_weights(degree: int) -> list[Fraction]:

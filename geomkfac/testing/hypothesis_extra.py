@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from geomkfac.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+Drawn = TypeVar("Drawn")
 
 
 def hypothesis_strategies() -> ModuleType:
@@ -24,3 +31,9 @@ def hypothesis_strategies() -> ModuleType:
             "Install it with: pip install 'geomkfac[test]'"
         ) from error
     return strategies
+
+
+def composite(build: Callable[[Callable[[Any], Any]], Drawn]) -> SearchStrategy[Drawn]:
+    """The strategy that runs `build` with Hypothesis's draw function."""
+    strategy: SearchStrategy[Drawn] = hypothesis_strategies().composite(build)()
+    return strategy

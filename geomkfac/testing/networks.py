@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from geomkfac.arrays import Array, Kind, floating
+from geomkfac.arrays import Kind, floating
 from geomkfac.metrics import CovectorMetric, DenseTensor
 from geomkfac.networks import MLP, AveragePooling, Convolution, ConvolutionalNetwork, Dense, RecurrentNetwork
+from geomkfac.networks.network import Network
 from geomkfac.spaces import BaseFrame, LinearSpace, Parameterization, Point
 from geomkfac.testing.arrays import changes_of_basis, small_arrays
-from geomkfac.testing.hypothesis_extra import hypothesis_strategies
+from geomkfac.testing.hypothesis_extra import composite, hypothesis_strategies
 from geomkfac.testing.strategies import activations
+from geomkfac.theorems.instances.abstract_networks import constant_covector_metric
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
+
+
+def _weights(draw: Callable[[Any], Any], net: Network, iota: Parameterization) -> Point:
+    """Weights of small integers in `iota`."""
+    ns = net.inputs.kind.default_namespace
+    weights: Point = net.weight_space.from_coordinates([draw(small_arrays(ns, one.slots)) for one in net.layers], iota)
+    return weights
 
 
 def networks(
@@ -29,12 +38,9 @@ def networks(
     def build(draw: Callable[[Any], Any]) -> tuple[MLP, Point, Parameterization]:
         widths = draw(st.lists(st.integers(1, max_width), min_size=2, max_size=max_layers + 1))
         net, iota = MLP.from_widths(tuple(widths), draw(activations(kind, smooth=True)), kind=kind)
-        arrays = [draw(small_arrays(kind.default_namespace, layer.slots)) for layer in net.layers]
-        weights: Point = net.weight_space.from_coordinates(arrays, iota)
-        return net, weights, iota
+        return net, _weights(draw, net, iota), iota
 
-    strategy: SearchStrategy[tuple[MLP, Point, Parameterization]] = st.composite(build)()
-    return strategy
+    return composite(build)
 
 
 def convolutional_networks(
@@ -79,12 +85,9 @@ def convolutional_networks(
             if isinstance(stages[-1], Dense):
                 break
         net, iota = ConvolutionalNetwork.from_shape(first, channels, stages, kind=kind)
-        arrays = [draw(small_arrays(kind.default_namespace, layer.slots)) for layer in net.layers]
-        weights: Point = net.weight_space.from_coordinates(arrays, iota)
-        return net, weights, iota
+        return net, _weights(draw, net, iota), iota
 
-    strategy: SearchStrategy[tuple[ConvolutionalNetwork, Point, Parameterization]] = st.composite(build)()
-    return strategy
+    return composite(build)
 
 
 def recurrent_networks(
@@ -110,12 +113,9 @@ def recurrent_networks(
             at=draw(st.sampled_from(("every", "last"))),
             kind=kind,
         )
-        arrays = [draw(small_arrays(kind.default_namespace, layer.slots)) for layer in net.layers]
-        weights: Point = net.weight_space.from_coordinates(arrays, iota)
-        return net, weights, iota
+        return net, _weights(draw, net, iota), iota
 
-    strategy: SearchStrategy[tuple[RecurrentNetwork, Point, Parameterization]] = st.composite(build)()
-    return strategy
+    return composite(build)
 
 
 def covector_metrics(frame: BaseFrame, *, max_covectors: int = 3) -> SearchStrategy[CovectorMetric]:
@@ -130,19 +130,9 @@ def covector_metrics(frame: BaseFrame, *, max_covectors: int = 3) -> SearchStrat
         count = draw(st.integers(1, max_covectors))
         rows = draw(small_arrays(ns, (count, m)))
         weights = ns.ones((count,)) + ns.stack([ns.scalar(draw(st.integers(0, 2))) for _ in range(count)])
+        return constant_covector_metric(ns, frame, weights, rows)
 
-        def family(points: Array) -> tuple[Array, Array]:
-            batch = tuple(points.shape)[:-1]
-            ones = (1,) * len(batch)
-            return (
-                ns.broadcast_to(ns.reshape(weights, (count, *ones)), (count, *batch)),
-                ns.broadcast_to(ns.reshape(rows, (count, *ones, m)), (count, *batch, m)),
-            )
-
-        return CovectorMetric(frame, family)
-
-    strategy: SearchStrategy[CovectorMetric] = st.composite(build)()
-    return strategy
+    return composite(build)
 
 
 def forms(space: LinearSpace, frame: Any) -> SearchStrategy[DenseTensor]:

@@ -27,17 +27,12 @@ from geomkfac.spaces import (
 from geomkfac.spaces.frames.change import Components
 from geomkfac.spaces.space import BaseSpace
 from geomkfac.testing.arrays import changes_of_basis, small_arrays
-from geomkfac.testing.hypothesis_extra import hypothesis_strategies
+from geomkfac.testing.hypothesis_extra import composite, hypothesis_strategies
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 MAX_DIM = 3
-
-
-def _composite(build: Callable[[Callable[[Any], Any]], Any]) -> Any:
-    """The strategy that runs `build` with Hypothesis's draw function."""
-    return hypothesis_strategies().composite(build)()
 
 
 def vector_spaces(kind: Kind = floating, *, max_dim: int = MAX_DIM, name: str = "V") -> SearchStrategy[VectorSpace]:
@@ -105,8 +100,7 @@ def parameterizations(spaces: Iterable[Space], *, name: str = "drawn") -> Search
             chosen.append(base._reference_frame().change(matrix, translation, name=name))
         return Parameterization(chosen, name=name)
 
-    strategy: SearchStrategy[Parameterization] = _composite(build)
-    return strategy
+    return composite(build)
 
 
 def frames(space: Space) -> SearchStrategy[Frame]:
@@ -171,8 +165,7 @@ def samples(space: Space, frame: Frame, *, max_count: int = 4, weighted: bool = 
         weights = draw(small_arrays(ns, (count,), bound=1)) + 2 if weighted else None
         return Sample.from_coordinates(array, None, frame, weights=weights)
 
-    strategy: SearchStrategy[Sample] = _composite(build)
-    return strategy
+    return composite(build)
 
 
 def activations(kind: Kind = floating, *, smooth: bool = False) -> SearchStrategy[Activation]:

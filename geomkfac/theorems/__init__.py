@@ -12,14 +12,13 @@ from geomkfac.theorems.engine.statement import (
     Evidence,
     Mutant,
     Order,
-    Sizes,
     Statement,
     given,
     order,
     refuses,
     same,
 )
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.explain import Section, explain
 from geomkfac.theorems.registry import CHAPTERS, STATEMENTS, find
 from geomkfac.theorems.suite import run_all

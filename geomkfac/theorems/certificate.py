@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
 from importlib import metadata, resources
@@ -17,7 +18,7 @@ from typing import Any, final
 
 from geomkfac.errors import FileFormatError, ValuesError
 from geomkfac.theorems.engine.run import Report
-from geomkfac.theorems.engine.statement import Check, Evidence, Mutant, Sizes, Statement
+from geomkfac.theorems.engine.statement import Check, Evidence, Mutant, Statement
 from geomkfac.version import __version__
 
 FORMAT = "geomkfac certificate 1"
@@ -94,10 +95,9 @@ class CertificateDirectory:
     def write(self, report: Report) -> None:
         """The certificates of one statement; each file appears whole or not at all."""
         statement = report.statement
-        items: list[Check | Mutant] = [*statement.checks, *statement.mutants]
-        if len(report.results) != len(items):
+        if len(report.results) != len(statement.items):
             return  # It stopped with an error, and certifies nothing.
-        for name, item, evidence in zip(_names(statement), items, report.results, strict=True):
+        for name, item, evidence in zip(_names(statement), statement.items, report.results, strict=True):
             document = _document(statement, item, evidence, self.trials, self.seed)
             document["digest"] = sha256(canonical(document)).hexdigest()
             _write(self.path / name, document)
@@ -138,7 +138,7 @@ def _names(statement: Statement) -> list[str]:
     stem = statement.id.replace("/", "+")
     numbers: dict[str, int] = {}
     names = []
-    for item in (*statement.checks, *statement.mutants):
+    for item in statement.items:
         grade = item.grade if isinstance(item, Check) else "M"
         numbers[grade] = numbers.get(grade, 0) + 1
         names.append(f"{stem}.{grade}{numbers[grade]}.json")
@@ -150,6 +150,7 @@ def _document(statement: Statement, item: Check | Mutant, evidence: Evidence, tr
     recorded = plain["details"].pop("recorded", None)
     details = plain["details"]
     bound = {name: details[name] for name in _BOUND if name in details}
+    sizes = item.sizes[-1] if isinstance(item, Check) else item.sizes
     return {
         "format": FORMAT,
         "statement": {
@@ -164,7 +165,7 @@ def _document(statement: Statement, item: Check | Mutant, evidence: Evidence, tr
             "name": evidence.name,
             "over": item.over,
             "recipe": item.recipe if isinstance(item, Check) else None,
-            "sizes": _sizes(item.sizes[-1] if isinstance(item, Check) else item.sizes),
+            "sizes": asdict(sizes) | {"extra": dict(sizes.extra)},
         },
         "trials": trials,
         "seed": seed,
@@ -174,16 +175,6 @@ def _document(statement: Statement, item: Check | Mutant, evidence: Evidence, tr
         "evidence": plain,
         "versions": _versions(),
         "code": code_digest(),
-    }
-
-
-def _sizes(sizes: Sizes) -> dict[str, Any]:
-    return {
-        "widths": list(sizes.widths),
-        "data": sizes.data,
-        "covectors": sizes.covectors,
-        "steps": sizes.steps,
-        "extra": dict(sizes.extra),
     }
 
 

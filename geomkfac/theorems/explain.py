@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from geomkfac.theorems.engine.run import Report
-from geomkfac.theorems.engine.statement import Check, Evidence, Mutant
+from geomkfac.theorems.engine.statement import Check, Evidence
 
 _HOW = {
     "X": "exactly",
@@ -37,11 +37,10 @@ def explain(report: Report) -> Iterator[Section]:
         lines = (f"where: {erratum.where}", f"printed: {erratum.printed}", f"correct: {erratum.corrected}")
         yield Section("What is misprinted", points=(*lines, *((f"note: {erratum.note}",) if erratum.note else ())))
     yield Section("What is assumed", points=statement.hypotheses)
-    items: list[Check | Mutant] = [*statement.checks, *statement.mutants]
-    if len(report.results) != len(items):
+    if len(report.results) != len(statement.items):
         yield Section("Stopped", tuple(result.text for result in report.results))
         return
-    pairs = list(zip(items, report.results, strict=True))
+    pairs = list(zip(statement.items, report.results, strict=True))
     for item, evidence in pairs:
         if isinstance(item, Check) and item.grade != "C":
             yield _check(item, evidence)
@@ -59,7 +58,7 @@ def _check(item: Check, evidence: Evidence) -> Section:
     details = evidence.details
     points = [
         f"drawn at random: {drawn_in_words(details.get('drawn', []))}; sizes {details.get('sizes')}",
-        f"compared: {'; '.join(_counted(details.get('compared', [])))}",
+        f"compared: {'; '.join(dict.fromkeys(details.get('compared', [])))}",
         f"evidence: {evidence.text}",
         *_worth(item, details),
     ]
@@ -93,10 +92,6 @@ def drawn_in_words(drawn: list[Any]) -> str:
     named = ((name.replace("\\", "") if name else "array", shape) for name, shape in drawn)
     described = Counter(f"{name} ({', '.join(map(str, shape))})" for name, shape in named)
     return ", ".join(text if count == 1 else f"{count} x {text}" for text, count in described.items())
-
-
-def _counted(names: list[str]) -> list[str]:
-    return list(dict.fromkeys(names))
 
 
 def sentence(identity: Any) -> str:

@@ -38,10 +38,10 @@ def _chapter(chapter: str) -> Iterator[str]:
 
 
 def _row(statement: Statement) -> list[str]:
-    grades = [grade for grade in "XSNC" if any(check.grade == grade for check in statement.checks)]
     mutants = [f"{len(statement.mutants)} faults"] if statement.mutants else []
     objects = ", ".join(f"`{name}`" for name in statement.objects)
-    return [statement.source, statement.id, statement.title, objects, _places(statement), " ".join([*grades, *mutants])]
+    grades = " ".join([statement.grades, *mutants])
+    return [statement.source, statement.id, statement.title, objects, _places(statement), grades]
 
 
 def _places(statement: Statement) -> str:

@@ -46,22 +46,22 @@ def run_all(
         if finished is not None:
             finished(report)
 
-    task = Task(trials, seed, record, mutants_only, library)
+    options = RunOptions(trials, seed, record, mutants_only, library)
     if jobs > 1 and len(statements) > 1:
-        for report in _in_processes(statements, task, min(jobs, len(statements))):
+        for report in _in_processes(statements, options, min(jobs, len(statements))):
             if progress is not None:
                 for evidence in report.results:
                     progress(evidence)
             keep(report)
     else:
         for statement in statements:
-            keep(task.run(statement, progress))
+            keep(options.run(statement, progress))
     return [reports[statement.id] for statement in statements]
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Task:
+class RunOptions:
     """What is to be done with a statement."""
 
     trials: int
@@ -90,20 +90,20 @@ class Task:
         return Report(asked, results, self.trials, self.seed)
 
 
-def _in_processes(statements: Sequence[Statement], task: Task, jobs: int) -> Iterator[Report]:
+def _in_processes(statements: Sequence[Statement], options: RunOptions, jobs: int) -> Iterator[Report]:
     """The reports as they come in."""
     context = multiprocessing.get_context("spawn")
     with one_thread_each(), ProcessPoolExecutor(jobs, mp_context=context) as pool:
         waiting: dict[Future[tuple[Evidence, ...]], Statement] = {
-            pool.submit(_results, statement.id, task): statement for statement in statements
+            pool.submit(_results, statement.id, options): statement for statement in statements
         }
         try:
             while waiting:
                 done, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
                     statement = waiting.pop(future)
-                    asked = replace(statement, checks=()) if task.mutants_only else statement
-                    yield Report(asked, future.result(), task.trials, task.seed)
+                    asked = replace(statement, checks=()) if options.mutants_only else statement
+                    yield Report(asked, future.result(), options.trials, options.seed)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             # Statements in hand are lost anyway, and nobody waits for them.
@@ -112,6 +112,6 @@ def _in_processes(statements: Sequence[Statement], task: Task, jobs: int) -> Ite
             raise
 
 
-def _results(id: str, task: Task) -> tuple[Evidence, ...]:
+def _results(id: str, options: RunOptions) -> tuple[Evidence, ...]:
     """What a worker sends back: plain data, as checks are functions that stay where they are."""
-    return task.run(STATEMENTS[id]).results
+    return options.run(STATEMENTS[id]).results

@@ -143,7 +143,7 @@ def command(*words: str) -> Any:
     import contextlib
     import io
 
-    from geomkfac.cli.main import main
+    from geomkfac.cli import main
 
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:

@@ -127,7 +127,7 @@ def test_no_name_has_both_a_program_and_a_reason() -> None:
 
 
 def test_the_command_line_has_no_command_without_a_program() -> None:
-    from geomkfac.cli.main import app
+    from geomkfac.cli.program import app
 
     names = {command.name or command.callback.__name__ for command in app.registered_commands}
     assert {f"geomkfac {name}" for name in names} <= registered() | set(WITHOUT_GEOMETRY)

@@ -15,13 +15,13 @@ from geomkfac.networks import MLP
 from geomkfac.networks.passes.stages import ActivationStage
 from geomkfac.theorems.instances.second_derivatives import hessian
 from geomkfac.theorems.instances.smooth_functions import (
-    Activation,
     BernoulliLoss,
     Elementwise,
+    RowActivation,
     Transformed,
     TransformedLoss,
 )
-from geomkfac.theorems.instances.textbook import Network
+from geomkfac.theorems.instances.textbook import MatrixNetwork
 
 
 def has_hessian(twin: Twin) -> bool:
@@ -36,7 +36,7 @@ def hessian_of(twin: Twin, arrays: Arrays) -> Array:
     The network is written out in the twin's frames as LG (2.11) has it: activations ``Omega phi(Phi z + tau) + gamma``.
     """
     problem, ns = twin.problem, namespace_of(twin.inputs)
-    activations: list[Activation] = [
+    activations: list[RowActivation] = [
         Transformed(
             Elementwise(ns, _function_of(stage)),
             *twin.into_problem(stage.map.domain),
@@ -49,7 +49,7 @@ def hessian_of(twin: Twin, arrays: Arrays) -> Array:
     matrix, shift = twin.out_of_problem(problem.network.outputs)
     loss = TransformedLoss(BernoulliLoss(ns, twin.targets), np.linalg.inv(matrix).astype(twin.dtype), shift)
     weights = tuple(np.column_stack([W, b]) for W, b in arrays)
-    found: Array = hessian(ns, Network(weights, tuple(activations), loss), twin.inputs)
+    found: Array = hessian(ns, MatrixNetwork(weights, tuple(activations), loss), twin.inputs)
     return found * twin.loss_scale
 
 

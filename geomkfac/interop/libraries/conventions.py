@@ -11,9 +11,9 @@ C outputs, N data, T places of a layer, R loss terms of a datum (its output plac
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final, get_args
 
 import numpy as np
 
@@ -27,9 +27,9 @@ Reduction: TypeAlias = Literal["mean", "sum"]
 Expectation: TypeAlias = Literal["exact", "sampled", "empirical"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "loss": ("cross-entropy", "binary cross-entropy", "squared"),
-    "reduction": ("mean", "sum"),
-    "fisher": ("exact", "sampled", "empirical"),
+    "loss": get_args(Loss),
+    "reduction": get_args(Reduction),
+    "fisher": get_args(Expectation),
 }
 
 
@@ -247,13 +247,7 @@ Its 'reduce' is this package's sharing='reduce', with the same scales.  Of outpu
 as C for a softmax, the last axis for other losses; it passes all their losses back at once, so that there the factors
 are ours for 'expand' alone, and where later layers act on each place by itself."""
 
-CURVLINOPS_SEPARATE = FactorConvention(
-    "curvlinops, weight and bias apart",
-    "apart",
-    "channel_major",
-    gradient_scale=_torch_loss,
-    fishers=("exact", "sampled", "empirical"),
-)
+CURVLINOPS_SEPARATE = replace(CURVLINOPS, name="curvlinops, weight and bias apart", homogeneous="apart")
 """curvlinops' default: kron(G, A) for the weight, G alone for the bias."""
 
 NNGEOMETRY = FactorConvention(

@@ -17,6 +17,7 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.errors import KindError, NotPositiveError, ShapeError, SpaceMismatchError
 from geomkfac.interop.libraries.column_orders import channel_major, offset_major
 from geomkfac.interop.libraries.conventions import FactorConvention, FactorSetting, LayerFactors, LayerScaling
+from geomkfac.interop.libraries.gap import along
 from geomkfac.maps import AffineMaps
 from geomkfac.metrics.tensors.dense import DenseTensor
 from geomkfac.metrics.tensors.direct_sum import DirectSumTensor
@@ -182,10 +183,9 @@ def from_convention(
 
 def _apart(weight: Any, G: Any, bias: Any, frames: tuple[Frame, Frame], squares: Any, index: int) -> MetricTensor:
     """diag(A, 0) (x) G + diag(0, 1) (x) G_bias: one product where G_bias is a multiple of G."""
-    size = float(np.vdot(G, G))
-    ratio = float(np.vdot(G, bias)) / size if size else 0.0
+    ratio, rest = along(G, bias)
     rounding = max(squares[1], G.shape[0]) * float(np.finfo(G.dtype).eps)
-    if np.linalg.norm(bias - G.dtype.type(ratio) * G) <= rounding * np.linalg.norm(bias):
+    if np.linalg.norm(rest) <= rounding * np.linalg.norm(bias):
         joint = weight.copy()
         joint[-1, -1] = ratio
         return _product(joint, G, frames, squares, index)

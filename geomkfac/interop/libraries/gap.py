@@ -107,8 +107,8 @@ def _images(space: Any, iota: Frame, kappa: Frame) -> Any:
 
 def _of_products(A: _Factor, G: _Factor, missing: bool) -> FormGap:
     """``A2 (x) G2 - A1 (x) G1`` with ``A2 = alpha A1 + dA``, ``G2 = beta G1 + dG``: four orthogonal parts."""
-    alpha, dA = _along(A.here, A.there)
-    beta, dG = _along(G.here, G.there)
+    alpha, dA = along(A.here, A.there)
+    beta, dG = along(G.here, G.there)
     a, g, da, dg = (float(np.linalg.norm(x)) for x in (A.here, G.here, dA, dG))
     apart = hypot((alpha * beta - 1) * a * g, alpha * a * dg, beta * da * g, da * dg)
     size = max(a * g, hypot(alpha * a, da) * hypot(beta * g, dg)) or 1.0
@@ -130,7 +130,7 @@ def _of_products(A: _Factor, G: _Factor, missing: bool) -> FormGap:
 def _of_sums(form: _Factor, m: int, missing: bool) -> FormGap:
     """Blocks of the weight, of weight and bias, and of the bias, which holds G alone; the scale is G's."""
     size = float(np.linalg.norm(form.here)) or 1.0
-    scale, rest = _along(form.here[-m:, -m:], form.there[-m:, -m:])
+    scale, rest = along(form.here[-m:, -m:], form.there[-m:, -m:])
     gap = form.there / (scale or 1.0) - form.here
     return FormGap(
         discrepancy=float(np.linalg.norm(form.there - form.here)) / max(size, float(np.linalg.norm(form.there))),
@@ -143,7 +143,7 @@ def _of_sums(form: _Factor, m: int, missing: bool) -> FormGap:
     )
 
 
-def _along(first: Any, second: Any) -> tuple[float, Any]:
+def along(first: Any, second: Any) -> tuple[float, Any]:
     """``(c, rest)`` with ``second = c first + rest``, the rest orthogonal to the first."""
     size = float(np.vdot(first, first))
     ratio = float(np.vdot(first, second)) / size if size else 0.0

@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import Any, final
 
 from geomkfac.interop.pytorch import stage_layers as torch_stages
-from geomkfac.interop.pytorch.chain import Trace, name_of
+from geomkfac.interop.pytorch.chain import ForwardGraph, name_of
 from geomkfac.interop.pytorch.reading import Recurrent
 from geomkfac.interop.pytorch.support import refusal
 
 
-def read_cells(trace: Trace) -> Recurrent | None:
+def read_cells(trace: ForwardGraph) -> Recurrent | None:
     """A pass with nn.RNNCell as a recurrence; None of a pass without one.
 
     Every step t takes ``x[:, t]`` (or ``x[t]``, with time first) and the state before it; the first takes zeros.
@@ -30,7 +30,7 @@ def read_cells(trace: Trace) -> Recurrent | None:
 class _Cells:
     """The graph, read from its output to its input."""
 
-    def __init__(self, trace: Trace, cell: tuple[str, Any]) -> None:
+    def __init__(self, trace: ForwardGraph, cell: tuple[str, Any]) -> None:
         self._trace, self._cell = trace, cell
         self._input = next(node for node in trace.graph.nodes if node.op == "placeholder")
 

@@ -39,7 +39,7 @@ class Link:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class Trace:
+class ForwardGraph:
     """The graph of one forward pass.
 
     Attributes
@@ -68,7 +68,7 @@ class Trace:
         return node.op != "call_module" and name_of(node) in CONSTANTS
 
 
-def trace_of(module: Any, example: Any, check: Callable[[str, Any], None]) -> Trace:
+def trace_of(module: Any, example: Any, check: Callable[[str, Any], None]) -> ForwardGraph:
     """The graph of one forward pass, and its values on an example.
 
     Parameters
@@ -96,7 +96,7 @@ def trace_of(module: Any, example: Any, check: Callable[[str, Any], None]) -> Tr
         # Such as the last state of a recurrence of which all states are read.
         if node.op not in ("placeholder", "output") and not node.users:
             graph.erase_node(node)
-    found = Trace(root, graph, {}, bare)
+    found = ForwardGraph(root, graph, {}, bare)
     for node in graph.nodes:
         called = found.called(node)
         if called is not None:
@@ -111,7 +111,7 @@ def trace_of(module: Any, example: Any, check: Callable[[str, Any], None]) -> Tr
     return found
 
 
-def chain_of(trace: Trace) -> list[Link]:
+def chain_of(trace: ForwardGraph) -> list[Link]:
     """The operations of one forward pass, in order.
 
     Raises
@@ -155,7 +155,7 @@ def _graph(fx: Any, root: Any, example: Any, stepwise: bool) -> Any:
     return Tracer().trace(root)
 
 
-def _record(fx: Any, torch: Any, trace: Trace, example: Any) -> None:
+def _record(fx: Any, torch: Any, trace: ForwardGraph, example: Any) -> None:
     """Fill in what every node gives on the example."""
 
     class Recorder(fx.Interpreter):  # type: ignore[misc]
@@ -171,7 +171,7 @@ def _record(fx: Any, torch: Any, trace: Trace, example: Any) -> None:
 class _Walk:
     """From node to node: `current` is the one whose value is handed on."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: ForwardGraph) -> None:
         self._trace, self._values, self._tensor = trace, trace.values, import_module("torch").Tensor
         self._current: Any = None
         self._constants: set[str] = set()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
@@ -260,11 +261,7 @@ def _flat_change(space: Any, source: Frame, target: Frame) -> BaseChange:
     matrix: Array = None
     translation: Array = None
     if any(change.matrix is not None for change in changes):
-        matrix, start = np.zeros((space.dim, space.dim)), 0
-        for change in changes:
-            own = slice(start, start + change.dim)
-            matrix[own, own] = np.eye(change.dim) if change.matrix is None else change.matrix
-            start += change.dim
+        matrix = block_diag(*(np.eye(one.dim) if one.matrix is None else one.matrix for one in changes))
     if any(change.translation is not None for change in changes):
         parts = [np.zeros(change.dim) if change.translation is None else change.translation for change in changes]
         translation = np.concatenate(parts)

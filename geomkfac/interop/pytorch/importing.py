@@ -5,10 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from geomkfac.arrays import floating
 from geomkfac.errors import KindError, ShapeError, UnknownNameError
 from geomkfac.interop.pytorch.cells import read_cells
-from geomkfac.interop.pytorch.chain import Trace, chain_of, trace_of
+from geomkfac.interop.pytorch.chain import ForwardGraph, chain_of, trace_of
 from geomkfac.interop.pytorch.imported import ImportedModule, Network
 from geomkfac.interop.pytorch.reading import Reading, Recurrent, read_chain, read_recurrence
 from geomkfac.interop.pytorch.stage_layers import check_module
@@ -18,7 +17,6 @@ from geomkfac.networks.building.architecture import Dense
 from geomkfac.networks.convolution import ConvolutionalNetwork
 from geomkfac.networks.mlp import MLP
 from geomkfac.networks.recurrent import RecurrentNetwork
-from geomkfac.spaces import AffineSpace, Parameterization
 
 
 def from_module(module: Any, example: Any, *, library: str = "torch") -> ImportedModule:
@@ -91,7 +89,7 @@ def _check(torch: Any, module: Any, example: Any, library: str) -> None:
             )  # fmt: skip
 
 
-def _check_parameters(module: Any, trace: Trace) -> None:
+def _check_parameters(module: Any, trace: ForwardGraph) -> None:
     """Parameters that layers share, or that no layer has."""
     owners: dict[int, str] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
@@ -125,7 +123,10 @@ def _feed_forward(reading: Reading, library: str) -> ImportedModule:
     activations = _of_an_mlp(reading)
     network: Network
     if activations is not None:
-        network, iota = _mlp([reading.channels, *(len(b) for b in bs)], activations)
+        # Each hidden layer has an activation of its own.
+        names = iter(activations)
+        widths = [reading.channels, *(len(b) for b in bs)]
+        network, iota = MLP.from_widths(widths, lambda z, a: CoordinatewiseMap(z, a, next(names)))
         layers = [name for name, _ in reading.layers]
     else:
         network, iota = ConvolutionalNetwork.from_shape(reading.grid, reading.channels, reading.stages)
@@ -150,20 +151,6 @@ def _of_an_mlp(reading: Reading) -> list[str] | None:
         elif not isinstance(stage, str) or not isinstance(before, Dense):
             return None
     return found
-
-
-def _mlp(widths: list[int], activations: list[str]) -> tuple[MLP, Parameterization]:
-    """An MLP with an activation of its own after every hidden layer."""
-    inputs = AffineSpace("A0", widths[0], floating)
-    frames, rhos = [inputs.frame("iota")], []
-    for index, (width, activation) in enumerate(zip(widths[1:-1], activations, strict=True), start=1):
-        source, target = (AffineSpace(f"{letter}{index}", width, floating).frame("iota") for letter in "ZA")
-        frames += [source, target]
-        rhos.append(CoordinatewiseMap(source, target, activation))
-    outputs = AffineSpace(f"Z{len(widths) - 1}", widths[-1], floating)
-    frames.append(outputs.frame("iota"))
-    iota = Parameterization(frames, inputs=inputs, outputs=outputs, name="iota")
-    return MLP(inputs, rhos, outputs), iota
 
 
 def _recurrent(reading: Recurrent, library: str) -> ImportedModule:

@@ -38,6 +38,13 @@ from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Point, PowerSpace
 ActivationOf = Callable[[Frame, Frame], SmoothMap]
 
 
+def activation_between(spec: str | Activation | ActivationOf, source: Frame, target: Frame) -> SmoothMap:
+    """The activation of that name, coordinatewise in these frames; or the smooth map that a callable makes of them."""
+    if callable(spec) and not isinstance(spec, str | Activation):
+        return spec(source, target)
+    return CoordinatewiseMap(source, target, spec)
+
+
 @final
 class Builder:
     """Stages on spaces of their own, made one after the other.
@@ -133,11 +140,7 @@ class Builder:
 
     def _activation(self, index: int, spec: Any) -> None:
         space, frame = self._new(f"A{self._count}", self._space.dim, self._groups_ahead(index + 1))
-        if callable(spec) and not isinstance(spec, str | Activation):
-            made: SmoothMap = spec(self._frame, frame)
-        else:
-            made = CoordinatewiseMap(self._frame, frame, spec)
-        self._push(ActivationStage(made, self._grid))
+        self._push(ActivationStage(activation_between(spec, self._frame, frame), self._grid))
         self._space, self._frame = space, frame
 
     def _pooled(self, window: Any, stride: Any, what: str) -> Windows:

@@ -15,8 +15,9 @@ from typing import Any
 from geomkfac.arrays import DegreeField, false_identity_bound
 from geomkfac.errors import GeomkfacError, VacuousCheckError
 from geomkfac.theorems.engine.comparing import side_digests, witness
-from geomkfac.theorems.engine.statement import Check, Evidence, Mutant, Over, Sizes
+from geomkfac.theorems.engine.statement import Check, Evidence, Mutant, Over
 from geomkfac.theorems.engine.trials import Key, Trial, exact_trial
+from geomkfac.theorems.engine.world import Sizes
 
 
 def exact(check: Check, key: Key, trials: int, *, record: bool = False) -> Evidence:

@@ -24,9 +24,9 @@ from geomkfac.arrays import FloatingNamespace, floating, floating_namespace, gen
 from geomkfac.errors import VacuousCheckError
 from geomkfac.theorems.engine.comparing import relative_difference, relative_gap, sides
 from geomkfac.theorems.engine.orders import Measured, measured_orders
-from geomkfac.theorems.engine.statement import Check, Comparison, Evidence, Grade, Mutant, Order, Sizes
+from geomkfac.theorems.engine.statement import Check, Comparison, Evidence, Grade, Mutant, Order
 from geomkfac.theorems.engine.trials import Key, require_claims, require_consulted, with_redraws
-from geomkfac.theorems.engine.world import CONDITION, World
+from geomkfac.theorems.engine.world import CONDITION, Sizes, World
 
 FAR = 1000.0
 """A counterexample in floating point misses by at least this many tolerances."""
@@ -58,7 +58,7 @@ class Gap:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Instance:
+class DrawnInstance:
     """The gaps of one instance, and what it measured of limits."""
 
     gaps: list[Gap]
@@ -132,21 +132,16 @@ def _instances(trials: int) -> str:
     return f"{trials} {'instance' if trials == 1 else 'instances'}"
 
 
-def _orders(done: Sequence[Instance]) -> list[Measured]:
+def _orders(done: Sequence[DrawnInstance]) -> list[Measured]:
     return measured_orders([one.orders for one in done])
 
 
-def _drawn(check: Check, key: Key, ns: FloatingNamespace) -> Instance:
+def _drawn(check: Check, key: Key, ns: FloatingNamespace) -> DrawnInstance:
     """One instance; drawn again where its metric degenerates to rounding, against the hypothesis."""
     return with_redraws(lambda _, redraws: _instance(check, (*key, redraws), ns), key)
 
 
-def _gaps(check: Check, key: Key) -> list[Gap]:
-    """Every gap of one instance."""
-    return _drawn(check, key, floating.default_namespace).gaps
-
-
-def _instance(check: Check, key: Key, ns: FloatingNamespace) -> Instance:
+def _instance(check: Check, key: Key, ns: FloatingNamespace) -> DrawnInstance:
     """Every comparison, with the noise floor of each of its sides."""
     sizes = check.sizes[-1]
     base, orders, drawn = _walk(check, key, None, ns)
@@ -162,7 +157,7 @@ def _instance(check: Check, key: Key, ns: FloatingNamespace) -> Instance:
         Gap(one.name, one.premise, relative_gap(ns, one), noise, noise * factor)
         for one, noise in zip(base, noises, strict=True)
     ]
-    return Instance(gaps, orders, (*(one.name for one in base), *(one.name for one in orders)), drawn)
+    return DrawnInstance(gaps, orders, (*(one.name for one in base), *(one.name for one in orders)), drawn)
 
 
 def _moved(ns: FloatingNamespace, one: Comparison, two: Comparison) -> float:
@@ -195,7 +190,7 @@ def _of_gap(gap: Gap) -> dict[str, Any]:
     return {"comparison": gap.name, "error": gap.error, "noise_floor": gap.noise, "tolerance": gap.tolerance}
 
 
-def _details(check: Check, key: Key, trials: int, done: Instance, ns: FloatingNamespace) -> dict[str, Any]:
+def _details(check: Check, key: Key, trials: int, done: DrawnInstance, ns: FloatingNamespace) -> dict[str, Any]:
     if not done.names:
         raise VacuousCheckError(f"the check {check.name!r} compared nothing.")
     return {

@@ -88,8 +88,7 @@ def run(
     checked_count("trials", trials)
     checked_count("seed", seed, 0)
     results: list[Evidence] = []
-    items: list[Check | Mutant] = [*statement.checks, *statement.mutants]
-    for item in items:
+    for item in statement.items:
         start = time.perf_counter()
         evidence = _evidence(statement, item, trials, seed, record, library)
         results.append(replace(evidence, seconds=time.perf_counter() - start))

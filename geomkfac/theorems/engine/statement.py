@@ -12,14 +12,11 @@ exponent with its confidence interval.  What the types must refuse is ``refuses(
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, TypeAlias, final
 
-from geomkfac.counts import is_count
-from geomkfac.errors import GeomkfacError, ValuesError
-
-if TYPE_CHECKING:
-    from geomkfac.theorems.engine.world import World
+from geomkfac.errors import GeomkfacError
+from geomkfac.theorems.engine.world import Sizes, World
 
 Grade = Literal["X", "N", "C", "S", "M"]
 Over = Literal["GF(p)", "Q", "symbols", "floating"]
@@ -86,8 +83,7 @@ def same(name: str, left: Any, right: Any, frame: Any = None) -> Comparison:
 
 def given(name: str, left: Any, right: Any, frame: Any = None) -> Comparison:
     """A premise: what must agree in a counterexample too, so that it fails for the right reason."""
-    claim = same(name, left, right, frame)
-    return Comparison(name, claim.left, claim.right, premise=True)
+    return replace(same(name, left, right, frame), premise=True)
 
 
 def order(
@@ -106,49 +102,7 @@ def refuses(name: str, error: type[GeomkfacError], action: Callable[[], object])
     return Comparison(name, "accepted", error.__name__)
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """The sizes of a random instance.
-
-    Parameters
-    ----------
-    widths : dimensions of the layers (n_0, ..., n_L), or of the spaces that occur
-    data : N, the number of data
-    covectors : K, the number of covectors of the output metric at each datum
-    steps : how many updates follow each other
-    extra : other sizes by name (locations, times, ...)
-
-    Raises
-    ------
-    ValuesError : a size is no positive integer, or there is no width.
-    """
-
-    widths: tuple[int, ...]
-    data: int = 1
-    covectors: int = 1
-    steps: int = 1
-    extra: tuple[tuple[str, int], ...] = ()
-
-    def __post_init__(self) -> None:
-        numbers = [*self.widths, self.data, self.covectors, self.steps, *(value for _, value in self.extra)]
-        if not self.widths or not all(map(is_count, numbers)):
-            raise ValuesError(
-                "sizes are positive integers.\n  required: one width or more, and every size 1 or more\n"
-                f"  came    : widths {self.widths}, data {self.data}, covectors {self.covectors}, steps {self.steps}, "
-                f"extra {dict(self.extra)}\nFor instance Sizes((3, 4, 2), data=6, covectors=2)."
-            )
-
-    def __str__(self) -> str:
-        parts = ["-".join(map(str, self.widths)), f"{self.data} data", f"{self.covectors} covectors"]
-        parts += [f"{self.steps} steps"] if self.steps > 1 else []
-        return ", ".join([*parts, *(f"{value} {name}" for name, value in self.extra)])
-
-    def __getitem__(self, name: str) -> int:
-        return dict(self.extra)[name]
-
-
-Identity: TypeAlias = Callable[["World"], Comparisons]
+Identity: TypeAlias = Callable[[World], Comparisons]
 """One piece of mathematics: builds a random instance in a world, and yields what must agree there."""
 
 
@@ -250,6 +204,17 @@ class Statement:
     objects: tuple[str, ...] = ()
     erratum: Erratum | None = None
 
+    @property
+    def items(self) -> tuple[Check | Mutant, ...]:
+        """What is run, in order: all checks, then all mutants."""
+        return (*self.checks, *self.mutants)
+
+    @property
+    def grades(self) -> str:
+        """The grades of its checks, in the ledger's order: ``"X N C"``."""
+        found = {check.grade for check in self.checks}
+        return " ".join(grade for grade in "XSNC" if grade in found)
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -275,11 +240,4 @@ class Evidence:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {
-            "grade": self.grade,
-            "name": self.name,
-            "holds": self.holds,
-            "text": self.text,
-            "details": dict(self.details),
-            "seconds": self.seconds,
-        }
+        return asdict(self)

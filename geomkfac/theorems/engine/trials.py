@@ -20,8 +20,8 @@ from geomkfac.errors import (
     VacuousCheckError,
 )
 from geomkfac.theorems.engine.comparing import agree
-from geomkfac.theorems.engine.statement import Comparison, Identity, Order, Over, Sizes
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Comparison, Identity, Order, Over
+from geomkfac.theorems.engine.world import Sizes, World
 
 Result = TypeVar("Result")
 

@@ -1,16 +1,59 @@
-"""Where a check happens: a kind of scalar, sizes, random draws, and perhaps one planted fault."""
+"""Where a check happens: sizes, a kind of scalar, random draws, and perhaps one planted fault."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import final
 
 from geomkfac.arrays import symbolic, symbols
 from geomkfac.arrays.namespace import Array, Kind, Namespace, RandomSource
-from geomkfac.errors import DegenerateMetricError
-from geomkfac.theorems.engine.statement import Sizes
+from geomkfac.counts import is_count
+from geomkfac.errors import DegenerateMetricError, ValuesError
 
 CONDITION = 10.0
 """The largest condition number of a random change of basis in floating point."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of a random instance.
+
+    Parameters
+    ----------
+    widths : dimensions of the layers (n_0, ..., n_L), or of the spaces that occur
+    data : N, the number of data
+    covectors : K, the number of covectors of the output metric at each datum
+    steps : how many updates follow each other
+    extra : other sizes by name (locations, times, ...)
+
+    Raises
+    ------
+    ValuesError : a size is no positive integer, or there is no width.
+    """
+
+    widths: tuple[int, ...]
+    data: int = 1
+    covectors: int = 1
+    steps: int = 1
+    extra: tuple[tuple[str, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        numbers = [*self.widths, self.data, self.covectors, self.steps, *(value for _, value in self.extra)]
+        if not self.widths or not all(map(is_count, numbers)):
+            raise ValuesError(
+                "sizes are positive integers.\n  required: one width or more, and every size 1 or more\n"
+                f"  came    : widths {self.widths}, data {self.data}, covectors {self.covectors}, steps {self.steps}, "
+                f"extra {dict(self.extra)}\nFor instance Sizes((3, 4, 2), data=6, covectors=2)."
+            )
+
+    def __str__(self) -> str:
+        parts = ["-".join(map(str, self.widths)), f"{self.data} data", f"{self.covectors} covectors"]
+        parts += [f"{self.steps} steps"] if self.steps > 1 else []
+        return ", ".join([*parts, *(f"{value} {name}" for name, value in self.extra)])
+
+    def __getitem__(self, name: str) -> int:
+        return dict(self.extra)[name]
 
 
 @final

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.maps import AffineMap, GenericMap, SmoothMap
 from geomkfac.metrics import (
     Bernoulli,
@@ -19,8 +20,10 @@ from geomkfac.metrics import (
     PullbackMetric,
 )
 from geomkfac.networks import MLP
-from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Parameterization, Point, Sample, Vector
+from geomkfac.networks.network import Network
+from geomkfac.spaces import Chunk, Frame, Parameterization, Point, Sample, Vector
 from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.textbook import homogeneous
 
 
 @final
@@ -49,51 +52,85 @@ class Instance:
     rate: Array
 
 
+def activation_of(world: World, *, coordinatewise: bool = True) -> Any:
+    """What makes an arbitrary activation of two frames; in floating point tanh."""
+    if not world.is_exact:
+        return "tanh"
+
+    def make(source: Frame, target: Frame) -> SmoothMap:
+        return GenericMap(source, target, world.rng, coordinatewise=coordinatewise)
+
+    return make
+
+
 def random_mlp(world: World, *, coordinatewise: bool = True) -> tuple[MLP, Parameterization]:
     """A network of the world's widths; its activations are generic over exact kinds, tanh in floating point."""
-    widths, kind = world.sizes.widths, world.kind
-    if not world.is_exact:
-        return MLP.from_widths(widths, "tanh", kind=kind)
-    inputs = AffineSpace("A0", widths[0], kind)
-    frames: list[BaseFrame] = [inputs.frame("iota")]
-    rhos = []
-    for i, width in enumerate(widths[1:-1], start=1):
-        before, after = AffineSpace(f"Z{i}", width, kind), AffineSpace(f"A{i}", width, kind)
-        source, target = before.frame("iota"), after.frame("iota")
-        frames += [source, target]
-        rhos.append(GenericMap(source, target, world.rng, coordinatewise=coordinatewise))
-    outputs = AffineSpace(f"Z{len(widths) - 1}", widths[-1], kind)
-    frames.append(outputs.frame("iota"))
-    iota = Parameterization(frames, inputs=inputs, outputs=outputs, name="iota")
-    return MLP(inputs, rhos, outputs), iota
+    return MLP.from_widths(world.sizes.widths, activation_of(world, coordinatewise=coordinatewise), kind=world.kind)
 
 
 def abstract_network(world: World, *, coordinatewise: bool = True) -> Instance:
     """A random instance; `coordinatewise` activations, or (GK-12) any smooth maps."""
     net, iota = random_mlp(world, coordinatewise=coordinatewise)
-    widths, count = world.sizes.widths, world.sizes.data
+    widths = world.sizes.widths
     parts = [world.array(m, n + 1) for m, n in zip(widths[1:], widths[:-1], strict=True)]
     # In floating point a small step: undamped natural gradient is long where the metric is nearly degenerate.
     rate = world.number() if world.is_exact else world.ns.scalar(0.01)
     weights: Point = net.weight_space.from_coordinates(parts, iota)
     kappa = iota.random(world.rng, name="kappa")
+    return Instance(net, iota, kappa, weights, *loss_and_data(world, net, iota, widths[0]), rate)
+
+
+def loss_and_data(
+    world: World, net: Network, iota: Parameterization, *slots: int
+) -> tuple[Sample, Point, OutputModel]:
+    """A sample with random weights, a batch of other inputs, and an arbitrary loss; inputs of shape `slots`."""
+    ns, count = world.ns, world.sizes.data
     targets = None
     loss: OutputModel
     if world.is_exact:
         loss = GenericFamily(iota[net.outputs], world.rng, world.sizes.covectors)
     else:
         loss = Bernoulli().on(iota)
-        targets = Bernoulli().predictions(world.ns, world.array(count, widths[-1]))
-    data = iota.sample(world.array(count, widths[0]), targets, weights=world.positive(count))
-    fresh: Point = net.inputs.from_coordinates(world.array(count, widths[0]), iota)
-    return Instance(net, iota, kappa, weights, data, fresh, loss, rate)
+        shape = (count, *net.output_places, net.outputs.dim)
+        targets = ns.reshape(Bernoulli().predictions(ns, world.array(*shape)), shape)
+    data = iota.sample(world.array(count, *slots), targets, weights=world.positive(count))
+    fresh: Point = net.inputs.from_coordinates(world.array(count, *slots), iota)
+    return data, fresh, loss
+
+
+def random_parts(world: World, net: Network, name: str | None = None) -> list[Array]:
+    """A random array (m, n + 1) for every layer."""
+    return [world.array(*layer.slots, name=name) for layer in net.layers]
+
+
+def random_weights(world: World, net: Network, iota: Parameterization) -> Point:
+    """A random point of the weight space, drawn in `iota`."""
+    weights: Point = net.weight_space.from_coordinates(random_parts(world, net), iota)
+    return weights
+
+
+def random_direction(world: World, net: Network, iota: Parameterization, name: str | None = None) -> Vector:
+    """A random vector of the weight space's direction, drawn in `iota`."""
+    vector: Vector = net.weight_space.direction.from_coordinates(random_parts(world, net, name), iota)
+    return vector
+
+
+def all_at_once(data: Sample) -> tuple[Chunk, Array]:
+    """All data as one chunk, and their weights divided by the sum."""
+    (chunk,) = data.chunks()
+    return chunk, chunk.weights / chunk.points.namespace.sum(chunk.weights)
 
 
 def constant_metric(world: World, frame: Frame, *, rank: int | None = None) -> Metric:
     """A random metric, the same at every point: a sum of `rank` squares, by default as many as dimensions."""
-    m, ns = frame.space.dim, world.ns
+    m = frame.space.dim
     k = m if rank is None else rank
-    weights, rows = world.positive(k), world.array(k, m)
+    return constant_covector_metric(world.ns, frame, world.positive(k), world.array(k, m))
+
+
+def constant_covector_metric(ns: Namespace, frame: Frame, weights: Array, rows: Array) -> CovectorMetric:
+    """The metric ``sum_k c_k phi_k (x) phi_k``, the same at every point: weights (k,), and covectors (k, m) as rows."""
+    k, m = rows.shape
 
     def family(points: Array) -> tuple[Array, Array]:
         batch = tuple(points.shape)[:-1]
@@ -102,6 +139,17 @@ def constant_metric(world: World, frame: Frame, *, rank: int | None = None) -> M
             ns.broadcast_to(ns.reshape(weights, (k, *ones)), (k, *batch)),
             ns.broadcast_to(ns.reshape(rows, (k, *ones, m)), (k, *batch, m)),
         )
+
+    return CovectorMetric(frame, family)
+
+
+def diagonal_metric(ns: Namespace, frame: Frame, entries: Callable[[Array], Array]) -> CovectorMetric:
+    """The metric whose matrix in `frame` is diagonal, with these functions of the coordinates (..., m) as entries."""
+    m = frame.space.dim
+
+    def family(z: Array) -> tuple[Array, Array]:
+        unit = ns.reshape(ns.eye(m), (m, *(1,) * (z.ndim - 1), m))
+        return ns.permute(entries(z), (z.ndim - 1, *range(z.ndim - 1))), ns.broadcast_to(unit, (m, *z.shape))
 
     return CovectorMetric(frame, family)
 
@@ -130,14 +178,12 @@ class LayerOfData:
 
     def a_bar(self, world: World, frames: Parameterization) -> Array:
         """``[a; 1]`` of every datum, (N, n + 1)."""
-        a = self.points.coordinates(frames)
-        return world.ns.concat([a, world.ns.ones((a.shape[0], 1))], axis=1)
+        return homogeneous(world.ns, self.points.coordinates(frames))
 
 
 def layers_of_data(world: World, it: Instance, output: Metric) -> list[LayerOfData]:
     """Every layer: its inputs by evaluation, its metric by pulling `output` back.  Source: LG 3.5.2, (3.8)."""
-    (chunk,) = it.data.chunks()
-    shares = chunk.weights / world.ns.sum(chunk.weights)
+    chunk, shares = all_at_once(it.data)
     omegas = it.net.weight_space.split(it.weights)
     alpha, points = chunk.points, []
     for omega, rho in zip(omegas, (*it.net.activations, None), strict=True):

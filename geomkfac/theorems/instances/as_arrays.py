@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from geomkfac.arrays.namespace import Array
@@ -10,8 +10,8 @@ from geomkfac.maps import SmoothMap
 from geomkfac.metrics import OutputModel
 from geomkfac.spaces import Parameterization, Point
 from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.shared_networks import Shared, whole_metric
-from geomkfac.theorems.instances.textbook_convolution import MapNetwork
+from geomkfac.theorems.instances.shared_networks import SharedInstance, whole_metric
+from geomkfac.theorems.instances.textbook_convolution import MapNetwork, MapPass, forward
 
 
 @final
@@ -61,8 +61,8 @@ class OfModel:
         return weights, ns.reshape(covectors, (covectors.shape[0], count, -1))
 
 
-class _NoActivation:
-    """The outputs have none."""
+class NoActivation:
+    """The identity: outputs have no activation."""
 
     def __call__(self, z: Array) -> Array:
         return z
@@ -71,7 +71,7 @@ class _NoActivation:
         return covectors
 
 
-def in_arrays(world: World, it: Shared, frames: Parameterization, count: int) -> MapNetwork:
+def in_arrays(world: World, it: SharedInstance, frames: Parameterization, count: int) -> MapNetwork:
     """The same network in coordinates, layer by layer."""
     maps = [stage.map for stage in it.net.stages if hasattr(stage, "map")]  # type: ignore[attr-defined]
     batch = (count, *it.patches.grid)
@@ -81,14 +81,22 @@ def in_arrays(world: World, it: Shared, frames: Parameterization, count: int) ->
         borders.append(local.from_coordinates(border, it.iota).coordinates(frames))
     return MapNetwork(
         tuple(it.weights.coordinates(frames)),
-        (*(OfMap(world, rho, frames, batch) for rho in maps), _NoActivation()),
+        (*(OfMap(world, rho, frames, batch) for rho in maps), NoActivation()),
         tuple(borders),
         OfModel(world, it.loss, frames, it.patches.count),
         it.patches,
     )
 
 
-def unweighted(it: Shared) -> tuple[Array, Array | None]:
-    """Coordinates of the data, and targets; without weights."""
+def pass_in_arrays(world: World, it: SharedInstance, frames: Parameterization) -> tuple[MapNetwork, MapPass]:
+    """The same network in coordinates, and its pass over the data."""
     (chunk,) = it.data.chunks()
-    return chunk.points.coordinates(it.iota), chunk.targets
+    network = in_arrays(world, it, frames, chunk.count)
+    x = world.ns.reshape(chunk.points.coordinates(frames), (chunk.count, it.patches.count, -1))
+    return network, forward(world.ns, network, x)
+
+
+def unweighted(it: SharedInstance) -> SharedInstance:
+    """The same with data that have no weights."""
+    (chunk,) = it.data.chunks()
+    return replace(it, data=it.iota.sample(chunk.points.coordinates(it.iota), chunk.targets))

@@ -12,7 +12,7 @@ from typing import final
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.smooth_functions import Transformed, TransformedLoss
-from geomkfac.theorems.instances.textbook import Network, widths_of
+from geomkfac.theorems.instances.textbook import MatrixNetwork, widths_of
 
 
 @final
@@ -53,7 +53,7 @@ def transformed_weights(
     return ns.concat([W_dagger, ns.reshape(b_dagger, (-1, 1))], axis=1)
 
 
-def transformed(world: World, network: Network, bases: Bases) -> Network:
+def transformed(world: World, network: MatrixNetwork, bases: Bases) -> MatrixNetwork:
     """The network N-dagger: weights by (3.3), activations by (2.11), the same loss of the same outputs."""
     ns = world.ns
     layers = range(len(network.weights))
@@ -67,4 +67,4 @@ def transformed(world: World, network: Network, bases: Bases) -> Network:
     )
     outputs = len(widths_of(network.weights)) - 1
     loss = TransformedLoss(network.loss, ns.inverse(Omega[outputs]), gamma[outputs])
-    return Network(weights, activations, loss)
+    return MatrixNetwork(weights, activations, loss)

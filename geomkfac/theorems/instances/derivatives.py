@@ -30,7 +30,7 @@ is the epsilon of double precision for r = 0.1; and a change by SPACING is far a
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class Derivative:
+class MeasuredDerivative:
     """A derivative as it was measured.
 
     Attributes
@@ -43,7 +43,7 @@ class Derivative:
     error: float
 
 
-def derivative(ns: OrderedNamespace, function: Callable[[float], Array], rounding: float) -> Derivative:
+def derivative(ns: OrderedNamespace, function: Callable[[float], Array], rounding: float) -> MeasuredDerivative:
     """The derivative of `function` at 0.
 
     Parameters
@@ -62,16 +62,16 @@ def derivative(ns: OrderedNamespace, function: Callable[[float], Array], roundin
         h = LARGEST / 2**halving
         fine = [(function(h) - function(-h)) / (2 * h)]
         if not coarse:
-            best = Derivative(fine[0], math.inf)
+            best = MeasuredDerivative(fine[0], math.inf)
         rounded = 2 * rounding / h
         if ns.norm(fine[0]) <= rounded:
             # Two values that rounding alone tells apart, far from each other.
-            return Derivative(fine[0], rounded)
+            return MeasuredDerivative(fine[0], rounded)
         for j, before in enumerate(coarse, 1):
             fine.append(fine[-1] + (fine[-1] - before) / (4**j - 1))
             left = max(ns.norm(fine[-1] - fine[-2]), ns.norm(fine[-1] - before))
             if left + rounded < best.error:
-                best = Derivative(fine[-1], left + rounded)
+                best = MeasuredDerivative(fine[-1], left + rounded)
         if best.error <= 2 * rounded:
             break
         coarse = fine

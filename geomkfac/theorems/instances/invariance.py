@@ -15,9 +15,8 @@ from geomkfac.theorems.engine.statement import Comparisons, given, same
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.basis import Bases, transformed
 from geomkfac.theorems.instances.groups import random_change
-from geomkfac.theorems.instances.second_derivatives import hessian_of_pass, with_curvature, with_output_curvature
-from geomkfac.theorems.instances.smooth_functions import activation, loss
-from geomkfac.theorems.instances.textbook import Network, backward, forward, homogeneous
+from geomkfac.theorems.instances.second_derivatives import hessian_of_pass
+from geomkfac.theorems.instances.textbook import MatrixNetwork, backward, forward, homogeneous, random_network
 from geomkfac.updates import LayerToUpdate, NetworkToUpdate, Update
 
 
@@ -39,12 +38,7 @@ class InvarianceClaim:
     def __call__(self, world: World) -> Comparisons:
         """Two networks that compute one function, both updated: they compute one function again."""
         ns, widths, count = world.ns, world.sizes.widths, world.sizes.data
-        pairs = list(zip(widths[1:], widths[:-1], strict=True))
-        network = Network(
-            weights=tuple(world.array(m, n + 1) for m, n in pairs),
-            activations=tuple(with_curvature(world, activation(world)) for _ in pairs),
-            loss=with_output_curvature(world, loss(world, widths[-1])),
-        )
+        network = random_network(world, widths)
         bases = self._bases(world, widths)
         double = transformed(world, network, bases)
         x = world.array(count, widths[0])
@@ -64,7 +58,7 @@ class InvarianceClaim:
         return Bases(*zip(*of_activations, strict=True), *zip(*of_preactivations, strict=True))
 
     def _compared(
-        self, world: World, compare: Any, when: str, one: Network, two: Network, x: Array, bases: Bases
+        self, world: World, compare: Any, when: str, one: MatrixNetwork, two: MatrixNetwork, x: Array, bases: Bases
     ) -> Comparisons:
         """``z = Phi z' + tau`` at every layer."""
         passes = forward(world.ns, one, x), forward(world.ns, two, x @ bases.Omega[0].mT + bases.gamma[0])
@@ -74,8 +68,8 @@ class InvarianceClaim:
 
 
 def updated(
-    world: World, update: Update, network: Network, x: Array, rate: Array, step: int, state: dict[Any, Any]
-) -> Network:
+    world: World, update: Update, network: MatrixNetwork, x: Array, rate: Array, step: int, state: dict[Any, Any]
+) -> MatrixNetwork:
     """The network after one update by a rule, from the data `x`.
 
     Raises
@@ -104,4 +98,4 @@ def updated(
             f"an update returns new weights for every layer.\n  required: shapes {required}\n"
             f"  came    : shapes {shapes}\nReturn (W b) of every layer, the bias last."
         )
-    return Network(new, network.activations, network.loss)
+    return MatrixNetwork(new, network.activations, network.loss)

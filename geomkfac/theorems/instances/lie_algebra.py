@@ -14,9 +14,8 @@ from geomkfac.arrays.namespace import Array, OrderedNamespace
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.basis import Bases, transformed
 from geomkfac.theorems.instances.invariance import updated
-from geomkfac.theorems.instances.smooth_functions import activation, loss
 from geomkfac.theorems.instances.symmetry_condition import Generator, Symmetries, solved
-from geomkfac.theorems.instances.textbook import Network
+from geomkfac.theorems.instances.textbook import random_network
 from geomkfac.updates import Update
 
 
@@ -46,11 +45,7 @@ def _on_network(
     world: World, ns: OrderedNamespace, update: Update, widths: Sequence[int], data: int
 ) -> Callable[[Array], Array]:
     """The update of a random network in changed bases, mapped back, in units of its length."""
-    network = Network(
-        tuple(world.array(m, n + 1) for m, n in zip(widths[1:], widths[:-1], strict=True)),
-        tuple(activation(world) for _ in widths[1:]),
-        loss(world, widths[-1]),
-    )
+    network = random_network(world, widths)
     x, rate = world.array(data, widths[0]), ns.scalar(0.1)
     step = updated(world, update, network, x, rate, 0, {})
     parts = [ns.norm(new - old) ** 2 for new, old in zip(step.weights, network.weights, strict=True)]

@@ -6,80 +6,36 @@ Activations and losses of exact checks have second derivatives of which nothing 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import reduce
-from operator import add
-from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import ValuesError
-from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.smooth_functions import (
-    Activation,
     BernoulliLoss,
     Elementwise,
-    Loss,
-    Table,
+    GenericActivation,
+    GenericLoss,
+    RowActivation,
+    RowLoss,
     Transformed,
     TransformedLoss,
 )
-from geomkfac.theorems.instances.textbook import Network, Pass, backward, forward, homogeneous
+from geomkfac.theorems.instances.textbook import MatrixNetwork, MatrixPass, backward, forward, homogeneous, total_of
 
 
-def hessian(ns: Namespace, network: Network, x: Array) -> Array:
+def hessian(ns: Namespace, network: MatrixNetwork, x: Array) -> Array:
     """Of the mean loss of the data `x` (N, n) by all weights; see `hessian_of_pass`."""
     batch = forward(ns, network, x)
     slopes = network.loss.differential(batch.activations[-1])
     return hessian_of_pass(ns, network, batch, backward(network, batch, slopes), slopes)
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Curved:
-    """An activation, coordinate by coordinate, with second derivatives that are free."""
-
-    phi: Activation
-    second: Table
-
-    def __call__(self, z: Array) -> Array:
-        return self.phi(z)
-
-    def pullback(self, z: Array, covectors: Array) -> Array:
-        return self.phi.pullback(z, covectors)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _CurvedLoss:
-    """A loss whose second derivatives are free."""
-
-    loss: Loss
-    second: Table
-
-    def differential(self, outputs: Array) -> Array:
-        return self.loss.differential(outputs)
-
-    def metric(self, outputs: Array) -> tuple[Array, Array]:
-        return self.loss.metric(outputs)
-
-
-def with_curvature(world: World, phi: Activation) -> Activation:
-    """The activation, with free second derivatives over exact kinds."""
-    return _Curved(phi, Table(world, ())) if world.is_exact else phi
-
-
-def with_output_curvature(world: World, of_outputs: Loss) -> Loss:
-    """The loss, with free second derivatives over exact kinds."""
-    return _CurvedLoss(of_outputs, Table(world, (world.sizes.widths[-1],))) if world.is_exact else of_outputs
-
-
-def _curvature(ns: Namespace, phi: Activation, z: Array, covectors: Array) -> Array:
+def _curvature(ns: Namespace, phi: RowActivation, z: Array, covectors: Array) -> Array:
     """``sum_j u_j d^2 phi_j(z)`` of every datum, array (N, m, m), for covectors u (N, m)."""
     if isinstance(phi, Transformed):
         inner = _curvature(ns, phi.phi, z @ phi.Phi.mT + phi.tau, covectors @ phi.Omega)
         return phi.Phi.mT @ inner @ phi.Phi
-    if isinstance(phi, _Curved):
-        second = phi.second.at(z)[0]
+    if isinstance(phi, GenericActivation):
+        second = phi.second_derivative(z)
     elif isinstance(phi, Elementwise):
         second = phi.function.second_derivative(ns, z)
     else:
@@ -87,14 +43,13 @@ def _curvature(ns: Namespace, phi: Activation, z: Array, covectors: Array) -> Ar
     return (covectors * second)[:, :, None] * ns.eye(z.shape[-1])
 
 
-def _output_curvature(ns: Namespace, of_outputs: Loss, outputs: Array) -> Array:
+def _output_curvature(ns: Namespace, of_outputs: RowLoss, outputs: Array) -> Array:
     """The Hessian of the loss of every datum by the outputs, array (N, m, m)."""
     if isinstance(of_outputs, TransformedLoss):
         back = of_outputs.Omega_inverse
         return back.mT @ _output_curvature(ns, of_outputs.loss, (outputs - of_outputs.gamma) @ back.mT) @ back
-    if isinstance(of_outputs, _CurvedLoss):
-        free = ns.permute(of_outputs.second.at(outputs)[0], (1, 0, 2))
-        return free + free.mT
+    if isinstance(of_outputs, GenericLoss):
+        return of_outputs.hessian(outputs)
     if isinstance(of_outputs, BernoulliLoss):
         # Outputs are natural parameters: the Hessian is the Fisher metric, whatever the targets.
         weights, covectors = of_outputs.metric(outputs)
@@ -112,7 +67,9 @@ def _without_second_derivatives(function: object) -> ValuesError:
     )
 
 
-def hessian_of_pass(ns: Namespace, network: Network, batch: Pass, derivatives: Sequence[Array], slopes: Array) -> Array:
+def hessian_of_pass(
+    ns: Namespace, network: MatrixNetwork, batch: MatrixPass, derivatives: Sequence[Array], slopes: Array
+) -> Array:
     """Of the mean loss by all weights, array (d, d): layer after layer, the rows of (W b) after one another.
 
     Every node of the network adds its own second derivative, weighed by the derivative of the loss by its value and
@@ -140,4 +97,4 @@ def hessian_of_pass(ns: Namespace, network: Network, batch: Pass, derivatives: S
         J = ns.permute(phi.pullback(z, basis), (1, 0, 2)) @ J
     forms.append(J.mT @ _output_curvature(ns, network.loss, batch.activations[-1]) @ J)
     rows = ns.concat(bilinear, axis=0)
-    return (rows + rows.mT + ns.sum(reduce(add, forms), axis=0)) / count
+    return (rows + rows.mT + ns.sum(total_of(forms), axis=0)) / count

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.maps import GenericMap, SmoothMap
-from geomkfac.metrics import Bernoulli, GenericFamily, OutputModel
+from geomkfac.metrics import OutputModel
 from geomkfac.networks import Convolution, ConvolutionalNetwork, Dense, RecurrentNetwork
 from geomkfac.networks.network import Network
 from geomkfac.networks.passes.recurrent_pass import At
-from geomkfac.spaces import Frame, Parameterization, Point, Sample
+from geomkfac.spaces import Parameterization, Point, Sample
 from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import activation_of, loss_and_data
 from geomkfac.theorems.instances.textbook_convolution import Patches
 
 KERNEL = Convolution(kernel=(2, 2), padding=((0, 1), (1, 0)))
@@ -22,8 +21,8 @@ KERNEL = Convolution(kernel=(2, 2), padding=((0, 1), (1, 0)))
 
 @final
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """A random network, and all that an update needs; see `abstract.Instance`.
+class SharedInstance:
+    """A random network, and all that an update needs; see `abstract_networks.Instance`.
 
     Attributes
     ----------
@@ -44,18 +43,7 @@ class Shared:
     borders: tuple[Array, ...]
 
 
-def activation_of(world: World, *, coordinatewise: bool = True) -> Any:
-    """What makes an arbitrary activation of two frames; in floating point tanh."""
-    if not world.is_exact:
-        return "tanh"
-
-    def make(source: Frame, target: Frame) -> SmoothMap:
-        return GenericMap(source, target, world.rng, coordinatewise=coordinatewise)
-
-    return make
-
-
-def convolutional(world: World, *, coordinatewise: bool = True, dense: bool = False) -> Shared:
+def convolutional(world: World, *, coordinatewise: bool = True, dense: bool = False) -> SharedInstance:
     """Convolutions of the world's widths on a grid `height` x `width`; outputs at every location, or `dense`."""
     widths, grid = world.sizes.widths, (world.sizes["height"], world.sizes["width"])
     stages: list[Any] = []
@@ -75,7 +63,7 @@ def convolutional(world: World, *, coordinatewise: bool = True, dense: bool = Fa
     return _instance(world, net, iota, (*grid, widths[0]), Patches(grid, offsets), borders)
 
 
-def recurrent(world: World, *, coordinatewise: bool = True, at: At = "every", learned: bool = False) -> Shared:
+def recurrent(world: World, *, coordinatewise: bool = True, at: At = "every", learned: bool = False) -> SharedInstance:
     """A recurrence of widths (inputs, hidden, outputs) over `times` steps; its initial state is any point."""
     n, h, m = world.sizes.widths
     T, start = world.sizes["times"], world.array(h)
@@ -99,33 +87,21 @@ def _instance(
     slots: tuple[int, ...],
     patches: Patches,
     borders: tuple[Array, ...],
-) -> Shared:
-    ns, count = world.ns, world.sizes.data
+) -> SharedInstance:
     parts = [
         world.array(layer.codomain.dim, layer.domain.dim + 1) * _shrink(world, layer.domain.dim) for layer in net.layers
     ]
     weights: Point = net.weight_space.from_coordinates(parts, iota)
     kappa = iota.random(world.rng, name="kappa")
-    rate = world.number() if world.is_exact else ns.scalar(0.01)
-    targets = None
-    loss: OutputModel
-    if world.is_exact:
-        loss = GenericFamily(iota[net.outputs], world.rng, world.sizes.covectors)
-    else:
-        loss = Bernoulli().on(iota)
-        shape = (count, *net.output_places, net.outputs.dim)
-        targets = ns.reshape(Bernoulli().predictions(ns, world.array(*shape)), shape)
-    data = iota.sample(world.array(count, *slots), targets, weights=world.positive(count))
-    fresh: Point = net.inputs.from_coordinates(world.array(count, *slots), iota)
-    return Shared(net, iota, kappa, weights, data, fresh, loss, rate, patches, borders)
+    rate = world.number() if world.is_exact else world.ns.scalar(0.01)
+    return SharedInstance(
+        net, iota, kappa, weights, *loss_and_data(world, net, iota, *slots), rate, patches, borders
+    )
 
 
 def _shrink(world: World, n: int) -> float | int:
     """In floating point weights are of the size of those of a network: of variance 1/n."""
     return 1 if world.is_exact else max(n, 1) ** -0.5
-
-
-Metric = Callable[[Array], tuple[Array, Array]]
 
 
 def whole_metric(world: World, loss: OutputModel, frames: Parameterization, outputs: Array) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ from geomkfac.metrics import Bernoulli
 from geomkfac.theorems.engine.world import World
 
 
-class Activation(Protocol):
+class RowActivation(Protocol):
     """A smooth function on rows (N, n), and its derivative's transpose on covectors (..., N, n)."""
 
     def __call__(self, z: Array) -> Array: ...
@@ -27,7 +27,7 @@ class Activation(Protocol):
     def pullback(self, z: Array, covectors: Array) -> Array: ...
 
 
-class Loss(Protocol):
+class RowLoss(Protocol):
     """A loss and an output metric at outputs (N, m).
 
     ``differential`` gives (N, m); ``metric`` gives weights (K, N) and covectors (K, N, m) with
@@ -62,18 +62,22 @@ class Table:
 
 @final
 class GenericActivation:
-    """Values and derivatives, coordinate by coordinate, are free."""
+    """Values and derivatives, coordinate by coordinate, are free; second derivatives, where they are asked for, too."""
 
-    __slots__ = ("_table",)
+    __slots__ = ("_second", "_table")
 
     def __init__(self, world: World) -> None:
-        self._table = Table(world, (), ())
+        self._table, self._second = Table(world, (), ()), Table(world, ())
 
     def __call__(self, z: Array) -> Array:
         return self._table.at(z)[0]
 
     def pullback(self, z: Array, covectors: Array) -> Array:
         return covectors * self._table.at(z)[1]
+
+    def second_derivative(self, z: Array) -> Array:
+        """Of every coordinate by itself, (N, n)."""
+        return self._second.at(z)[0]
 
 
 @final
@@ -93,12 +97,18 @@ class Elementwise:
 
 @final
 class GenericLoss:
-    """Loss differentials, weights and covectors of the output metric are free."""
+    """Loss differentials, weights and covectors of the output metric are free; so is the loss' Hessian.
 
-    __slots__ = ("_count", "_differentials", "_metric", "_world")
+    Parameters
+    ----------
+    outputs : how many
+    """
 
-    def __init__(self, world: World, count: int) -> None:
-        self._world, self._count = world, count
+    __slots__ = ("_differentials", "_metric", "_second", "_world")
+
+    def __init__(self, world: World, outputs: int) -> None:
+        count = world.sizes.covectors
+        self._world, self._second = world, Table(world, (outputs,))
         self._differentials, self._metric = Table(world, ()), Table(world, (count,), (count,))
 
     def differential(self, outputs: Array) -> Array:
@@ -107,6 +117,11 @@ class GenericLoss:
     def metric(self, outputs: Array) -> tuple[Array, Array]:
         weights, covectors = self._metric.at(outputs)
         return weights[..., 0], covectors
+
+    def hessian(self, outputs: Array) -> Array:
+        """By the outputs of every datum, (N, m, m)."""
+        free = self._world.ns.permute(self._second.at(outputs)[0], (1, 0, 2))
+        return free + free.mT
 
 
 @final
@@ -124,15 +139,15 @@ class BernoulliLoss:
         return Bernoulli().fisher_factor(self.ns, outputs)
 
 
-def activation(world: World) -> Activation:
+def activation(world: World) -> RowActivation:
     """An arbitrary smooth activation over exact kinds; tanh in floating point."""
     return GenericActivation(world) if world.is_exact else Elementwise(world.ns, tanh)
 
 
-def loss(world: World, outputs: int) -> Loss:
+def loss(world: World, outputs: int) -> RowLoss:
     """An arbitrary loss and output metric over exact kinds; a Bernoulli family in floating point."""
     if world.is_exact:
-        return GenericLoss(world, world.sizes.covectors)
+        return GenericLoss(world, outputs)
     targets = Bernoulli().predictions(world.ns, world.array(world.sizes.data, outputs))
     return BernoulliLoss(world.ns, targets)
 
@@ -142,7 +157,7 @@ def loss(world: World, outputs: int) -> Loss:
 class Transformed:
     """``phi_dagger(z) = Omega phi(Phi z + tau) + gamma``.  Source: LG (2.11), (3.4)."""
 
-    phi: Activation
+    phi: RowActivation
     Phi: Array
     tau: Array
     Omega: Array
@@ -160,7 +175,7 @@ class Transformed:
 class TransformedLoss:
     """The same loss and metric of outputs written as ``a_dagger = Omega a + gamma``."""
 
-    loss: Loss
+    loss: RowLoss
     Omega_inverse: Array
     gamma: Array
 

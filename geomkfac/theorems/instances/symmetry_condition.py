@@ -16,7 +16,7 @@ from typing import NoReturn, final
 from geomkfac.arrays import generator
 from geomkfac.arrays.namespace import Array, OrderedNamespace
 from geomkfac.errors import ConditioningError
-from geomkfac.theorems.instances.derivatives import Derivative, derivative, noise
+from geomkfac.theorems.instances.derivatives import MeasuredDerivative, derivative, noise
 
 GAP = 10.0
 """Between singular values that errors explain, which count as zero, and those that count as a change."""
@@ -159,5 +159,5 @@ def solved(ns: OrderedNamespace, generators: tuple[Generator, ...], moved: Calla
     return Symmetries(ns, generators, condition, errors, values, error)
 
 
-def _along(ns: OrderedNamespace, moved: Callable[[Array], Array], unit: Array, rounding: float) -> Derivative:
+def _along(ns: OrderedNamespace, moved: Callable[[Array], Array], unit: Array, rounding: float) -> MeasuredDerivative:
     return derivative(ns, lambda size: moved(unit * size), rounding)

@@ -7,13 +7,15 @@ Source: LG (2.7) to (2.11).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.smooth_functions import Activation, Loss
+from geomkfac.theorems.instances.smooth_functions import RowActivation, RowLoss, activation, loss
 
 
 def homogeneous(ns: Namespace, a: Array, *, first: bool = False) -> Array:
@@ -22,9 +24,20 @@ def homogeneous(ns: Namespace, a: Array, *, first: bool = False) -> Array:
     return ns.concat([ones, a] if first else [a, ones], axis=1)
 
 
+def total_of(arrays: Iterable[Array]) -> Array:
+    """The sum of one array or more, from the first to the last."""
+    return reduce(add, arrays)
+
+
+def weighted_squares(ns: Namespace, weights: Array, covectors: Array) -> Array:
+    """``sum_k c_k phi_k phi_k^T`` of covectors (..., m) and their weights (...): an array (m, m)."""
+    rows = ns.reshape(covectors, (-1, covectors.shape[-1]))
+    return (rows * ns.reshape(weights, (-1, 1))).mT @ rows
+
+
 @final
 @dataclass(frozen=True, slots=True)
-class Network:
+class MatrixNetwork:
     """A network in coordinates.
 
     Attributes
@@ -35,29 +48,38 @@ class Network:
     """
 
     weights: tuple[Array, ...]
-    activations: tuple[Activation, ...]
-    loss: Loss
+    activations: tuple[RowActivation, ...]
+    loss: RowLoss
+
+
+def random_network(world: World, widths: Sequence[int]) -> MatrixNetwork:
+    """A network of which nothing is assumed but its widths (n_0, ..., n_L)."""
+    return MatrixNetwork(
+        weights=tuple(world.array(m, n + 1) for m, n in zip(widths[1:], widths[:-1], strict=True)),
+        activations=tuple(activation(world) for _ in widths[1:]),
+        loss=loss(world, widths[-1]),
+    )
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Pass:
+class MatrixPass:
     """Activations a_0, ..., a_L and pre-activations z_1, ..., z_L of a batch."""
 
     activations: tuple[Array, ...]
     preactivations: tuple[Array, ...]
 
 
-def forward(ns: Namespace, network: Network, inputs: Array) -> Pass:
+def forward(ns: Namespace, network: MatrixNetwork, inputs: Array) -> MatrixPass:
     """``z_i = W_bar_i a_bar_{i-1}``, ``a_i = phi_i(z_i)``.  Source: LG (2.7)."""
     a, z = [inputs], []
     for W_bar, phi in zip(network.weights, network.activations, strict=True):
         z.append(homogeneous(ns, a[-1]) @ W_bar.mT)
         a.append(phi(z[-1]))
-    return Pass(tuple(a), tuple(z))
+    return MatrixPass(tuple(a), tuple(z))
 
 
-def backward(network: Network, batch: Pass, covectors: Array) -> list[Array]:
+def backward(network: MatrixNetwork, batch: MatrixPass, covectors: Array) -> list[Array]:
     """``D z_1, ..., D z_L`` from covectors (..., N, m) on the outputs: ``D a_{i-1} = W_i^T D z_i``."""
     Dz: list[Array] = []
     Da = covectors
@@ -68,27 +90,29 @@ def backward(network: Network, batch: Pass, covectors: Array) -> list[Array]:
     return Dz
 
 
-def factors(world: World, network: Network, batch: Pass) -> tuple[list[Array], list[Array]]:
+def factors(world: World, network: MatrixNetwork, batch: MatrixPass) -> tuple[list[Array], list[Array]]:
     """``A_{i-1} = E[a_bar a_bar^T]`` and ``G_i = E[Dz_i Dz_i^T]``, i = 1, ..., L.  Source: LG (2.8)."""
     ns, count = world.ns, batch.activations[0].shape[0]
     first = world.planted("homogeneous coordinate first")
     A = [_second_moment(homogeneous(ns, a, first=first)) for a in batch.activations[:-1]]
     weights, covectors = network.loss.metric(batch.activations[-1])
-    G = []
-    for Dz in backward(network, batch, covectors):
-        rows = ns.reshape(Dz, (-1, Dz.shape[-1]))
-        G.append((rows * ns.reshape(weights, (-1, 1))).mT @ rows / count)
+    G = [weighted_squares(ns, weights, Dz) / count for Dz in backward(network, batch, covectors)]
     if world.planted("A of the layer before"):
         A = [A[0], *A[:-1]]
     if world.planted("G diagonal"):
         G = [g * ns.eye(g.shape[0]) for g in G]
-    if world.planted("damping by gamma I"):
-        gamma = world.number() if world.is_exact else ns.scalar(0.1)
-        A = [a + gamma * ns.eye(a.shape[0]) for a in A]
-    return A, G
+    return perhaps_damped(world, A), G
 
 
-def gradients(ns: Namespace, network: Network, batch: Pass) -> list[Array]:
+def perhaps_damped(world: World, A: list[Array]) -> list[Array]:
+    """The matrices, each plus gamma I where that fault is planted."""
+    if not world.planted("damping by gamma I"):
+        return A
+    gamma = world.number() if world.is_exact else world.ns.scalar(0.1)
+    return [a + gamma * world.ns.eye(a.shape[0]) for a in A]
+
+
+def gradients(ns: Namespace, network: MatrixNetwork, batch: MatrixPass) -> list[Array]:
     """``grad_i = E[Dz_i a_bar_{i-1}^T]`` of the mean loss, arrays (m_i, n_i + 1)."""
     count = batch.activations[0].shape[0]
     Dz = backward(network, batch, network.loss.differential(batch.activations[-1]))
@@ -96,15 +120,20 @@ def gradients(ns: Namespace, network: Network, batch: Pass) -> list[Array]:
     return [rows.mT @ homogeneous(ns, a) / count for rows, a in pairs]
 
 
-def kfac_update(world: World, network: Network, inputs: Array, rate: Array) -> Network:
+def kfac_update(world: World, network: MatrixNetwork, inputs: Array, rate: Array) -> MatrixNetwork:
     """``W_bar_i <- W_bar_i - epsilon G_i^{-1} grad_i A_{i-1}^{-1}``.  Source: LG (2.10)."""
-    ns = world.ns
-    batch = forward(ns, network, inputs)
+    batch = forward(world.ns, network, inputs)
     A, G = factors(world, network, batch)
-    updated = []
-    for W_bar, a, g, grad in zip(network.weights, A, G, gradients(ns, network, batch), strict=True):
-        updated.append(W_bar - rate * _step(world, a, g, grad))
-    return Network(tuple(updated), network.activations, network.loss)
+    grads = gradients(world.ns, network, batch)
+    return replace(network, weights=updated_weights(world, network.weights, A, G, grads, rate))
+
+
+def updated_weights(
+    world: World, weights: Sequence[Array], A: Sequence[Array], G: Sequence[Array], grads: Sequence[Array], rate: Array
+) -> tuple[Array, ...]:
+    """``W_bar_i - epsilon G_i^{-1} grad_i A_{i-1}^{-1}`` of every layer, arrays (m_i, n_i + 1)."""
+    quadruples = zip(weights, A, G, grads, strict=True)
+    return tuple(W_bar - rate * _step(world, a, g, grad) for W_bar, a, g, grad in quadruples)
 
 
 def _step(world: World, A: Array, G: Array, grad: Array) -> Array:

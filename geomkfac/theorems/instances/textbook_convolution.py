@@ -8,13 +8,14 @@ affine map of the state before.  Rows are places; data come first.  Source: LG (
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import Any, final
+from dataclasses import dataclass, replace
+from math import prod
+from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.smooth_functions import Activation, Loss
-from geomkfac.theorems.instances.textbook import homogeneous
+from geomkfac.theorems.instances.smooth_functions import RowActivation, RowLoss
+from geomkfac.theorems.instances.textbook import homogeneous, perhaps_damped, updated_weights, weighted_squares
 
 
 @final
@@ -34,10 +35,7 @@ class Patches:
     @property
     def count(self) -> int:
         """|T|."""
-        total = 1
-        for length in self.grid:
-            total *= length
-        return total
+        return prod(self.grid)
 
     def sources(self) -> list[int]:
         """For every location and offset the location that is read; |T| for the border."""
@@ -85,9 +83,9 @@ class MapNetwork:
     """
 
     weights: tuple[Array, ...]
-    activations: tuple[Activation, ...]
+    activations: tuple[RowActivation, ...]
     borders: tuple[Array, ...]
-    loss: Loss
+    loss: RowLoss
     patches: Patches
 
 
@@ -126,6 +124,11 @@ def backward(ns: Namespace, network: MapNetwork, batch: MapPass, covectors: Arra
     return Dz
 
 
+def at_places(ns: Namespace, weights: Array, places: int) -> Array:
+    """Weights (K, N), once for every place: (K, N, places)."""
+    return ns.broadcast_to(weights[:, :, None], (*weights.shape, places))
+
+
 def factors(world: World, network: MapNetwork, batch: MapPass) -> tuple[list[Array], list[Array]]:
     """``E_T[a_bar a_bar^T]`` and ``|T| E_T[Dz Dz^T]`` of every layer.  Source: LG (4.5)."""
     ns, T = world.ns, network.patches.count
@@ -140,13 +143,9 @@ def factors(world: World, network: MapNetwork, batch: MapPass) -> tuple[list[Arr
         each = ns.reshape(Dz, (k, batch.count, T, m))
         if world.planted("one location dropped"):
             each = each[:, :, 1:, :] if T > 1 else each * 0
-        scaled = each * weights[:, :, None, None]
-        total = ns.reshape(scaled, (-1, m)).mT @ ns.reshape(each, (-1, m)) / batch.count
+        total = weighted_squares(ns, at_places(ns, weights, each.shape[2]), each) / batch.count
         G.append(total / T if world.planted("mean for sum over locations") else total)
-    if world.planted("damping by gamma I"):
-        gamma = world.number() if world.is_exact else ns.scalar(0.1)
-        A = [a + gamma * ns.eye(a.shape[0]) for a in A]
-    return A, G
+    return perhaps_damped(world, A), G
 
 
 def gradients(ns: Namespace, network: MapNetwork, batch: MapPass) -> list[Array]:
@@ -158,11 +157,7 @@ def gradients(ns: Namespace, network: MapNetwork, batch: MapPass) -> list[Array]
 
 def kfac_update(world: World, network: MapNetwork, inputs: Array, rate: Array) -> MapNetwork:
     """``W_bar_l <- W_bar_l - epsilon G_l^{-1} grad_l A_{l-1}^{-1}``.  Source: LG (4.6)."""
-    ns = world.ns
-    batch = forward(ns, network, inputs)
+    batch = forward(world.ns, network, inputs)
     A, G = factors(world, network, batch)
-    updated = []
-    for W_bar, a, g, grad in zip(network.weights, A, G, gradients(ns, network, batch), strict=True):
-        step: Any = grad if world.planted("gradient descent") else ns.inverse(g) @ grad @ ns.inverse(a)
-        updated.append(W_bar - rate * step)
-    return MapNetwork(tuple(updated), network.activations, network.borders, network.loss, network.patches)
+    grads = gradients(world.ns, network, batch)
+    return replace(network, weights=updated_weights(world, network.weights, A, G, grads, rate))

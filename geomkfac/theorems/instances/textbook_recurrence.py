@@ -11,13 +11,18 @@ from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.smooth_functions import Activation, Loss
-from geomkfac.theorems.instances.textbook import homogeneous
+from geomkfac.theorems.instances.smooth_functions import RowActivation, RowLoss
+from geomkfac.theorems.instances.textbook import (
+    homogeneous,
+    perhaps_damped,
+    total_of,
+    weighted_squares,
+)
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Recurrence:
+class MatrixRecurrence:
     """A recurrence in coordinates.
 
     Attributes
@@ -31,13 +36,13 @@ class Recurrence:
     W_bar: Array
     V_bar: Array
     start: Array
-    phi: tuple[Activation, ...]
-    loss: Loss
+    phi: tuple[RowActivation, ...]
+    loss: RowLoss
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Run:
+class RecurrencePass:
     """Inputs x_1, ..., x_T, states a_0, ..., a_T and pre-activations z'_1, ..., z'_T, arrays (N, .)."""
 
     inputs: list[Array]
@@ -49,17 +54,17 @@ class Run:
         return ns.concat(self.states[1:], axis=1)
 
 
-def forward(ns: Namespace, network: Recurrence, inputs: list[Array]) -> Run:
+def forward(ns: Namespace, network: MatrixRecurrence, inputs: list[Array]) -> RecurrencePass:
     """``z'_t = W a_{t-1} + b + V x_t + c``, ``a_t = phi(z'_t)``.  Source: LG 5.1.1."""
     count = inputs[0].shape[0]
     states, z = [ns.broadcast_to(network.start, (count, network.start.shape[0]))], []
     for x, phi in zip(inputs, network.phi, strict=True):
         z.append(homogeneous(ns, states[-1]) @ network.W_bar.mT + homogeneous(ns, x) @ network.V_bar.mT)
         states.append(phi(z[-1]))
-    return Run(inputs, states, z)
+    return RecurrencePass(inputs, states, z)
 
 
-def backward(ns: Namespace, network: Recurrence, run: Run, covectors: list[Array]) -> list[Array]:
+def backward(ns: Namespace, network: MatrixRecurrence, run: RecurrencePass, covectors: list[Array]) -> list[Array]:
     """``D z_1, ..., D z_T``, arrays (K, N, h), from covectors (K, N, h) on every state: through time."""
     Dz: list[Array] = []
     flow: Array = None
@@ -76,11 +81,11 @@ def split(covectors: Array, steps: int) -> list[Array]:
     return [covectors[..., t * h : (t + 1) * h] for t in range(steps)]
 
 
-def factors(world: World, network: Recurrence, run: Run) -> tuple[Array, Array, Array]:
+def factors(world: World, network: MatrixRecurrence, run: RecurrencePass) -> tuple[Array, Array, Array]:
     """``E_T[a a^T]``, ``E_T[x x^T]`` (with their ones), and ``T E_T[Dz Dz^T]``.  Source: LG (5.3)."""
     ns, T, count = world.ns, len(run.inputs), run.inputs[0].shape[0]
     weights, covectors = network.loss.metric(run.outputs(ns))
-    total: Array = None
+    parts: list[Array] = []
     local = split(covectors, T)
     derivatives = backward(ns, network, run, local)
     if world.planted("the output of the same step alone"):
@@ -89,17 +94,14 @@ def factors(world: World, network: Recurrence, run: Run) -> tuple[Array, Array, 
     for t, Dz in enumerate(derivatives):
         if t == 0 and world.planted("one time step dropped"):
             continue
-        flat = ns.reshape(Dz, (-1, Dz.shape[-1]))
-        part = (flat * ns.reshape(weights, (-1, 1))).mT @ flat / count
-        total = part if total is None else total + part
+        parts.append(weighted_squares(ns, weights, Dz) / count)
+    total = total_of(parts)
     if world.planted("mean for sum over steps"):
         total = total / T
     A, X = (_mean_square(ns, rows) for rows in (run.states[:-1], run.inputs))
     if world.planted("a_t for a_{t-1}"):
         A = _mean_square(ns, run.states[1:])
-    if world.planted("damping by gamma I"):
-        A = A + ns.eye(A.shape[0]) * (world.number() if world.is_exact else ns.scalar(0.1))
-    return A, X, total
+    return *perhaps_damped(world, [A]), X, total
 
 
 def _mean_square(ns: Namespace, rows: list[Array]) -> Array:
@@ -107,28 +109,17 @@ def _mean_square(ns: Namespace, rows: list[Array]) -> Array:
     return stacked.mT @ stacked / stacked.shape[0]
 
 
-def kfac_update(world: World, network: Recurrence, inputs: list[Array], rate: Array) -> Recurrence:
+def kfac_update(world: World, network: MatrixRecurrence, inputs: list[Array], rate: Array) -> MatrixRecurrence:
     """``W_bar <- W_bar - epsilon F^{-1} grad h``, for recurrent and input weights alike.  Source: LG (5.4)."""
     ns, count = world.ns, inputs[0].shape[0]
     run = forward(ns, network, inputs)
     A, X, G = factors(world, network, run)
     differential = network.loss.differential(run.outputs(ns))[None, ...]
     Dz = [rows[0, ...] for rows in backward(ns, network, run, split(differential, len(inputs)))]
-    on_W = sum_of([d.mT @ homogeneous(ns, a) / count for d, a in zip(Dz, run.states, strict=False)])
-    on_V = sum_of([d.mT @ homogeneous(ns, x) / count for d, x in zip(Dz, inputs, strict=True)])
-    if world.planted("gradient descent"):
-        return replace(network, W_bar=network.W_bar - rate * on_W, V_bar=network.V_bar - rate * on_V)
-    back = ns.inverse(G)
-    return replace(
-        network,
-        W_bar=network.W_bar - rate * (back @ on_W @ ns.inverse(A)),
-        V_bar=network.V_bar - rate * (back @ on_V @ ns.inverse(X)),
-    )
-
-
-def sum_of(arrays: list[Array]) -> Array:
-    """Their sum."""
-    total = arrays[0]
-    for array in arrays[1:]:
-        total = total + array
-    return total
+    on_W = total_of([d.mT @ homogeneous(ns, a) / count for d, a in zip(Dz, run.states, strict=False)])
+    on_V = total_of([d.mT @ homogeneous(ns, x) / count for d, x in zip(Dz, inputs, strict=True)])
+    if not world.planted("gradient descent"):
+        # One inverse for both: its degree counts once.
+        back = ns.inverse(G)
+        on_W, on_V = back @ on_W @ ns.inverse(A), back @ on_V @ ns.inverse(X)
+    return replace(network, W_bar=network.W_bar - rate * on_W, V_bar=network.V_bar - rate * on_V)

@@ -6,10 +6,11 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import EuclideanMetric, Gaussian
 from geomkfac.operators import KroneckerProduct
 from geomkfac.spaces import AffineSpace
-from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, Sizes, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.errata import TYPES, corrected_and_printed, erratum_statement
+from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network, layers_of_data
-from geomkfac.theorems.ledger.errata_lg import erratum_statement
+from geomkfac.theorems.instances.textbook import weighted_squares
 from geomkfac.theorems.ledger.gm_damping import schatten_norm_of_order_three, subspace_minimizer
 
 
@@ -25,8 +26,7 @@ def moments_of_derivatives(world: World) -> Comparisons:
         rows, weights = layer.covectors.coordinates(it.iota), layer.weights * layer.shares
         if world.planted("of s, as printed"):
             rows, weights = omegas[i](layer.points).coordinates(it.iota)[None, ...], layer.shares[None, :]
-        flat = ns.reshape(rows, (-1, rows.shape[-1]))
-        yield same(f"layer {i + 1}", block.factors[1], (flat * ns.reshape(weights, (-1, 1))).mT @ flat)
+        yield same(f"layer {i + 1}", block.factors[1], weighted_squares(ns, weights, rows))
 
 
 def half_of_the_form(world: World) -> Comparisons:
@@ -73,27 +73,20 @@ ONE = (Sizes((1,)), Sizes((3,)))
 NETS = (Sizes((1, 1, 1), 2, 1), Sizes((2, 2, 2), 4, 2))
 NORMS = (Sizes((2, 2)), Sizes((3, 4)))
 SUBSPACE = (Sizes((2,)), Sizes((4,)))
-TYPES = "a slip of types or indices: refused by the types"
 
 STATEMENTS = (
     erratum_statement(
         "E14",
         "the quadratic model's matrix",
         Erratum("GM A.2, C_ij", "v_i^T F v_j", "v_i^T (F + (r + lambda) I) v_j"),
-        (
-            Check("X", "as corrected", subspace_minimizer, SUBSPACE, "GF(p)"),
-            Check("C", "as printed", subspace_minimizer, SUBSPACE, "GF(p)", drops="F alone in C, as printed"),
-        ),
+        corrected_and_printed(subspace_minimizer, SUBSPACE, "F alone in C, as printed"),
         latex=r"C_{ij}=\mathbf v_i^\top\bigl(\mathbf F+(r+\lambda)\mathbf I\bigr)\mathbf v_j",
     ),
     erratum_statement(
         "E17",
         "second moments of derivatives",
         Erratum("GM (6)", "second moments of W and s", "of DW and Ds", TYPES),
-        (
-            Check("X", "as corrected", moments_of_derivatives, NETS, "GF(p)"),
-            Check("C", "as printed", moments_of_derivatives, NETS, "GF(p)", drops="of s, as printed"),
-        ),
+        corrected_and_printed(moments_of_derivatives, NETS, "of s, as printed"),
         latex=r"\mathbf G=\mathbb E\bigl[\mathcal D\mathbf s\,\mathcal D\mathbf s^\top\bigr]",
         objects=("networks.MLP.kfac_metric",),
     ),

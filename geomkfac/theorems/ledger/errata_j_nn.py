@@ -5,10 +5,10 @@ from __future__ import annotations
 import sympy
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, Sizes, given, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.errata import corrected_and_printed, erratum_statement
+from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, given, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.calculus import expressions, gradient, hessian, quadratic, variables
-from geomkfac.theorems.ledger.errata_lg import erratum_statement
 from geomkfac.theorems.ledger.gk_2 import ANY, generic_network
 from geomkfac.theorems.ledger.j_updates import (
     divergence_pulled_back,
@@ -116,10 +116,7 @@ STATEMENTS = (
         "E6",
         "the quadratic model along a line",
         Erratum("NN, display before (26)", "alpha^2 r^T G r", "1/2 alpha^2 r^T G r"),
-        (
-            Check("X", "as corrected", quadratic_along_a_line, LINE, "GF(p)"),
-            Check("C", "as printed", quadratic_along_a_line, LINE, "GF(p)", drops="without the 1/2, as printed"),
-        ),
+        corrected_and_printed(quadratic_along_a_line, LINE, "without the 1/2, as printed"),
         latex=(
             r"\mathcal J(\mathbf w)+\alpha\nabla\mathcal J^\top\mathbf r+\tfrac12\alpha^2\mathbf r^\top\mathbf G"
             r"\mathbf r"
@@ -129,10 +126,7 @@ STATEMENTS = (
         "E23",
         "where the gradient is taken",
         Erratum("NN 2.2, 2.3", "grad J(T^{-1}(w~)), and the Hessian at T(w)", "both at T(w~)"),
-        (
-            Check("X", "as corrected", gradient_in_another_basis, LINE, "GF(p)"),
-            Check("C", "as printed", gradient_in_another_basis, LINE, "GF(p)", drops="at T^{-1}(w~), as printed"),
-        ),
+        corrected_and_printed(gradient_in_another_basis, LINE, "at T^{-1}(w~), as printed"),
         latex=(
             r"\nabla\tilde{\mathcal J}(\tilde{\mathbf w})=\mathbf R^\top\nabla\mathcal J(\mathcal T(\tilde{"
             r"\mathbf w}))"
@@ -142,10 +136,7 @@ STATEMENTS = (
         "E24",
         "from where the step is taken",
         Erratum("NN (13)", "w_* = w - ...", "w_* = w_0 - ...", TYPES),
-        (
-            Check("X", "as corrected", minimizer_about_the_origin, LINE, "GF(p)"),
-            Check("C", "as printed", minimizer_about_the_origin, LINE, "GF(p)", drops="from w, as printed"),
-        ),
+        corrected_and_printed(minimizer_about_the_origin, LINE, "from w, as printed"),
         latex=r"\mathbf w_*=\mathbf w_0-(\mathbf G+\lambda\mathbf I)^{-1}\nabla\mathcal J(\mathbf w_0)",
     ),
     erratum_statement(
@@ -226,10 +217,7 @@ STATEMENTS = (
         "E31",
         "how many derivatives by x and by y",
         Erratum("J (57), (58)", "x_1, ..., x_m and y_1, ..., y_n", "x_1, ..., x_n and y_1, ..., y_m", TYPES),
-        (
-            Check("S", "as corrected", entries_of_a_gradient, SHAPES, "symbols"),
-            Check("C", "as printed", entries_of_a_gradient, SHAPES, "symbols", drops="m by x and n by y, as printed"),
-        ),
+        corrected_and_printed(entries_of_a_gradient, SHAPES, "m by x and n by y, as printed", over="symbols"),
         latex=r"\nabla_1f=\Bigl(\frac{\partial f}{\partial x_1},\ldots,\frac{\partial f}{\partial x_n}\Bigr)",
     ),
     erratum_statement(

@@ -6,18 +6,9 @@ from geomkfac.errors import FrameError, SpaceMismatchError
 from geomkfac.maps import AffineMap, AffineMaps
 from geomkfac.metrics import EuclideanMetric
 from geomkfac.spaces import AffineSpace, Hom, Hull, TensorProduct, Vector
-from geomkfac.theorems.engine.statement import (
-    Check,
-    Comparisons,
-    Erratum,
-    Mutant,
-    Sizes,
-    Statement,
-    given,
-    refuses,
-    same,
-)
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.errata import TYPES, corrected_and_printed, erratum_statement
+from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, given, refuses, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.ledger.lg_2_2 import change_of_basis_on_a_power
 from geomkfac.theorems.ledger.lg_3_1_tanh import CHECKS as TANH
@@ -167,23 +158,6 @@ PAIR = (Sizes((2, 3)),)
 EQUAL = (Sizes((1, 1)), Sizes((3, 3)))
 NETS = (Sizes((1, 1, 1), 2, 1), Sizes((2, 2, 2), 4, 2))
 OUTPUTS = (Sizes((1,)), Sizes((2,)))
-TYPES = "a slip of types or indices: refused by the types"
-
-
-def erratum_statement(
-    id: str,
-    title: str,
-    erratum: Erratum,
-    checks: tuple[Check, ...],
-    mutants: tuple[Mutant, ...] = (),
-    latex: str = "",
-    objects: tuple[str, ...] = (),
-) -> Statement:
-    """An entry of the list of errata."""
-    text = f"Printed: {erratum.printed}.  Correct: {erratum.corrected}."
-    return Statement(
-        id, erratum.where, title, text, latex, ("As in the place corrected.",), checks, mutants, objects, erratum
-    )
 
 
 STATEMENTS = (
@@ -246,20 +220,14 @@ STATEMENTS = (
         "E9",
         "the Bregman divergence",
         Erratum("LG Example 3.4", "B_F(y, y') with grad F(y)", "with grad F(y')"),
-        (
-            Check("S", "as corrected", hessian_of_a_bregman_divergence, OUTPUTS, "symbols"),
-            Check("C", "as printed", hessian_of_a_bregman_divergence, OUTPUTS, "symbols", drops=E9),
-        ),
+        corrected_and_printed(hessian_of_a_bregman_divergence, OUTPUTS, E9, over="symbols"),
         latex=r"B_F(y,y')=F(y)-F(y')-\langle\nabla F(y'),y-y'\rangle",
     ),
     erratum_statement(
         "E10",
         "the transformed activation function",
         Erratum("LG (2.11)", "phi(Phi z_i + tau)", "phi(Phi z_i' + tau)"),
-        (
-            Check("X", "as corrected", phi_of_the_second_coordinates, NETS, "GF(p)"),
-            Check("C", "as printed", phi_of_the_second_coordinates, NETS, "GF(p)", drops="of z_i, as printed"),
-        ),
+        corrected_and_printed(phi_of_the_second_coordinates, NETS, "of z_i, as printed"),
         latex=r"\mathbf a_i^\dagger=\Omega_i\,\phi_i(\Phi_i\mathbf z_i^\dagger+\tau_i)+\gamma_i",
         objects=("maps.GenericMap",),
     ),

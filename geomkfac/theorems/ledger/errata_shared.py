@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from geomkfac.errors import ShapeError, SpaceMismatchError
 from geomkfac.spaces import Hull
+from geomkfac.theorems.engine.errata import TYPES, corrected_and_printed, erratum_statement
 from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, refuses, same
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.shared_networks import convolutional
-from geomkfac.theorems.ledger.errata_lg import erratum_statement
 from geomkfac.theorems.ledger.gm_factors import filters, square_filter
 from geomkfac.theorems.ledger.lg_4 import grid
 from geomkfac.theorems.ledger.lg_5 import metric_by_its_formula, sizes
@@ -65,7 +65,6 @@ MAPS = (grid(2, 2, (2, 3), 2), grid(2, 2, (3, 2), 2))
 NETS = (grid(2, 2, (1, 1, 1), 1), grid(2, 2, (2, 3, 2), 2))
 FILTERS = (filters(1, 2, 1), filters(2, 3, 1, (2, 3)))
 STEPS = (sizes(2, (1, 1, 1), 1), sizes(3, (2, 3, 2), 3, 2))
-TYPES = "a slip of types or indices: refused by the types"
 ALONE = "the output of the same step alone"
 
 STATEMENTS = (
@@ -82,17 +81,7 @@ STATEMENTS = (
         "E12",
         "filters are flipped on the way back",
         Erratum("GM (16)", "activation derivatives by the filters as stored", "filters flipped, delta to -delta"),
-        (
-            Check("X", "as corrected", derivatives_by_flipped_filters, FILTERS, "GF(p)"),
-            Check(
-                "C",
-                "as printed",
-                derivatives_by_flipped_filters,
-                FILTERS,
-                "GF(p)",
-                drops="filters as stored, as printed",
-            ),
-        ),
+        corrected_and_printed(derivatives_by_flipped_filters, FILTERS, "filters as stored, as printed"),
         latex=r"\mathcal Da_{j,t}=\sum_{i,\delta}w_{i,j,-\delta}\,\mathcal Ds_{i,t+\delta}",
     ),
     erratum_statement(

@@ -10,10 +10,12 @@ from geomkfac.maps import AffineMaps
 from geomkfac.metrics import Bernoulli, CovectorMetric, DenseTensor, IndependenceMetric, KroneckerTensor, MetricTensor
 from geomkfac.networks import MLP
 from geomkfac.operators import KroneckerProduct
-from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import abstract_network, layers_of_data
+from geomkfac.spaces import AffineSpace, Parameterization, Point, Sample, Vector
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import abstract_network, layers_of_data, random_weights
+from geomkfac.theorems.instances.textbook import homogeneous, weighted_squares
+from geomkfac.theorems.instances.updates import two_steps
 from geomkfac.theorems.ledger.lg_2_1 import updates_with_any_smooth_maps
 from geomkfac.theorems.ledger.lg_3_4 import independence_tensor, one_layer
 
@@ -88,21 +90,16 @@ def whitened_activations_suffice(world: World) -> Comparisons:
     g = IndependenceMetric(it.points, metric, it.shares).at(it.w)
     step = g.sharp(it.dh)
     grad = it.dh.coordinates(it.iota)
-    A = (_bar(world, it) * it.shares[:, None]).mT @ _bar(world, it)
+    A = weighted_squares(ns, it.shares, homogeneous(ns, it.points.coordinates(it.iota)))
     yield same("step is grad A^{-1}", step.coordinates(it.iota), grad @ ns.inverse(A))
     yield same("step and gradient", step.coordinates(kappa), it.dh.coordinates(kappa))
-
-
-def _bar(world: World, it: _Rooted) -> Array:
-    a = it.points.coordinates(it.iota)
-    return world.ns.concat([a, world.ns.ones((a.shape[0], 1))], axis=1)
 
 
 def network_in_its_whitened_parameterization(world: World) -> Comparisons:
     """A whole network: in the parameterization that the package whitens, a K-FAC update is a plain gradient step."""
     ns, widths, count = world.ns, world.sizes.widths, world.sizes.data
     net, iota = MLP.from_widths(widths, "tanh", kind=world.kind)
-    weights: Point = net.weight_space.from_coordinates([world.array(*layer.slots) for layer in net.layers], iota)
+    weights = random_weights(world, net, iota)
     y = Bernoulli().predictions(ns, world.array(count, widths[-1]))
     data, loss = iota.sample(world.array(count, widths[0]), y), Bernoulli().on(iota)
     g, dh = net.kfac_metric(weights, data, loss), net.differential(weights, data, loss)
@@ -184,26 +181,21 @@ def metric_with_any_smooth_maps(world: World) -> Comparisons:
     for i, (block, layer) in enumerate(zip(blocks, layers_of_data(world, it, it.loss.metric), strict=True), start=1):
         a_bar, Dz = layer.a_bar(world, it.kappa), layer.covectors.coordinates(it.kappa)
         A = (a_bar * layer.shares[:, None]).mT @ a_bar
-        rows = ns.reshape(Dz, (-1, Dz.shape[-1]))
         if world.planted("derivatives of the outputs at every layer") and i == 1:
-            rows = ns.reshape(
-                it.loss.fisher(it.net(it.weights, layer.points)).covectors.coordinates(it.kappa), (-1, rows.shape[-1])
-            )
-        G = (rows * ns.reshape(layer.weights * layer.shares, (-1, 1))).mT @ rows
+            Dz = it.loss.fisher(it.net(it.weights, layer.points)).covectors.coordinates(it.kappa)
+        G = weighted_squares(ns, layer.weights * layer.shares, Dz)
         yield same(f"block of layer {i}", block.dense(), ns.kron(A, G))
 
 
 def natural_gradient_with_any_smooth_maps(world: World) -> Comparisons:
     """LG-T3.1 for such activations: the Fisher metric's step, made with weights and data in either frames."""
     it = abstract_network(world, coordinatewise=False)
-    steps = []
-    for frames in (it.iota, it.kappa):
-        weights, data = it.weights.expressed_in(frames), it.data.expressed_in(frames)
+
+    def metric(weights: Point, data: Sample, frames: Parameterization) -> MetricTensor:
         g: MetricTensor = it.net.fisher_metric(weights, data, it.loss)
-        if world.planted("natural gradient damped in the frame"):
-            g = g.damped(frames.euclidean, 1, "exact")
-        steps.append(g.sharp(it.net.differential(weights, data, it.loss)))
-    yield same("step", steps[0], steps[1], it.iota[it.net.weight_space.direction])
+        return g.damped(frames.euclidean, 1, "exact") if world.planted("natural gradient damped in the frame") else g
+
+    yield same("step", *two_steps(it, metric), it.iota[it.net.weight_space.direction])
 
 
 LAYER = (Sizes((1, 1)), Sizes((2, 2)), Sizes((3, 2)))

@@ -11,12 +11,17 @@ from dataclasses import replace
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.maps.activations.polynomials import polynomial
-from geomkfac.metrics import CovectorMetric, DirectSumTensor, ExpectedMetric, IndependenceMetric, Metric, PullbackMetric
+from geomkfac.metrics import DirectSumTensor, IndependenceMetric, Metric
 from geomkfac.networks import MLP
-from geomkfac.spaces import Frame, Parameterization, Point, Sample
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import abstract_network, constant_metric
+from geomkfac.spaces import Parameterization, Point, Sample
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import (
+    abstract_network,
+    constant_metric,
+    diagonal_metric,
+    random_weights,
+)
 from geomkfac.theorems.ledger import gk_2_shared
 from geomkfac.theorems.ledger.lg_3_4 import OneLayer, one_layer
 
@@ -33,7 +38,7 @@ def deep_linear(world: World) -> Comparisons:
     count = world.sizes.data
     data = iota.sample(world.array(count, net.inputs.dim), weights=world.positive(count))
     output = constant_metric(world, iota[net.outputs])
-    yield from _blocks(world, net, _weights(world, net, iota), data, output, iota)
+    yield from _blocks(world, net, random_weights(world, net, iota), data, output, iota)
 
 
 def identical_data(world: World) -> Comparisons:
@@ -42,8 +47,9 @@ def identical_data(world: World) -> Comparisons:
     net, iota = MLP.from_widths(world.sizes.widths, activation, kind=world.kind)
     count, n = world.sizes.data, net.inputs.dim
     data = iota.sample(world.ns.broadcast_to(world.array(1, n), (count, n)), weights=world.positive(count))
-    output = _varying_metric(world, iota[net.outputs])
-    yield from _blocks(world, net, _weights(world, net, iota), data, output, iota)
+    # diag(1 + z_k^2): one that varies.
+    output = diagonal_metric(world.ns, iota[net.outputs], lambda z: z * z + 1)
+    yield from _blocks(world, net, random_weights(world, net, iota), data, output, iota)
 
 
 def generic_network(world: World) -> Comparisons:
@@ -52,34 +58,12 @@ def generic_network(world: World) -> Comparisons:
     yield from _blocks(world, it.net, it.weights, it.data, it.loss.metric, it.iota)
 
 
-def _weights(world: World, net: MLP, iota: Parameterization) -> Point:
-    weights: Point = net.weight_space.from_coordinates([world.array(*layer.slots) for layer in net.layers], iota)
-    return weights
-
-
-def _varying_metric(world: World, frame: Frame) -> Metric:
-    """The metric ``diag(1 + z_k^2)``, in a frame of the outputs."""
-    ns, m = world.ns, frame.space.dim
-
-    def family(z: Array) -> tuple[Array, Array]:
-        coefficients = ns.permute(z * z + 1, (z.ndim - 1, *range(z.ndim - 1)))
-        unit = ns.reshape(ns.eye(m), (m, *(1,) * (z.ndim - 1), m))
-        return coefficients, ns.broadcast_to(unit, (m, *z.shape))
-
-    return CovectorMetric(frame, family)
-
-
 def _blocks(
     world: World, net: MLP, weights: Point, data: Sample, output: Metric, frames: Parameterization
 ) -> Comparisons:
     """The diagonal blocks of the exact metric, and those of the K-FAC metric, layer by layer."""
     exact: Array = net.fisher_metric(weights, data, output).coordinates(frames)
-    kfac = _kfac(world, net, weights, data, output).coordinates(frames)
-    start = 0
-    for i, (layer, block) in enumerate(zip(net.layers, kfac.blocks, strict=True), start=1):
-        stop = start + layer.dim
-        yield same(f"block of layer {i}", block.dense(), exact[start:stop, start:stop])
-        start = stop
+    yield from gk_2_shared.compared_blocks(net, exact, _kfac(world, net, weights, data, output).coordinates(frames))
 
 
 def _kfac(world: World, net: MLP, weights: Point, data: Sample, output: Metric) -> DirectSumTensor:
@@ -115,12 +99,11 @@ def constant_derivatives(world: World) -> Comparisons:
 
 def _layer_blocks(world: World, it: OneLayer) -> Comparisons:
     """``E[a_bar a_bar^T (x) Dz Dz^T]`` and ``E[a_bar a_bar^T] (x) E[Dz Dz^T]``."""
-    exact = ExpectedMetric(PullbackMetric(it.W.evaluation(it.points), it.metric), it.shares).at(it.w)
     shares = it.shares
     if world.planted("weights of the data left out"):
         shares = world.ns.ones((world.sizes.data,))
     kfac = IndependenceMetric(it.points, it.metric, shares).at(it.w)
-    yield same("block", kfac.coordinates(it.kappa).dense(), exact.coordinates(it.kappa))
+    yield same("block", kfac.coordinates(it.kappa).dense(), it.expected_pullback().coordinates(it.kappa))
 
 
 LONE = (Sizes((1, 1), 1), Sizes((2, 2, 2), 1, 2), Sizes((3, 4, 3, 2), 1, 2))

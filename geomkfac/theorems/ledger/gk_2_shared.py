@@ -9,17 +9,26 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.networks import AveragePooling, Convolution, ConvolutionalNetwork, RecurrentNetwork
 from geomkfac.networks.moments.second_moments import Sharing
 from geomkfac.networks.network import Network
+from geomkfac.operators import BlockDiagonal
 from geomkfac.spaces import Parameterization, Point, Sample
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import constant_metric
-from geomkfac.theorems.instances.shared_networks import activation_of
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import activation_of, constant_metric, random_weights
 from geomkfac.theorems.ledger.lg_4 import grid
 
 
 def _instance(world: World, net: Any, iota: Parameterization, *slots: int) -> tuple[Point, Sample]:
-    weights: Point = net.weight_space.from_coordinates([world.array(*layer.slots) for layer in net.layers], iota)
+    weights = random_weights(world, net, iota)
     return weights, iota.sample(world.array(world.sizes.data, *slots), weights=world.positive(world.sizes.data))
+
+
+def compared_blocks(net: Network, exact: Array, kfac: BlockDiagonal) -> Comparisons:
+    """The diagonal blocks of both matrices, layer by layer."""
+    start = 0
+    for i, (layer, block) in enumerate(zip(net.layers, kfac.blocks, strict=True), start=1):
+        stop = start + layer.dim
+        yield same(f"block of layer {i}", block.dense(), exact[start:stop, start:stop])
+        start = stop
 
 
 def _blocks(
@@ -34,13 +43,7 @@ def _blocks(
         moments = replace(moments, layers=layers)
     if world.planted("sum for mean over places"):
         moments = replace(moments, layers=tuple(replace(one, places=moments.weight) for one in moments.layers))
-    start = 0
-    for i, (layer, block) in enumerate(
-        zip(net.layers, moments.metric().coordinates(iota).blocks, strict=True), start=1
-    ):
-        stop = start + layer.dim
-        yield same(f"block of layer {i}", block.dense(), exact[start:stop, start:stop])
-        start = stop
+    yield from compared_blocks(net, exact, moments.metric().coordinates(iota))
 
 
 def one_location(world: World) -> Comparisons:

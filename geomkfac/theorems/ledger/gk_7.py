@@ -5,8 +5,8 @@ from __future__ import annotations
 from geomkfac.arrays.namespace import Array, OrderedNamespace
 from geomkfac.metrics import Categorical
 from geomkfac.spaces import AffineSpace
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, order, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, order, same
+from geomkfac.theorems.engine.world import Sizes, World
 
 
 def _softmax_form(world: World) -> tuple[Array, Array]:

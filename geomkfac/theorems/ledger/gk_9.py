@@ -6,8 +6,8 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.instances.lie_algebra import symmetries
 from geomkfac.theorems.ledger.lg_2_1_fisher import flattened

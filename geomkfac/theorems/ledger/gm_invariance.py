@@ -11,11 +11,11 @@ from typing import final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import SpaceMismatchError
+from geomkfac.theorems.engine.errata import TYPES, corrected_and_printed, erratum_statement
 from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, Statement, refuses, same
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.shared_networks import convolutional
 from geomkfac.theorems.instances.textbook_convolution import Patches
-from geomkfac.theorems.ledger.errata_lg import erratum_statement
 from geomkfac.theorems.ledger.gm_factors import filters, square_filter
 from geomkfac.theorems.ledger.lg_4 import grid
 from geomkfac.theorems.ledger.lg_4_kfac import updates_in_arrays
@@ -54,7 +54,7 @@ def with_row(ns: Namespace, W_bar: Array) -> Array:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Layer:
+class LayerAndDouble:
     """One layer of N and of N-dagger: [[A]]_H, W_bar, DS of both, and what leads from one to the other."""
 
     rows: Array
@@ -68,7 +68,7 @@ class Layer:
     VV: Array
 
 
-def one_layer(world: World) -> Layer:
+def one_layer(world: World) -> LayerAndDouble:
     """Arbitrary activations, border, derivatives and transformations; the dagger's parameters by (87)."""
     ns, patches, (J, m) = world.ns, square_filter(world), world.sizes.widths
     N, K = world.sizes.data, len(patches.offsets)
@@ -88,7 +88,7 @@ def one_layer(world: World) -> Layer:
     UU = homogeneous(ns, U, c)
     W_dagger = (ns.inverse(UU).mT @ with_row(ns, W_bar) @ ns.inverse(VV).mT)[1:, :]
     DS = world.array(N * patches.count, m)
-    return Layer(rows, rows_dagger, W_bar, W_dagger, DS, DS @ U.mT, U, c, VV)
+    return LayerAndDouble(rows, rows_dagger, W_bar, W_dagger, DS, DS @ U.mT, U, c, VV)
 
 
 def same_function(world: World) -> Comparisons:
@@ -216,7 +216,6 @@ FULL = (filters(2, 2, 1, (1, 1), 6), filters(2, 3, 1, (2, 3), 8))
 WHITE = (filters(1, 2, 1), filters(2, 2, 1, (2, 2)))
 NETS = (grid(2, 2, (1, 1, 1), 2, 1), grid(2, 3, (2, 3, 2), 3, 2))
 MAPS = (grid(1, 2, (1, 1), 1), grid(2, 2, (2, 3), 2))
-TYPES = "a slip of types or indices: refused by the types"
 PRINTED_E15, PRINTED_E21 = "DS-dagger inside U . U^T, as printed", "W^(k+1) on the right, as printed"
 
 STATEMENTS = (
@@ -285,10 +284,7 @@ STATEMENTS = (
             "false at borders when the map translates; true without padding, or where the padding is a point of the "
             "activation space and is carried along",
         ),
-        (
-            Check("X", "as corrected", same_function, LAYER, "GF(p)"),
-            Check("C", "as printed", same_function, LAYER, "GF(p)", drops="zero padding"),
-        ),
+        corrected_and_printed(same_function, LAYER, "zero padding"),
         latex=r"[\![\mathbf A\mathbf V+\mathbf 1\mathbf d^\top]\!]_H=[\![\mathbf A]\!]_H[\![\mathbf V]\!]_H",
         objects=("networks.Convolution",),
     ),
@@ -310,10 +306,7 @@ STATEMENTS = (
         "E15",
         "derivatives of which network",
         Erratum("GM (108), (109)", "E[(DS')^T DS'] inside U . U^T", "E[DS^T DS]"),
-        (
-            Check("X", "as corrected", factors_and_update, FULL, "GF(p)"),
-            Check("C", "as printed", factors_and_update, FULL, "GF(p)", drops=PRINTED_E15),
-        ),
+        corrected_and_printed(factors_and_update, FULL, PRINTED_E15),
         latex=(
             r"\Gamma^\dagger=\tfrac1{|\mathcal T|}\mathbf U\,"
             r"\mathbb E[\mathcal D\mathbf S^\top\mathcal D\mathbf S]\,\mathbf U^\top"
@@ -349,10 +342,7 @@ STATEMENTS = (
         "E21",
         "the iterate on the right",
         Erratum("GM (100)", "[W]^(k+1) on the right", "[W]^(k)", TYPES),
-        (
-            Check("X", "as corrected", equivalent_updates, LAYER, "GF(p)"),
-            Check("C", "as printed", equivalent_updates, LAYER, "GF(p)", drops=PRINTED_E21),
-        ),
+        corrected_and_printed(equivalent_updates, LAYER, PRINTED_E21),
         latex=r"[\bar{\mathbf W}]^{(k+1)}\leftarrow[\bar{\mathbf W}]^{(k)}-\alpha\mathbf P(\nabla h)\mathbf R",
     ),
 )

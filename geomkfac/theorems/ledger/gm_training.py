@@ -11,6 +11,7 @@ from geomkfac.networks import AveragePooling, Convolution, ConvolutionalNetwork,
 from geomkfac.spaces import Parameterization, Point, Sample, Vector
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
 from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.instances.abstract_networks import random_direction
 from geomkfac.theorems.instances.shared_networks import convolutional
 from geomkfac.theorems.ledger.lg_4 import grid
 
@@ -19,8 +20,7 @@ def clipped(world: World) -> Comparisons:
     """After clipping nu = C exactly: ``nu = v^T F v + lambda v^T v``, and v is divided by the root of nu / C."""
     it = convolutional(world)
     F = it.net.fisher_metric(it.weights, it.data, it.loss)
-    space = it.net.weight_space.direction
-    v: Vector = space.from_coordinates([world.array(*layer.slots) for layer in it.net.layers], it.iota)
+    v = random_direction(world, it.net, it.iota)
     lam, root = world.positive(1)[0], world.positive(1)[0] + 1
 
     def nu(v: Vector) -> Array:

@@ -6,8 +6,8 @@ import sympy
 
 from geomkfac.metrics import DenseTensor
 from geomkfac.spaces import VectorSpace
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.calculus import (
     entries,
     expressions,

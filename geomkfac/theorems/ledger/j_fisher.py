@@ -12,9 +12,9 @@ import sympy
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import Bernoulli, Categorical
 from geomkfac.spaces import AffineSpace
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import abstract_network
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import abstract_network, all_at_once, random_direction
 from geomkfac.theorems.instances.calculus import (
     cubic,
     entries,
@@ -164,11 +164,8 @@ def hessian_of_a_composition(world: World) -> Comparisons:
 def fisher_vector_product(world: World) -> Comparisons:
     """``F v = E_x[J^T (M (J v))]``, (43): the network's own differentials, against its Fisher metric."""
     it = abstract_network(world)
-    space = it.net.weight_space
-    (chunk,) = it.data.chunks()
-    shares = chunk.weights / world.ns.sum(chunk.weights)
-    parts = [world.array(*layer.slots) for layer in it.net.layers]
-    v = space.direction.from_coordinates(parts, it.iota)
+    chunk, shares = all_at_once(it.data)
+    v = random_direction(world, it.net, it.iota)
     sweep = Sweep(it.net, it.weights, chunk.points)
     pushed = sweep.pushforward(v)
     if world.planted("output metric left out"):

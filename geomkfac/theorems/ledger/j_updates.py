@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import sympy
@@ -10,8 +11,8 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import DenseTensor, EuclideanMetric
 from geomkfac.operators import BlockDiagonal, DenseMatrix, KroneckerProduct
 from geomkfac.spaces import AffineSpace, Point
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, order, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, order, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.instances.calculus import (
     cubic,
@@ -87,9 +88,12 @@ def one_point_in_two_frames(world: World) -> Comparisons:
 
 def matrix_that_depends_on_the_point(world: World) -> Comparisons:
     """``theta = A theta' + Q(theta', theta')``: with the Jacobian for A, (52) does not hold exactly."""
-    (d,), ns = world.sizes.widths, world.ns
+    (d,) = world.sizes.widths
     alpha = world.number()
-    yield same("(52)", *_two_steps(world, ns, d, alpha))
+    A, Q, theta_prime, R, grad = _curved(world, d)
+    if world.planted("no curvature"):
+        Q = Q * 0
+    yield same("(52)", *_steps(world.ns, A, Q, theta_prime, R, grad, alpha))
 
 
 def to_first_order(world: World) -> Comparisons:
@@ -105,13 +109,6 @@ def to_first_order(world: World) -> Comparisons:
             other = _steps(ns, A * 2, Q, theta_prime, R, grad, ns.scalar(alpha))[1]
         gaps.append(ns.norm(one - other))
     yield order("the gap between the updates, in the step size", sizes, gaps, 2)
-
-
-def _two_steps(world: World, ns: Any, d: int, alpha: Array) -> tuple[Array, Array]:
-    A, Q, theta_prime, R, grad = _curved(world, d)
-    if world.planted("no curvature"):
-        Q = Q * 0
-    return _steps(ns, A, Q, theta_prime, R, grad, alpha)
 
 
 def _curved(world: World, d: int) -> tuple[Array, Array, Array, Array, Array]:
@@ -208,22 +205,15 @@ def storage(world: World) -> Comparisons:
     kronecker = BlockDiagonal(tuple(KroneckerProduct(ns.eye(n), ns.eye(m)) for m, n in pairs))
     dense_blocks = BlockDiagonal(tuple(DenseMatrix(ns.eye(m * n)) for m, n in pairs))
     d = sum(m * n for m, n in pairs)
-    held = sum(_count(factor) for block in kronecker.blocks for factor in block.factors)  # type: ignore[attr-defined, misc]
+    held = sum(prod(factor.shape) for block in kronecker.blocks for factor in block.factors)  # type: ignore[attr-defined]
     formula = sum(m**2 + n**2 for m, n in pairs)
     if world.planted("one factor for each layer"):
         formula = sum(m**2 for m, _ in pairs)
     yield same("Kronecker factors", held, formula)
-    blocks = sum(_count(block.dense()) for block in dense_blocks.blocks)
+    blocks = sum(prod(block.dense().shape) for block in dense_blocks.blocks)
     yield same("dense blocks", blocks, sum((m * n) ** 2 for m, n in pairs))
     yield same("rows of the matrix", kronecker.size, d)
-    yield same("the dense matrix", _count(kronecker.dense()), d**2)
-
-
-def _count(x: Array) -> int:
-    count = 1
-    for length in x.shape:
-        count *= length
-    return count
+    yield same("the dense matrix", prod(kronecker.dense().shape), d**2)
 
 
 def storage_in_symbols(world: World) -> Comparisons:

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.metrics import MetricTensor
-from geomkfac.spaces import Parameterization, Point, Vector
-from geomkfac.theorems.engine.statement import Check, Comparison, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network
+from geomkfac.theorems.engine.statement import Check, Comparison, Comparisons, Mutant, Statement, given, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.instances.basis import Bases, random_bases, transformed
-from geomkfac.theorems.instances.smooth_functions import activation, loss
-from geomkfac.theorems.instances.textbook import Network, Pass, forward, kfac_update
+from geomkfac.theorems.instances.textbook import MatrixPass, forward, kfac_update, random_network
+from geomkfac.theorems.instances.updates import two_updates
 
 
 def updates_in_arrays(world: World) -> Comparisons:
@@ -23,12 +21,7 @@ def updates_in_arrays(world: World) -> Comparisons:
     loss and the output metric.  The double is computed from its own coordinates alone.
     """
     ns, widths, count = world.ns, world.sizes.widths, world.sizes.data
-    layers = list(zip(widths[1:], widths[:-1], strict=True))
-    network = Network(
-        weights=tuple(world.array(m, n + 1) for m, n in layers),
-        activations=tuple(activation(world) for _ in layers),
-        loss=loss(world, widths[-1]),
-    )
+    network = random_network(world, widths)
     bases = random_bases(world, widths)
     dagger = transformed(world, network, bases)
 
@@ -49,7 +42,7 @@ def updates_in_arrays(world: World) -> Comparisons:
 
 
 def _same_function(
-    compare: Callable[[str, Array, Array], Comparison], when: str, one: Pass, two: Pass, bases: Bases
+    compare: Callable[[str, Array, Array], Comparison], when: str, one: MatrixPass, two: MatrixPass, bases: Bases
 ) -> Comparisons:
     """``z_i = Phi_i z_i_dagger + tau_i`` at every layer, then ``Omega_L a_L + gamma_L = a_L_dagger``."""
     for i, (Phi, tau) in enumerate(zip(bases.Phi, bases.tau, strict=True)):
@@ -64,38 +57,12 @@ def updates_in_two_frames(world: World) -> Comparisons:
 
     Both updates run natively in the frames that they are given, with the package's own K-FAC metric.
     """
-    yield from _two_updates(world, abstract_network(world))
+    yield from two_updates(world, abstract_network(world))
 
 
 def updates_with_any_smooth_maps(world: World) -> Comparisons:
     """The same where an activation mixes all coordinates: a random full Jacobian at every point (GK-12)."""
-    yield from _two_updates(world, abstract_network(world, coordinatewise=False))
-
-
-def _two_updates(world: World, it: Instance) -> Comparisons:
-    def update(frames: Parameterization) -> Point:
-        """``omega - epsilon g_KFAC^{-1} dh``."""
-        weights, data = it.weights.expressed_in(frames), it.data.expressed_in(frames)
-        g: MetricTensor = it.net.kfac_metric(weights, data, it.loss)
-        dh = it.net.differential(weights, data, it.loss)
-        if world.planted("damping by the frame's own metric"):
-            g = g.damped(frames.euclidean, 1, "exact")
-        step = _read_as_vector(it, dh, frames) if world.planted("gradient in the frame") else g.sharp(dh)
-        updated: Point = weights - step * it.rate
-        return updated
-
-    in_iota, in_kappa = update(it.iota), update(it.kappa)
-    for i, (one, two) in enumerate(zip(*(it.net.weight_space.split(w) for w in (in_iota, in_kappa)), strict=True)):
-        yield same(f"layer {i + 1} after the update", one, two, it.iota)
-    fresh = it.fresh
-    outputs = it.net(in_iota, fresh), it.net(in_kappa, fresh.expressed_in(it.kappa))
-    yield same("outputs after the update, on fresh inputs", *outputs, it.iota)
-
-
-def _read_as_vector(it: Instance, dh: Vector, frames: Parameterization) -> Vector:
-    """The vector that has, in these frames, the components of a covector: what gradient descent does."""
-    vector: Vector = it.net.weight_space.direction.from_coordinates(dh.coordinates(frames), frames)
-    return vector
+    yield from two_updates(world, abstract_network(world, coordinatewise=False))
 
 
 SMALL = (Sizes((1, 1), 2, 1), Sizes((1, 1, 1), 2, 1), Sizes((2, 2, 2), 3, 2), Sizes((3, 4, 3, 2), 6, 3))

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.metrics import Bernoulli, Categorical, EuclideanMetric, Gaussian, MetricTensor, OutputFamily
+from geomkfac.metrics import Bernoulli, Categorical, EuclideanMetric, Gaussian, Metric, MetricTensor, OutputFamily
 from geomkfac.networks import MLP
-from geomkfac.spaces import AffineSpace, Point
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network, layers_of_data
+from geomkfac.spaces import AffineSpace
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import (
+    Instance,
+    abstract_network,
+    layers_of_data,
+    random_direction,
+    random_weights,
+)
 
 
-def per_datum_derivatives(world: World, it: Instance) -> tuple[Array, Array]:
+def per_datum_derivatives(world: World, it: Instance, output: Metric) -> tuple[Array, Array]:
     """Coefficients (K N,) with the data's shares, and rows Dw (K N, d): vec of Dz a_bar^T, layer after layer."""
     ns = world.ns
     parts = []
-    for layer in layers_of_data(world, it, it.loss.metric):
+    for layer in layers_of_data(world, it, output):
         Dz, a_bar = layer.covectors.coordinates(it.iota), layer.a_bar(world, it.iota)
         products = a_bar[None, :, :, None] * Dz[:, :, None, :]
         parts.append(ns.reshape(products, (-1, products.shape[-2] * products.shape[-1])))
@@ -26,16 +32,25 @@ def per_datum_derivatives(world: World, it: Instance) -> tuple[Array, Array]:
     return coefficients, ns.concat(parts, axis=1)
 
 
-def flattened(world: World, parts: list[Array]) -> Array:
+def flattened(world: World, parts: Sequence[Array]) -> Array:
     """The vec of a list of matrices (m_i, n_i + 1), columns stacked."""
     return world.ns.concat([world.ns.reshape(part.mT, (-1,)) for part in parts])
+
+
+def unflattened(world: World, w: Array, shapes: Sequence[tuple[int, int]]) -> list[Array]:
+    """The matrices of these shapes of which `w` is the vec."""
+    parts, start = [], 0
+    for m, n in shapes:
+        parts.append(world.ns.reshape(w[start : start + m * n], (n, m)).mT)
+        start += m * n
+    return parts
 
 
 def fisher_in_coordinates(world: World) -> Comparisons:
     """The network's Fisher metric has the matrix ``E[sum_k c_k Dw_k Dw_k^T]``: symmetric, a sum of squares."""
     it = abstract_network(world)
-    ns, space = world.ns, it.net.weight_space.direction
-    coefficients, rows = per_datum_derivatives(world, it)
+    ns = world.ns
+    coefficients, rows = per_datum_derivatives(world, it, it.loss.metric)
     if world.planted("one layer's derivatives left out"):
         rows = ns.concat([rows[:, :1] * 0, rows[:, 1:]], axis=1)
     if world.planted("mean of the derivatives subtracted"):
@@ -44,7 +59,7 @@ def fisher_in_coordinates(world: World) -> Comparisons:
     matrix = F.coordinates(it.iota)
     yield same("matrix", matrix, (rows * coefficients[:, None]).mT @ rows)
     yield same("symmetry", matrix, matrix.mT)
-    v = space.from_coordinates([world.array(*layer.slots, name="v") for layer in it.net.layers], it.iota)
+    v = random_direction(world, it.net, it.iota, "v")
     slopes = rows @ flattened(world, v.coordinates(it.iota))
     yield same("F(v, v), a sum of squares", F(v, v), ns.sum(coefficients * slopes * slopes))
 
@@ -94,9 +109,7 @@ def divergence_of_a_network(world: World) -> Comparisons:
     """``E_x KL(P_w, P_{w + h d})`` and ``1/2 h^2 F(d, d)`` differ at third order in h: a network, softmax outputs."""
     ns = world.ns.ordered("divergences")
     net, iota = MLP.from_widths(world.sizes.widths, "tanh", kind=world.kind)
-    shapes = [layer.slots for layer in net.layers]
-    weights: Point = net.weight_space.from_coordinates([world.array(*shape) for shape in shapes], iota)
-    d = net.weight_space.direction.from_coordinates([world.array(*shape) for shape in shapes], iota)
+    weights, d = random_weights(world, net, iota), random_direction(world, net, iota)
     data = iota.sample(world.array(world.sizes.data, net.inputs.dim))
     loss = Categorical().on(iota)
     (chunk,) = data.chunks()

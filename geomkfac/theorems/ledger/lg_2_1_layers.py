@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import ExpectedMetric, IndependenceMetric, PullbackMetric
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.instances.basis import random_bases, transformed
 from geomkfac.theorems.instances.smooth_functions import activation, loss
-from geomkfac.theorems.instances.textbook import Network, backward, factors, forward, gradients
+from geomkfac.theorems.instances.textbook import (
+    MatrixNetwork,
+    backward,
+    factors,
+    forward,
+    gradients,
+    total_of,
+    weighted_squares,
+)
 from geomkfac.theorems.ledger.lg_2_1_fisher import flattened
-from geomkfac.theorems.ledger.lg_3_4 import OneLayer, one_layer
+from geomkfac.theorems.ledger.lg_3_4 import one_layer
 
 
 # -- (2.8) ---------------------------------------------------------------------------------------------------
@@ -19,16 +27,14 @@ def block_is_the_mean_of_products(world: World) -> Comparisons:
     """A layer's Fisher block is ``E[a_bar a_bar^T (x) Dz Dz^T]``, whatever depends on what."""
     it, ns = one_layer(world), world.ns
     a_bar = it.a_bar(world)
-    total = None
+    blocks = []
     for n in range(world.sizes.data):
-        rows = it.covectors[:, n, :]
-        G = (rows * it.weights[:, n, None]).mT @ rows
+        G = weighted_squares(ns, it.weights[:, n], it.covectors[:, n, :])
         A = a_bar[n, :, None] * a_bar[n, None, :]
         if world.planted("a of the next datum"):
             A = a_bar[n - 1, :, None] * a_bar[n - 1, None, :]
-        block = (ns.kron(G, A) if world.planted("factors swapped") else ns.kron(A, G)) * it.shares[n]
-        total = block if total is None else total + block
-    yield same("block", _expected_pullback(it), total)
+        blocks.append((ns.kron(G, A) if world.planted("factors swapped") else ns.kron(A, G)) * it.shares[n])
+    yield same("block", it.expected_pullback().coordinates(it.kappa), total_of(blocks))
 
 
 def independent_activations_and_derivatives(world: World) -> Comparisons:
@@ -66,13 +72,7 @@ def dependent_activations_and_derivatives(world: World) -> Comparisons:
     """In general the block is not that product."""
     it = one_layer(world)
     product = IndependenceMetric(it.points, it.metric, it.shares).at(it.w)
-    yield same("block and product", _expected_pullback(it), product.coordinates(it.kappa).dense())
-
-
-def _expected_pullback(it: OneLayer) -> Array:
-    block = ExpectedMetric(PullbackMetric(it.W.evaluation(it.points), it.metric), it.shares).at(it.w)
-    matrix: Array = block.coordinates(it.kappa)
-    return matrix
+    yield same("block and product", it.expected_pullback().coordinates(it.kappa), product.coordinates(it.kappa).dense())
 
 
 # -- (2.9), (2.10) -------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def laws_of_transformation(world: World) -> Comparisons:
     """
     ns, widths, count = world.ns, world.sizes.widths, world.sizes.data
     pairs = list(zip(widths[1:], widths[:-1], strict=True))
-    network = Network(
+    network = MatrixNetwork(
         tuple(world.array(m, n + 1, name="W") for m, n in pairs),
         tuple(activation(world) for _ in pairs),
         loss(world, widths[-1]),

@@ -23,8 +23,8 @@ from geomkfac.spaces import (
     tensor,
     tensor_as_hom,
 )
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, refuses, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, refuses, same
+from geomkfac.theorems.engine.world import Sizes, World
 
 
 def two_frames(world: World, space: Any) -> tuple[BaseFrame, BaseFrame, Array, Array]:

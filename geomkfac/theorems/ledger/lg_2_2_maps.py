@@ -11,8 +11,8 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.maps import AffineMap, AffineMaps, CoordinatewiseMap, GenericMap, SmoothMap
 from geomkfac.metrics import CovectorMetric, DenseTensor, EuclideanMetric, PullbackMetric
 from geomkfac.spaces import AffineSpace, Parameterization, Point
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.calculus import expressions, gradient, jacobian, quadratic, variables
 
 

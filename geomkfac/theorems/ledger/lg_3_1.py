@@ -6,8 +6,8 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, GenericMap, SmoothMap
 from geomkfac.maps.activations.sigmoids import tanh
 from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Parameterization, Point, Vector
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
+from geomkfac.theorems.engine.world import Sizes, World
 
 
 def parameters_in_another_basis(world: World) -> Comparisons:

@@ -10,8 +10,8 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import Bernoulli
 from geomkfac.networks import MLP
 from geomkfac.spaces import Parameterization, Point
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.calculus import expressions, variables
 
 E2 = "the two nouns interchanged, as printed"

@@ -7,8 +7,8 @@ from functools import cache
 
 from geomkfac.metrics import DenseTensor, EuclideanMetric, Metric, MetricTensor
 from geomkfac.spaces import Parameterization, Point, Sample, Vector
-from geomkfac.theorems.engine.statement import Check, Comparisons, Identity, Mutant, Sizes, Statement, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Identity, Mutant, Statement, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network, constant_metric
 from geomkfac.theorems.ledger.lg_3_arrays import natural_gradient_in_two_bases_of_all_weights
 

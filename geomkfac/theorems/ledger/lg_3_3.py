@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import sympy
 
-from geomkfac.arrays.namespace import Array
 from geomkfac.maps import AffineMaps
 from geomkfac.metrics import (
-    CovectorMetric,
     EuclideanMetric,
-    ExpectedMetric,
+    MetricTensor,
     PullbackMetric,
 )
-from geomkfac.spaces import AffineSpace, Hom, Hull, Parameterization, Point
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import abstract_network, layers_of_data
+from geomkfac.spaces import AffineSpace, Hom, Hull, Parameterization, Point, Sample
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import (
+    abstract_network,
+    all_at_once,
+    diagonal_metric,
+    layers_of_data,
+    random_direction,
+)
 from geomkfac.theorems.instances.calculus import cubic, expressions, hessian, quadratic, variables
+from geomkfac.theorems.instances.textbook import total_of
+from geomkfac.theorems.instances.updates import two_steps
+from geomkfac.theorems.ledger.lg_2_1_fisher import per_datum_derivatives
 from geomkfac.theorems.ledger.lg_3_4 import one_layer
 
 E9 = "the gradient at y, as printed"
@@ -49,13 +56,7 @@ def gauss_newton(world: World) -> Comparisons:
     it = abstract_network(world)
     ns = world.ns
     output = EuclideanMetric(it.iota[it.net.outputs])
-    parts = []
-    for layer in layers_of_data(world, it, output):
-        Dz, a_bar = layer.covectors.coordinates(it.iota), layer.a_bar(world, it.iota)
-        products = a_bar[None, :, :, None] * Dz[:, :, None, :]
-        parts.append(ns.reshape(products, (-1, products.shape[-2] * products.shape[-1])))
-        weights = ns.reshape(layer.weights * layer.shares, (-1,))
-    J = ns.concat(parts, axis=1)
+    weights, J = per_datum_derivatives(world, it, output)
     if world.planted("square of the mean derivative"):
         J, weights = weights[None, :] @ J, ns.ones((1,))
     matrix = it.net.gauss_newton_metric(it.weights, it.data, output).coordinates(it.iota)
@@ -67,14 +68,12 @@ def gauss_newton_steps(world: World) -> Comparisons:
     same.
     """
     it = abstract_network(world)
-    fixed = it.iota[it.net.outputs]
-    steps = []
-    for frames in (it.iota, it.kappa):
-        output = EuclideanMetric(frames[it.net.outputs] if world.planted("another output basis") else fixed)
-        weights, data = it.weights.expressed_in(frames), it.data.expressed_in(frames)
-        g = it.net.gauss_newton_metric(weights, data, output)
-        steps.append(g.sharp(it.net.differential(weights, data, it.loss)))
-    yield same("step", steps[0], steps[1], it.iota[it.net.weight_space.direction])
+
+    def metric(weights: Point, data: Sample, frames: Parameterization) -> MetricTensor:
+        basis = frames if world.planted("another output basis") else it.iota
+        return it.net.gauss_newton_metric(weights, data, EuclideanMetric(basis[it.net.outputs]))
+
+    yield same("step", *two_steps(it, metric), it.iota[it.net.weight_space.direction])
 
 
 def hessian_of_a_bregman_divergence(world: World) -> Comparisons:
@@ -102,18 +101,11 @@ def bregman_divergence_of_a_network(world: World) -> Comparisons:
     ns = world.ns.ordered("exponentials")
     it = abstract_network(world)
     frame = it.iota[it.net.outputs]
-    m = frame.space.dim
-
-    def family(z: Array) -> tuple[Array, Array]:
-        unit = ns.reshape(ns.eye(m), (m, *(1,) * (z.ndim - 1), m))
-        c = ns.exp(-z) if world.planted("the Hessian's inverse") else ns.exp(z)
-        return ns.permute(c, (z.ndim - 1, *range(z.ndim - 1))), ns.broadcast_to(unit, (m, *z.shape))
-
-    G = it.net.gauss_newton_metric(it.weights, it.data, CovectorMetric(frame, family))
-    shapes = [layer.slots for layer in it.net.layers]
-    d = it.net.weight_space.direction.from_coordinates([world.array(*shape) for shape in shapes], it.iota)
-    (chunk,) = it.data.chunks()
-    shares = chunk.weights / ns.sum(chunk.weights)
+    sign = -1 if world.planted("the Hessian's inverse") else 1
+    output = diagonal_metric(ns, frame, lambda z: ns.exp(z * sign))
+    G = it.net.gauss_newton_metric(it.weights, it.data, output)
+    d = random_direction(world, it.net, it.iota)
+    chunk, shares = all_at_once(it.data)
     y = it.net(it.weights, chunk.points).coordinates(it.iota)
     half = float(G(d, d)) / 2.0
     steps, gaps = [2.0**-k for k in range(6, 12)], []
@@ -156,9 +148,8 @@ def pullback_along_evaluation(world: World) -> Comparisons:
     phi_k)^T``.
     """
     it, ns = one_layer(world), world.ns
-    pulled = ExpectedMetric(PullbackMetric(it.W.evaluation(it.points), it.metric), it.shares).at(it.w)
     a_bar = it.a_bar(world)
-    total = None
+    terms = []
     for n in range(world.sizes.data):
         for k in range(world.sizes.covectors):
             left, right = a_bar[n, :, None], it.covectors[k, n, :, None]
@@ -166,9 +157,8 @@ def pullback_along_evaluation(world: World) -> Comparisons:
                 left, right = right, left
             row = ns.kron(left, right)
             coefficient = ns.ones(()) if world.planted("coefficients of the metric left out") else it.weights[k, n]
-            term = row @ row.mT * (coefficient * it.shares[n])
-            total = term if total is None else total + term
-    yield same("matrix", pulled.coordinates(it.kappa), total)
+            terms.append(row @ row.mT * (coefficient * it.shares[n]))
+    yield same("matrix", it.expected_pullback().coordinates(it.kappa), total_of(terms))
 
 
 NETS = (Sizes((1, 1), 3, 1), Sizes((1, 2, 1), 4, 1), Sizes((2, 2, 2), 5, 2))

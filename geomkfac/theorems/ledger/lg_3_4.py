@@ -15,12 +15,14 @@ from geomkfac.metrics import (
     IndependenceMetric,
     KroneckerTensor,
     Metric,
+    MetricTensor,
     PullbackMetric,
 )
 from geomkfac.metrics.independence import second_moment
 from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.textbook import homogeneous, weighted_squares
 from geomkfac.theorems.ledger.lg_3_arrays import (
     an_affine_function_that_vanishes_on_the_data,
     form_as_a_sum_of_squares,
@@ -56,8 +58,11 @@ class OneLayer:
 
     def a_bar(self, world: World) -> Array:
         """``[a; 1]`` of every datum in kappa, (N, n + 1)."""
-        a = self.points.coordinates(self.kappa)
-        return world.ns.concat([a, world.ns.ones((a.shape[0], 1))], axis=1)
+        return homogeneous(world.ns, self.points.coordinates(self.kappa))
+
+    def expected_pullback(self) -> MetricTensor:
+        """``E[psi_a^* g]``, of the metric along evaluation at the data."""
+        return ExpectedMetric(PullbackMetric(self.W.evaluation(self.points), self.metric), self.shares).at(self.w)
 
 
 def one_layer(
@@ -102,7 +107,8 @@ def matrix_of_the_independence_metric(world: World) -> Comparisons:
     if world.planted("weights of the data left out"):
         w = ns.ones((world.sizes.data,)) / world.sizes.data
     A = (a_bar * w[:, None]).mT @ a_bar
-    G_of_z = [_gram(world, it, n) for n in range(world.sizes.data)]
+    # G(z_n) = sum_k c_k phi_k phi_k^T.
+    G_of_z = [weighted_squares(ns, it.weights[:, n], it.covectors[:, n, :]) for n in range(world.sizes.data)]
     G = sum((G_of_z[n] * w[n] for n in range(1, len(G_of_z))), G_of_z[0] * w[0])
     expected = ns.kron(A, G)
     if world.planted("expectation of the product"):
@@ -111,13 +117,6 @@ def matrix_of_the_independence_metric(world: World) -> Comparisons:
     if world.planted("factors swapped"):
         expected = ns.kron(G, A)
     yield same("matrix of g_ind", g_ind.coordinates(it.kappa).dense(), expected)
-
-
-def _gram(world: World, it: OneLayer, n: int) -> Array:
-    """``G(z_n) = sum_k c_k phi_k phi_k^T``."""
-    rows = it.covectors[:, n, :]
-    gram: Array = (rows * it.weights[:, n, None]).mT @ rows
-    return gram
 
 
 def values_of_the_independence_metric(world: World) -> Comparisons:

@@ -7,9 +7,16 @@ from collections.abc import Sequence
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import AdditiveMetric, CovectorTensor, DirectSumTensor, IndependenceMetric, Metric, MetricTensor
 from geomkfac.spaces import AffineSpace, Parameterization, Point, ProductSpace, Vector
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import LayerOfData, abstract_network, constant_metric, layers_of_data
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import (
+    LayerOfData,
+    abstract_network,
+    constant_metric,
+    layers_of_data,
+    random_direction,
+)
+from geomkfac.theorems.instances.textbook import weighted_squares
 
 
 def block_diagonal(world: World, blocks: Sequence[Array]) -> Array:
@@ -97,9 +104,7 @@ def _textbook_block(world: World, layer: LayerOfData, other: LayerOfData, frames
     A = (a_bar * w[:, None]).mT @ a_bar
     if world.planted("mean left out of A"):
         A = A - (a_bar.mT @ w)[:, None] * (a_bar.mT @ w)[None, :]
-    coefficients = ns.reshape(other.weights * w, (-1, 1))
-    rows = ns.reshape(Dz, (-1, Dz.shape[-1]))
-    G = (rows * coefficients).mT @ rows
+    G = weighted_squares(ns, other.weights * w, Dz)
     if world.planted("G diagonal"):
         G = G * ns.eye(G.shape[0])
     return ns.kron(A, G)
@@ -110,9 +115,7 @@ def a_sum_of_squares(world: World) -> Comparisons:
     it = abstract_network(world)
     g = it.net.kfac_metric(it.weights, it.data, it.loss)
     space = it.net.weight_space.direction
-    u, v = (
-        space.from_coordinates([world.array(*layer.slots) for layer in it.net.layers], it.iota) for _ in "uv"
-    )
+    u, v = (random_direction(world, it.net, it.iota) for _ in "uv")
     total = world.ns.scalar(0)
     for layer, v_i in zip(layers_of_data(world, it, it.loss.metric), space.split(v), strict=True):
         images = layer.a_bar(world, it.iota) @ v_i.coordinates(it.iota).mT

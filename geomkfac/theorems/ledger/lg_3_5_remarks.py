@@ -7,13 +7,16 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import (
     Categorical,
     CovectorMetric,
+    MetricTensor,
     PullbackMetric,
 )
 from geomkfac.networks import MLP
-from geomkfac.spaces import AffineSpace, Point
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network, layers_of_data
+from geomkfac.spaces import AffineSpace, Parameterization, Point, Sample
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network, layers_of_data, random_weights
+from geomkfac.theorems.instances.textbook import weighted_squares
+from geomkfac.theorems.instances.updates import two_steps
 from geomkfac.theorems.ledger.lg_3_4 import one_layer
 
 
@@ -27,10 +30,8 @@ def mean_of_the_forms(world: World) -> Comparisons:
         shares = layer.shares
         if world.planted("weights of the data left out"):
             shares = ns.ones(tuple(shares.shape)) / shares.shape[0]
-        rows = ns.reshape(Dz, (-1, Dz.shape[-1]))
-        expected = (rows * ns.reshape(layer.weights * shares, (-1, 1))).mT @ rows
         # Normalized like the block: the two factors are determined up to a number, A[n, n] = 1.
-        yield same(f"layer {i}", block.factors[1], expected)
+        yield same(f"layer {i}", block.factors[1], weighted_squares(ns, layer.weights * shares, Dz))
 
 
 def over_targets_of_the_model(world: World) -> Comparisons:
@@ -38,8 +39,7 @@ def over_targets_of_the_model(world: World) -> Comparisons:
     ns = world.ns
     widths, count = world.sizes.widths, world.sizes.data
     net, iota = MLP.from_widths(widths, "tanh", kind=world.kind)
-    shapes = [layer.slots for layer in net.layers]
-    weights: Point = net.weight_space.from_coordinates([world.array(*shape) for shape in shapes], iota)
+    weights = random_weights(world, net, iota)
     X = world.array(count, widths[0])
     loss = Categorical().on(iota)
     data = iota.sample(X)
@@ -97,15 +97,13 @@ def monte_carlo(world: World) -> Comparisons:
 
 def _damped_steps(world: World, it: Instance, gamma: Array | float, *, carried: bool) -> list[Array]:
     """Steps damped by gamma times a metric: one carried along, or the frame's own; both read in iota."""
-    steps = []
-    for frames in (it.iota, it.kappa):
-        weights, data = it.weights.expressed_in(frames), it.data.expressed_in(frames)
+
+    def metric(weights: Point, data: Sample, frames: Parameterization) -> MetricTensor:
         norm = (it.iota if carried else frames).euclidean
-        g = it.net.kfac_metric(weights, data, it.loss).damped(norm, gamma, "exact")
-        step = g.sharp(it.net.differential(weights, data, it.loss))
-        parts = step.coordinates(it.iota)
-        steps.append(world.ns.concat([world.ns.reshape(part, (-1,)) for part in parts]))
-    return steps
+        return it.net.kfac_metric(weights, data, it.loss).damped(norm, gamma, "exact")
+
+    steps = [step.coordinates(it.iota) for step in two_steps(it, metric)]
+    return [world.ns.concat([world.ns.reshape(part, (-1,)) for part in parts]) for parts in steps]
 
 
 def damped_by_a_metric_carried_along(world: World) -> Comparisons:

@@ -16,7 +16,8 @@ from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
 from geomkfac.theorems.engine.statement import Comparisons, same
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.smooth_functions import activation, loss
-from geomkfac.theorems.instances.textbook import Network, backward, forward, homogeneous
+from geomkfac.theorems.instances.textbook import MatrixNetwork, backward, forward, homogeneous, weighted_squares
+from geomkfac.theorems.ledger.lg_2_1_fisher import flattened, unflattened
 
 
 def natural_gradient_in_two_bases_of_all_weights(world: World) -> Comparisons:
@@ -28,7 +29,7 @@ def natural_gradient_in_two_bases_of_all_weights(world: World) -> Comparisons:
     ns, widths, count = world.ns, world.sizes.widths, world.sizes.data
     shapes = [(m, n + 1) for m, n in zip(widths[1:], widths[:-1], strict=True)]
     size = sum(m * n for m, n in shapes)
-    w = _joined(world, [world.array(m, n, name="W") for m, n in shapes])
+    w = flattened(world, [world.array(m, n, name="W") for m, n in shapes])
     phis = tuple(activation(world) for _ in shapes)
     h = loss(world, widths[-1])
     B, c = world.invertible(size, name="B"), world.array(size, name="c")
@@ -37,10 +38,10 @@ def natural_gradient_in_two_bases_of_all_weights(world: World) -> Comparisons:
     back = ns.inverse(B)
     w_dagger = B @ w + c
     for step in range(1, world.sizes.steps + 1):
-        F, gradient = _fisher_and_gradient(world, Network(_layers(world, w, shapes), phis, h), x)
+        F, gradient = _fisher_and_gradient(world, MatrixNetwork(tuple(unflattened(world, w, shapes)), phis, h), x)
         w = w - rate * ns.solve(F, gradient[:, None])[:, 0]
 
-        there = Network(_layers(world, back @ (w_dagger - c), shapes), phis, h)
+        there = MatrixNetwork(tuple(unflattened(world, back @ (w_dagger - c), shapes)), phis, h)
         F, gradient = _fisher_and_gradient(world, there, x)
         # d/dw' = B^{-T} d/dw on covectors, and so F' = B^{-T} F B^{-1}.
         F, gradient = back.mT @ F @ back, back.mT @ gradient
@@ -54,7 +55,7 @@ def natural_gradient_in_two_bases_of_all_weights(world: World) -> Comparisons:
         yield same(f"w' = B w + c after step {step}", w_dagger, B @ w + c)
 
 
-def _fisher_and_gradient(world: World, network: Network, x: Array) -> tuple[Array, Array]:
+def _fisher_and_gradient(world: World, network: MatrixNetwork, x: Array) -> tuple[Array, Array]:
     """``E[sum_k c_k Dw_k Dw_k^T]`` and ``E[Dw]``, ``Dw = vec(Dz a_bar^T)`` of every layer, one under the other."""
     ns, count = world.ns, x.shape[0]
     batch = forward(ns, network, x)
@@ -69,24 +70,10 @@ def _fisher_and_gradient(world: World, network: Network, x: Array) -> tuple[Arra
         return ns.concat(parts, axis=-1)
 
     rows = stacked(backward(network, batch, covectors))
-    rows = ns.reshape(rows, (-1, rows.shape[-1]))
-    F = (rows * ns.reshape(weights, (-1, 1))).mT @ rows / count
+    F = weighted_squares(ns, weights, rows) / count
     differential = network.loss.differential(batch.activations[-1])
     gradient = ns.sum(stacked(backward(network, batch, differential[None, ...])), axis=(0, 1)) / count
     return F, gradient
-
-
-def _joined(world: World, layers: list[Array]) -> Array:
-    """Every layer as a vector, columns stacked."""
-    return world.ns.concat([world.ns.reshape(layer.mT, (-1,)) for layer in layers])
-
-
-def _layers(world: World, w: Array, shapes: list[tuple[int, int]]) -> tuple[Array, ...]:
-    layers, start = [], 0
-    for m, n in shapes:
-        layers.append(world.ns.reshape(w[start : start + m * n], (n, m)).mT)
-        start += m * n
-    return tuple(layers)
 
 
 @final

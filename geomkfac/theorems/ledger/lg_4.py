@@ -8,10 +8,11 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.arrays.signal import cross_correlation
 from geomkfac.networks import Convolution, ConvolutionalNetwork
 from geomkfac.spaces import Chunk, Hull, Parameterization, Point, Space
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.as_arrays import NoActivation
 from geomkfac.theorems.instances.basis import transformed_weights
-from geomkfac.theorems.instances.shared_networks import Shared, convolutional
+from geomkfac.theorems.instances.shared_networks import SharedInstance, convolutional
 from geomkfac.theorems.instances.smooth_functions import loss
 from geomkfac.theorems.instances.textbook_convolution import MapNetwork
 from geomkfac.theorems.instances.textbook_convolution import forward as forward_in_arrays
@@ -71,7 +72,7 @@ def against_scipy(world: World) -> Comparisons:
     yield same("z", z, ns.cast_numpy(cross_correlation(to_numpy(x), kernel)) + b)
 
 
-def _flat_outputs(world: World, it: Shared, chunk: Chunk, z: Array) -> tuple[Point, Any]:
+def _flat_outputs(world: World, it: SharedInstance, chunk: Chunk, z: Array) -> tuple[Point, Any]:
     """Outputs and targets with data and locations on one axis."""
     count, places, m = z.shape
     flat = it.net.outputs.from_coordinates(world.ns.reshape(z, (count * places, m)), it.iota)
@@ -80,19 +81,12 @@ def _flat_outputs(world: World, it: Shared, chunk: Chunk, z: Array) -> tuple[Poi
 
 
 # -- LG-4.4 ----------------------------------------------------------------------------------------------------
-def change_of_activations(
-    world: World, iota: Parameterization, kappa: Parameterization, space: Space
+def change_between(
+    world: World, one: Parameterization, other: Parameterization, space: Space
 ) -> tuple[Array, Array]:
-    """(Omega, gamma) with ``a' = Omega a + gamma``, from iota to kappa."""
-    matrix, translation = kappa[space].change_from(iota[space])  # type: ignore[attr-defined]
+    """(B, c) with ``y = B x + c``, from coordinates x in the one's frame to y in the other's."""
+    matrix, translation = other[space].change_from(one[space])  # type: ignore[attr-defined]
     return world.ns.cast(matrix), world.ns.cast(translation)
-
-
-def change_of_preactivations(
-    world: World, iota: Parameterization, kappa: Parameterization, space: Space
-) -> tuple[Array, Array]:
-    """(Phi, tau) with ``z = Phi z' + tau``, from kappa to iota."""
-    return change_of_activations(world, kappa, iota, space)
 
 
 def expanded_change(world: World, Omega: Array, gamma: Array, K: int) -> tuple[Array, Array]:
@@ -112,8 +106,8 @@ def transformed_layer(world: World) -> Comparisons:
     ns, patches = world.ns, it.patches
     layer = it.net.layers[0]
     local = layer.domain.base  # type: ignore[attr-defined]
-    Omega, gamma = change_of_activations(world, it.iota, it.kappa, local)
-    Phi, tau = change_of_preactivations(world, it.iota, it.kappa, layer.codomain)
+    Omega, gamma = change_between(world, it.iota, it.kappa, local)
+    Phi, tau = change_between(world, it.kappa, it.iota, layer.codomain)
     W_bar, W_dagger = it.weights.coordinates(it.iota)[0], it.weights.coordinates(it.kappa)[0]
     big, shift = expanded_change(world, Omega, gamma, len(patches.offsets))
     yield same("(4.4)", W_dagger, transformed_weights(ns, W_bar, big, shift, Phi, tau))
@@ -123,21 +117,10 @@ def transformed_layer(world: World) -> Comparisons:
     border = it.borders[0] @ Omega.mT + gamma
     if world.planted("zero padding with a translation"):
         border = ns.zeros(border.shape)
-    identity = _Identity()
-    double = MapNetwork((W_dagger,), (identity,), (border,), loss(world, 1), patches)
+    double = MapNetwork((W_dagger,), (NoActivation(),), (border,), loss(world, 1), patches)
     z_dagger = forward_in_arrays(ns, double, a_dagger).preactivations[0]
     z = it.net(it.weights, chunk.points).coordinates(it.kappa)
     yield same("pre-activations in the second coordinates", ns.reshape(z, z_dagger.shape), z_dagger)
-
-
-class _Identity:
-    """No activation."""
-
-    def __call__(self, z: Array) -> Array:
-        return z
-
-    def pullback(self, z: Array, covectors: Array) -> Array:
-        return covectors
 
 
 def grid(height: int, width: int, widths: tuple[int, ...], data: int, covectors: int = 1) -> Sizes:

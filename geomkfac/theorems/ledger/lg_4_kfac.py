@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.metrics import CovectorTensor, MetricTensor
-from geomkfac.spaces import Parameterization, Point, Vector
+from geomkfac.metrics import CovectorTensor
+from geomkfac.spaces import Vector
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
 from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.as_arrays import in_arrays, unweighted
+from geomkfac.theorems.instances.abstract_networks import random_direction
+from geomkfac.theorems.instances.as_arrays import pass_in_arrays, unweighted
 from geomkfac.theorems.instances.basis import random_bases, transformed_weights
-from geomkfac.theorems.instances.shared_networks import Shared, convolutional
+from geomkfac.theorems.instances.shared_networks import convolutional
 from geomkfac.theorems.instances.smooth_functions import Transformed, TransformedLoss, activation, loss
 from geomkfac.theorems.instances.textbook import homogeneous
 from geomkfac.theorems.instances.textbook_convolution import (
     MapNetwork,
     Patches,
+    at_places,
     backward,
     factors,
     forward,
     kfac_update,
 )
+from geomkfac.theorems.instances.updates import two_updates
 from geomkfac.theorems.ledger.lg_4 import expanded_change, grid
 
 
 # -- LG-4.5, LG-D4.3 ---------------------------------------------------------------------------------------------
 def metric_by_its_formula(world: World) -> Comparisons:
     """The network's own metric, in random frames, and (4.5) with expanded activations and sums over locations."""
-    it = convolutional(world)
+    it = unweighted(convolutional(world))
     ns, patches = world.ns, it.patches
-    data = it.iota.sample(*unweighted(it))
-    g = it.net.kfac_metric(it.weights.expressed_in(it.kappa), data.expressed_in(it.kappa), it.loss)
-    (chunk,) = data.chunks()
-    network = in_arrays(world, it, it.kappa, chunk.count)
-    x = ns.reshape(chunk.points.coordinates(it.kappa), (chunk.count, patches.count, -1))
-    batch = forward(ns, network, x)
+    g = it.net.kfac_metric(it.weights.expressed_in(it.kappa), it.data.expressed_in(it.kappa), it.loss)
+    network, batch = pass_in_arrays(world, it, it.kappa)
     A, G = factors(world, network, batch)
     for index, (block, own, b) in enumerate(zip(g.coordinates(it.kappa).blocks, A, G, strict=True), start=1):
         a = own
@@ -119,29 +118,6 @@ def updates_in_arrays(world: World) -> Comparisons:
         yield same(f"outputs after it, {when}", one.outputs @ whole.mT + moved, two.outputs)
 
 
-def two_updates(world: World, it: Shared) -> Comparisons:
-    """One abstract network, updated twice: with weights and data stored in iota's frames, and in kappa's."""
-
-    def update(frames: Parameterization) -> Point:
-        """``omega - epsilon g_KFAC^{-1} dh``."""
-        weights, data = it.weights.expressed_in(frames), it.data.expressed_in(frames)
-        g: MetricTensor = it.net.kfac_metric(weights, data, it.loss)
-        dh = it.net.differential(weights, data, it.loss)
-        if world.planted("damping by the frame's own metric"):
-            g = g.damped(frames.euclidean, 1, "exact")
-        step = g.sharp(dh)
-        if world.planted("gradient in the frame"):
-            step = it.net.weight_space.direction.from_coordinates(dh.coordinates(frames), frames)
-        updated: Point = weights - step * it.rate
-        return updated
-
-    in_iota, in_kappa = update(it.iota), update(it.kappa)
-    for i, (one, two) in enumerate(zip(*(it.net.weight_space.split(w) for w in (in_iota, in_kappa)), strict=True)):
-        yield same(f"layer {i + 1} after the update", one, two, it.iota)
-    outputs = it.net(in_iota, it.fresh), it.net(in_kappa, it.fresh.expressed_in(it.kappa))
-    yield same("outputs after the update, on fresh inputs", *outputs, it.iota)
-
-
 def updates_in_two_frames(world: World) -> Comparisons:
     """Convolutions and a dense layer, with the package's own metric; activations are generic."""
     yield from two_updates(world, convolutional(world, dense=True))
@@ -155,17 +131,11 @@ def updates_with_any_smooth_maps(world: World) -> Comparisons:
 # -- LG-T4.4 ---------------------------------------------------------------------------------------------------------
 def a_sum_of_squares(world: World) -> Comparisons:
     """``g_KFAC(v, v)`` is |T| times a mean of squares over layers, pairs of data, pairs of locations and covectors."""
-    it = convolutional(world)
+    it = unweighted(convolutional(world))
     ns, patches = world.ns, it.patches
-    data = it.iota.sample(*unweighted(it))
-    (chunk,) = data.chunks()
-    g = it.net.kfac_metric(it.weights, data, it.loss)
-    u, v = (
-        it.net.weight_space.direction.from_coordinates([world.array(*layer.slots) for layer in it.net.layers], it.iota)
-        for _ in "uv"
-    )
-    network = in_arrays(world, it, it.iota, chunk.count)
-    batch = forward(ns, network, ns.reshape(chunk.points.coordinates(it.iota), (chunk.count, patches.count, -1)))
+    g = it.net.kfac_metric(it.weights, it.data, it.loss)
+    u, v = (random_direction(world, it.net, it.iota) for _ in "uv")
+    network, batch = pass_in_arrays(world, it, it.iota)
     weights, covectors = network.loss.metric(batch.outputs)
     total = ns.scalar(0)
     parts = zip(batch.expanded, backward(ns, network, batch, covectors), v.coordinates(it.iota), strict=True)
@@ -176,10 +146,8 @@ def a_sum_of_squares(world: World) -> Comparisons:
         if world.planted("a and z of one location together"):
             squares = squares * ns.eye(squares.shape[-1]) * squares.shape[-1]
         # The first axis of pairs belongs to Dz, and carries the weight of its covector and datum.
-        shares = ns.reshape(
-            ns.broadcast_to(weights[:, :, None], (*weights.shape, patches.count)), (weights.shape[0], -1)
-        )
-        total = total + ns.sum(squares * shares[:, :, None]) / (images.shape[0] * chunk.count)
+        shares = ns.reshape(at_places(ns, weights, patches.count), (weights.shape[0], -1))
+        total = total + ns.sum(squares * shares[:, :, None]) / (images.shape[0] * batch.count)
         if world.planted("only the first layer"):
             break
     yield same("g_KFAC(v, v)", g(v, v), total)
@@ -192,29 +160,25 @@ INSIDE = 1
 
 def nondegenerate(world: World) -> Comparisons:
     """The expected pullback at one location nondegenerate, for every layer, implies g_KFAC nondegenerate; by ranks."""
-    it = convolutional(world)
-    ns, patches = world.ns, it.patches
-    data = it.iota.sample(*unweighted(it))
-    (chunk,) = data.chunks()
-    network = in_arrays(world, it, it.iota, chunk.count)
-    batch = forward(ns, network, ns.reshape(chunk.points.coordinates(it.iota), (chunk.count, patches.count, -1)))
+    it = unweighted(convolutional(world))
+    ns, patches, data = world.ns, it.patches, it.data
+    network, batch = pass_in_arrays(world, it, it.iota)
     weights, covectors = network.loss.metric(batch.outputs)
     for index, (rows, Dz) in enumerate(zip(batch.expanded, backward(ns, network, batch, covectors), strict=True)):
         layer = it.net.layers[index]
-        a = ns.reshape(homogeneous(ns, rows), (chunk.count, patches.count, -1))[:, INSIDE, :]
-        D = ns.reshape(Dz, (Dz.shape[0], chunk.count, patches.count, -1))[:, :, INSIDE, :]
+        a = ns.reshape(homogeneous(ns, rows), (batch.count, patches.count, -1))[:, INSIDE, :]
+        D = ns.reshape(Dz, (Dz.shape[0], batch.count, patches.count, -1))[:, :, INSIDE, :]
         family: Vector = layer.direction.dual.from_coordinates(
             ns.reshape(D[..., :, None] * a[..., None, :], (-1, *layer.slots)), it.iota
         )
         restricted = CovectorTensor(ns.reshape(weights, (-1,)), family)
         hypothesis = f"the expected pullback of layer {index + 1} at one location is nondegenerate"
         world.assume(hypothesis, not restricted.is_degenerate)
-    loss_of = it.loss
     if world.planted("statistics of one location"):
-        data = it.iota.sample(
-            ns.broadcast_to(world.array(1, 1, 1, world.sizes.widths[0]), unweighted(it)[0].shape), unweighted(it)[1]
-        )
-    yield same("g_KFAC is nondegenerate", it.net.kfac_metric(it.weights, data, loss_of).nullity, 0)
+        (chunk,) = data.chunks()
+        a = ns.broadcast_to(world.array(1, 1, 1, world.sizes.widths[0]), chunk.points.coordinates(it.iota).shape)
+        data = it.iota.sample(a, chunk.targets)
+    yield same("g_KFAC is nondegenerate", it.net.kfac_metric(it.weights, data, it.loss).nullity, 0)
 
 
 FORMULA = (grid(1, 1, (1, 1), 1), grid(2, 1, (1, 1, 1), 2), grid(2, 3, (2, 2, 3), 2, 2))

@@ -5,22 +5,32 @@ from __future__ import annotations
 from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import CovectorTensor
 from geomkfac.spaces import Parameterization, Vector
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.as_arrays import OfMap
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import random_direction
+from geomkfac.theorems.instances.as_arrays import OfMap, unweighted
 from geomkfac.theorems.instances.basis import transformed_weights
-from geomkfac.theorems.instances.shared_networks import Shared, recurrent, whole_metric
+from geomkfac.theorems.instances.shared_networks import SharedInstance, recurrent, whole_metric
 from geomkfac.theorems.instances.smooth_functions import Transformed, TransformedLoss, activation, loss
-from geomkfac.theorems.instances.textbook import homogeneous
-from geomkfac.theorems.instances.textbook_recurrence import Recurrence, Run, backward, factors, forward, kfac_update
-from geomkfac.theorems.ledger.lg_4_kfac import two_updates
+from geomkfac.theorems.instances.textbook import homogeneous, weighted_squares
+from geomkfac.theorems.instances.textbook_convolution import at_places
+from geomkfac.theorems.instances.textbook_recurrence import (
+    MatrixRecurrence,
+    RecurrencePass,
+    backward,
+    factors,
+    forward,
+    kfac_update,
+    split,
+)
+from geomkfac.theorems.instances.updates import two_updates
 
 
 # -- the package's network, as the paper would write it ---------------------------------------------------------
 class _OfStates:
     """The output metric of the package's network, read out of the states by U and pulled back to them."""
 
-    def __init__(self, world: World, it: Shared, frames: Parameterization, steps: int) -> None:
+    def __init__(self, world: World, it: SharedInstance, frames: Parameterization, steps: int) -> None:
         self.world, self.it, self.frames, self.steps = world, it, frames, steps
         self.U_bar = it.weights.coordinates(frames)[2]
 
@@ -44,7 +54,9 @@ class _OfStates:
         return weights, ns.reshape(pulled, (*tuple(pulled.shape)[:2], -1))
 
 
-def _in_arrays(world: World, it: Shared, frames: Parameterization) -> tuple[Recurrence, Run, _OfStates]:
+def _in_arrays(
+    world: World, it: SharedInstance, frames: Parameterization
+) -> tuple[MatrixRecurrence, RecurrencePass, _OfStates]:
     """The same network in coordinates, and its run on the data."""
     W_bar, V_bar, _ = it.weights.coordinates(frames)
     (chunk,) = it.data.chunks()
@@ -54,20 +66,14 @@ def _in_arrays(world: World, it: Shared, frames: Parameterization) -> tuple[Recu
     reading = _OfStates(world, it, frames, T)
     start = states.from_coordinates(it.borders[0], it.iota).coordinates(frames)
     phi = tuple(OfMap(world, rho, frames, (chunk.count,)) for _ in range(T))
-    network = Recurrence(W_bar, V_bar, start, phi, reading)
+    network = MatrixRecurrence(W_bar, V_bar, start, phi, reading)
     return network, forward(world.ns, network, [X[:, t, :] for t in range(T)]), reading
-
-
-def _unweighted(it: Shared) -> Shared:
-    (chunk,) = it.data.chunks()
-    data = it.iota.sample(chunk.points.coordinates(it.iota), chunk.targets)
-    return Shared(it.net, it.iota, it.kappa, it.weights, data, it.fresh, it.loss, it.rate, it.patches, it.borders)
 
 
 # -- LG-5.3, LG-D5.3 ---------------------------------------------------------------------------------------------
 def metric_by_its_formula(world: World) -> Comparisons:
     """The network's own metric, in random frames, and (5.3): recurrent, input and output weights."""
-    it = _unweighted(recurrent(world))
+    it = unweighted(recurrent(world))
     ns = world.ns
     g = it.net.kfac_metric(it.weights.expressed_in(it.kappa), it.data.expressed_in(it.kappa), it.loss)
     network, run, reading = _in_arrays(world, it, it.kappa)
@@ -78,9 +84,8 @@ def metric_by_its_formula(world: World) -> Comparisons:
     yield same("block of the recurrent weights", blocks[0].dense(), ns.kron(A, G))
     yield same("block of the input weights", blocks[1].dense(), ns.kron(X, G))
     weights, covectors = reading.on_outputs(run.outputs(ns))
-    count, rows = run.inputs[0].shape[0], ns.reshape(covectors, (-1, covectors.shape[-1]))
-    shares = ns.broadcast_to(weights[:, :, None], tuple(covectors.shape)[:-1])
-    on_outputs = (rows * ns.reshape(shares, (-1, 1))).mT @ rows / count
+    shares = at_places(ns, weights, len(run.inputs))
+    on_outputs = weighted_squares(ns, shares, covectors) / run.inputs[0].shape[0]
     after = homogeneous(ns, ns.concat(run.states[1:], axis=0))
     yield same("block of the output weights", blocks[2].dense(), ns.kron(after.mT @ after / after.shape[0], on_outputs))
 
@@ -93,7 +98,7 @@ def updates_in_arrays(world: World) -> Comparisons:
     shrink = 1 if world.is_exact else 0.5
     W_bar, V_bar, start = world.array(h, h + 1) * shrink, world.array(h, n + 1), world.array(h)
     phi = tuple(activation(world) for _ in range(T)) if world.is_exact else (activation(world),) * T
-    network = Recurrence(W_bar, V_bar, start, phi, loss(world, T * h))
+    network = MatrixRecurrence(W_bar, V_bar, start, phi, loss(world, T * h))
     Omega, gamma, Phi, tau = world.invertible(h), world.array(h), world.invertible(h), world.array(h)
     Omega_X, gamma_X = world.invertible(n), world.array(n)
 
@@ -104,9 +109,9 @@ def updates_in_arrays(world: World) -> Comparisons:
     if world.planted("V without a bias"):
         V_dagger = ns.concat([V_dagger[:, :-1], ns.zeros((h, 1))], axis=1)
         V_bar = ns.concat([V_bar[:, :-1], ns.zeros((h, 1))], axis=1)
-        network = Recurrence(W_bar, V_bar, start, phi, network.loss)
+        network = MatrixRecurrence(W_bar, V_bar, start, phi, network.loss)
     whole, moved = ns.kron(ns.eye(T), Omega), ns.reshape(ns.broadcast_to(gamma, (T, h)), (-1,))
-    double = Recurrence(
+    double = MatrixRecurrence(
         W_dagger,
         V_dagger,
         start if world.planted("initial state left behind") else Omega @ start + gamma,
@@ -142,7 +147,7 @@ def updates_of_a_learned_start(world: World) -> Comparisons:
 # -- LG-T5.4 -----------------------------------------------------------------------------------------------------
 def a_sum_of_squares(world: World) -> Comparisons:
     """``g_KFAC(v, v)`` on the recurrent weights: T times a mean of squares over pairs of data and steps."""
-    it = _unweighted(recurrent(world))
+    it = unweighted(recurrent(world))
     ns = world.ns
     g = it.net.kfac_metric(it.weights, it.data, it.loss)
     space = it.net.weight_space.direction
@@ -151,13 +156,11 @@ def a_sum_of_squares(world: World) -> Comparisons:
     v = world.array(*it.net.layers[0].slots)
     others = [ns.zeros(layer.slots) for layer in it.net.layers[1:]]
     vector = space.from_coordinates([v, *others], it.iota)
-    u = space.from_coordinates([world.array(*layer.slots) for layer in it.net.layers], it.iota)
+    u = random_direction(world, it.net, it.iota)
     weights, covectors = network.loss.metric(run.outputs(ns))
-    h = covectors.shape[-1] // T
-    rows = [covectors[..., t * h : (t + 1) * h] for t in range(T)]
     images = homogeneous(ns, ns.concat(run.states[:-1], axis=0)) @ v.mT
     total = ns.scalar(0)
-    for t, Dz in enumerate(backward(ns, network, run, rows)):
+    for t, Dz in enumerate(backward(ns, network, run, split(covectors, T))):
         if t == 0 and world.planted("one time step dropped"):
             continue
         roots = Dz @ images.mT
@@ -168,13 +171,11 @@ def a_sum_of_squares(world: World) -> Comparisons:
 
 def nondegenerate(world: World) -> Comparisons:
     """The expected pullback at one step nondegenerate implies g_KFAC nondegenerate on the recurrent weights."""
-    it = _unweighted(recurrent(world))
+    it = unweighted(recurrent(world))
     ns = world.ns
     network, run, _ = _in_arrays(world, it, it.iota)
     weights, covectors = network.loss.metric(run.outputs(ns))
-    T = len(run.inputs)
-    h = covectors.shape[-1] // T
-    Dz = backward(ns, network, run, [covectors[..., t * h : (t + 1) * h] for t in range(T)])
+    Dz = backward(ns, network, run, split(covectors, len(run.inputs)))
     layer, t = it.net.layers[0], 1
     a = homogeneous(ns, run.states[t])
     family: Vector = layer.direction.dual.from_coordinates(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from itertools import islice
 
-from geomkfac.arrays.namespace import Array, Namespace
-from geomkfac.metrics import CovectorMetric, EuclideanMetric
+from geomkfac.arrays.namespace import Array
+from geomkfac.metrics import EuclideanMetric
 from geomkfac.spaces import Vector
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, order, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import abstract_network, all_at_once, constant_covector_metric
 from geomkfac.theorems.instances.krylov import conjugate_gradient, krylov_basis
 from geomkfac.theorems.instances.sweeps import Sweep
-from geomkfac.theorems.ledger.lg_2_1_fisher import flattened
+from geomkfac.theorems.ledger.lg_2_1_fisher import flattened, unflattened
 
 
 def gauss_newton_matrix(world: World, d: int) -> Array:
@@ -46,15 +46,14 @@ def passes_of_hessian_free(world: World) -> Comparisons:
     it = abstract_network(world)
     ns, K = world.ns, world.sizes["iterations"]
     lam = 0.5
-    (chunk,) = it.data.chunks()
-    shares = chunk.weights / ns.sum(chunk.weights)
+    chunk, shares = all_at_once(it.data)
     sweep = Sweep(it.net, it.weights, chunk.points)
     output = it.loss.fisher(sweep.outputs)
     gradient = sweep.pullback(it.loss.differential(sweep.outputs, chunk.targets), shares)
-    space = it.net.weight_space.direction
+    space, shapes = it.net.weight_space.direction, [layer.slots for layer in it.net.layers]
 
     def product(v: Array) -> Array:
-        vector: Vector = space.from_coordinates(_unflattened(it, ns, v), it.iota)
+        vector: Vector = space.from_coordinates(unflattened(world, v, shapes), it.iota)
         covectors = output.flat(sweep.pushforward(vector))
         if world.planted("one more pass for every product"):
             sweep.pushforward(vector)
@@ -70,15 +69,6 @@ def passes_of_hessian_free(world: World) -> Comparisons:
     matrix = G + ns.eye(G.shape[0]) * lam
     dense = list(islice(conjugate_gradient(ns, lambda v: matrix @ v, rhs), K))[-1]
     yield same("iterate", x, dense)
-
-
-def _unflattened(it: Instance, ns: Namespace, v: Array) -> list[Array]:
-    parts, start = [], 0
-    for layer in it.net.layers:
-        m, n = layer.slots
-        parts.append(ns.reshape(v[start : start + m * n], (n, m)).mT)
-        start += m * n
-    return parts
 
 
 def reduction_ratio(world: World) -> Comparisons:
@@ -151,17 +141,9 @@ def pseudo_gradients_of_finite_support(world: World) -> Comparisons:
     m = frame.space.dim
     u, p = world.array(T, m, name="u"), world.positive(T, name="p")
     p = p / ns.sum(p)
-    (chunk,) = it.data.chunks()
-    shares = chunk.weights / ns.sum(chunk.weights)
+    chunk, shares = all_at_once(it.data)
     count = world.sizes.data
-
-    def family(z: Array) -> tuple[Array, Array]:
-        return (
-            ns.broadcast_to(ns.reshape(p, (T, *(1,) * (z.ndim - 1))), (T, *tuple(z.shape)[:-1])),
-            ns.broadcast_to(ns.reshape(u, (T, *(1,) * (z.ndim - 1), m)), (T, *z.shape)),
-        )
-
-    G = it.net.gauss_newton_metric(it.weights, it.data, CovectorMetric(frame, family)).coordinates(it.iota)
+    G = it.net.gauss_newton_metric(it.weights, it.data, constant_covector_metric(ns, frame, p, u)).coordinates(it.iota)
     sweep = Sweep(it.net, it.weights, chunk.points)
     total = G * 0
     for t in range(T):

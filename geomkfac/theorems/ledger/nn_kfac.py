@@ -9,11 +9,12 @@ from geomkfac.arrays.namespace import Array
 from geomkfac.metrics import Bernoulli
 from geomkfac.networks import MLP
 from geomkfac.spaces import Point, Vector
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, same
-from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.abstract_networks import abstract_network
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
+from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.abstract_networks import abstract_network, all_at_once, random_direction
 from geomkfac.theorems.instances.krylov import conjugate_gradient
 from geomkfac.theorems.instances.sweeps import Sweep
+from geomkfac.theorems.instances.textbook import homogeneous, weighted_squares
 
 
 def running_averages(world: World) -> Comparisons:
@@ -46,21 +47,16 @@ def running_averages(world: World) -> Comparisons:
             share = ns.ones(()) / T
         weights.append(ns.broadcast_to(share / B, (B,)))
     # One batch at a time, as a table of the loss is of a batch: sums merge.
-    blocks = [part.coordinates(it.iota) for part in _parts(it, X, weights)]
+    samples = [it.iota.sample(x, weights=w) for x, w in zip(X, weights, strict=True)]
+    blocks = [it.net.kfac_metric(it.weights, sample, it.loss).coordinates(it.iota) for sample in samples]
     for i in range(len(mean)):
         A = blocks[0].blocks[i].factors[0] * ns.sum(weights[0])
         for batch, share in zip(blocks[1:], weights[1:], strict=True):
             A = A + batch.blocks[i].factors[0] * ns.sum(share)
         yield same(f"A of layer {i + 1}", mean[i][0], A)
         if not i:
-            rows = ns.concat([ns.concat(X), ns.ones((T * B, 1))], axis=1)
-            yield same("A of layer 1, of all data", mean[0][0], (rows * ns.concat(weights)[:, None]).mT @ rows)
-
-
-def _parts(it: Any, X: list[Array], weights: list[Array]) -> list[Any]:
-    """The K-FAC metric of each batch, its data weighted alike."""
-    samples = [it.iota.sample(x, weights=w) for x, w in zip(X, weights, strict=True)]
-    return [it.net.kfac_metric(it.weights, sample, it.loss) for sample in samples]
+            rows = homogeneous(ns, ns.concat(X))
+            yield same("A of layer 1, of all data", mean[0][0], weighted_squares(ns, ns.concat(weights), rows))
 
 
 # -- step sizes ----------------------------------------------------------------------------------------------
@@ -90,12 +86,11 @@ def quadratic_along_a_line(world: World) -> Comparisons:
 def step_size_from_forward_products(world: World) -> Comparisons:
     """``r^T G r = E[(J r)^T H_z (J r)]``: one product in forward mode; with momentum two, (27).  On a network."""
     it = abstract_network(world)
-    ns, space = world.ns, it.net.weight_space.direction
-    (chunk,) = it.data.chunks()
-    shares = chunk.weights / ns.sum(chunk.weights)
+    ns = world.ns
+    chunk, shares = all_at_once(it.data)
     sweep = Sweep(it.net, it.weights, chunk.points)
     metric = it.loss.fisher(sweep.outputs)
-    r, p = (space.from_coordinates([world.array(*layer.slots) for layer in it.net.layers], it.iota) for _ in "rp")
+    r, p = (random_direction(world, it.net, it.iota) for _ in "rp")
     pushed = [sweep.pushforward(v) for v in (r, p)]
     G = it.net.fisher_metric(it.weights, it.data, it.loss)
     for i, u in enumerate((r, p)):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.operators import KroneckerProduct
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.groups import random_change
 
 

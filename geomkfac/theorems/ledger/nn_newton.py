@@ -7,8 +7,8 @@ import sympy
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.metrics import Bernoulli, DenseTensor
 from geomkfac.spaces import AffineSpace, VectorSpace
-from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Sizes, Statement, given, order, same
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, order, same
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.calculus import expressions, gradient, hessian, quadratic, variables
 from geomkfac.theorems.instances.groups import random_change
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from geomkfac.arrays import GF, floating, generator, rational
 from geomkfac.errors import UnknownNameError
-from geomkfac.theorems.engine.statement import Sizes
-from geomkfac.theorems.engine.world import World
+from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.groups import GROUPS, larger_groups, random_change
 
 EXACT = (GF(2**31 - 1), rational)

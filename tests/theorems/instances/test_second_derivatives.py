@@ -8,12 +8,11 @@ import pytest
 from geomkfac.arrays import floating, generator
 from geomkfac.errors import ValuesError
 from geomkfac.testing import assert_invariant
-from geomkfac.theorems.engine.statement import Sizes
-from geomkfac.theorems.engine.world import CONDITION, World
+from geomkfac.theorems.engine.world import CONDITION, Sizes, World
 from geomkfac.theorems.instances.basis import random_bases, transformed
 from geomkfac.theorems.instances.invariance import updated
 from geomkfac.theorems.instances.smooth_functions import activation, loss
-from geomkfac.theorems.instances.textbook import Network
+from geomkfac.theorems.instances.textbook import MatrixNetwork
 from geomkfac.updates import Newton
 
 EPS = float(np.finfo(float).eps)
@@ -23,7 +22,7 @@ def drawn(widths, seed):
     """A network of tanh units with a Bernoulli loss, its double in other bases, and these bases."""
     world = World(floating, generator(seed, "hessian"), Sizes(widths, 7, 1))
     pairs = list(zip(widths[1:], widths[:-1], strict=True))
-    network = Network(
+    network = MatrixNetwork(
         tuple(world.array(m, n + 1) for m, n in pairs),
         tuple(activation(world) for _ in pairs),
         loss(world, widths[-1]),
@@ -112,6 +111,6 @@ def test_functions_without_second_derivatives_are_refused():
         def pullback(self, z, covectors):
             return covectors
 
-    plain = Network(network.weights, (First(),), network.loss)
+    plain = MatrixNetwork(network.weights, (First(),), network.loss)
     with pytest.raises(ValuesError, match="second derivatives"):
         updated(world, Newton(), plain, x, np.asarray(1.0), 0, {})

@@ -106,7 +106,7 @@ def test_floating_point_sees_every_mutant_of_its_checks_too(statement):
     hidden = []
     for mutant, check in NUMERIC[statement.id]:
         key, sizes = (1, statement.id, mutant.fault), replace(mutant.sizes, data=40)
-        without = numeric._gaps(replace(check, sizes=(sizes,)), key)
+        without = numeric._drawn(replace(check, sizes=(sizes,)), key, floating.default_namespace).gaps
         tolerance = max(gap.tolerance for gap in without)
         world = World(floating, generator(*key), sizes, mutant.fault)
         # One after the other: beyond the first that shows the fault, nothing is sure to exist.

@@ -1,4 +1,4 @@
-"""How ``geomkfac verify`` shows reports: a table for each statement, the mutants' table, an explanation."""
+"""The tables of ``geomkfac verify``: a table for each statement, the mutants' table, an explanation."""
 
 from __future__ import annotations
 
@@ -24,21 +24,15 @@ def list_statements(statements: Sequence[Statement], as_json: bool) -> None:
     """Ids, grades and titles, by chapter."""
     if as_json:
         print_json(
-            [{"id": one.id, "source": one.source, "title": one.title, "grades": grades(one)} for one in statements]
+            [{"id": one.id, "source": one.source, "title": one.title, "grades": one.grades} for one in statements]
         )
         return
     asked = {one.id for one in statements}
     for chapter, members in CHAPTERS.items():
-        rows = [[one.id, grades(one), one.title] for one in members if one.id in asked]
+        rows = [[one.id, one.grades, one.title] for one in members if one.id in asked]
         if rows:
             write_line(chapter)
             table(["id", "grades", "statement"], rows, wrap="statement")
-
-
-def grades(statement: Statement) -> str:
-    """The grades of its checks, in the ledger's order."""
-    found = {check.grade for check in statement.checks}
-    return " ".join(grade for grade in "XSNC" if grade in found)
 
 
 def show_report(report: Report) -> None:

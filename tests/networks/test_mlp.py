@@ -1,0 +1,18 @@
+"""Fully connected networks: activations that a callable makes."""
+
+from __future__ import annotations
+
+from geomkfac.maps import CoordinatewiseMap
+from geomkfac.networks import MLP
+
+
+def test_a_callable_makes_the_activation_of_every_hidden_layer_from_its_two_frames() -> None:
+    met = []
+
+    def make(source, target):
+        met.append((source, target))
+        return CoordinatewiseMap(source, target, ("tanh", "relu")[len(met) - 1])
+
+    net, iota = MLP.from_widths((2, 3, 4, 1), make)
+    assert [rho.function.name for rho in net.activations] == ["tanh", "relu"]
+    assert met == [(iota[rho.domain], iota[rho.codomain]) for rho in net.activations]
