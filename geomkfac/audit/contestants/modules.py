@@ -20,7 +20,6 @@ from geomkfac.audit.problem import Twin
 from geomkfac.audit.storage import PLAIN, Arrays, Storage
 from geomkfac.errors import GeomkfacError
 from geomkfac.interop.pytorch.export import to_module
-from geomkfac.metrics import Bernoulli, Categorical, Gaussian, Poisson
 from geomkfac.networks.recurrent import RecurrentNetwork
 
 
@@ -111,15 +110,11 @@ class ModuleContestant(Contestant):
         torch, family = self._torch, twin.problem.family
         points = np.moveaxis(twin.inputs, -1, 1) if twin.inputs.ndim > 2 and _has_maps(twin) else twin.inputs
         inputs, targets = torch.from_numpy(np.array(points)), torch.from_numpy(np.array(twin.targets))
-        if isinstance(family, Bernoulli):
-            return inputs, targets.to(inputs.dtype), torch.nn.BCEWithLogitsLoss()
-        if isinstance(family, Categorical):
-            return inputs, targets, torch.nn.CrossEntropyLoss()
-        if isinstance(family, Poisson):
-            return inputs, targets.to(inputs.dtype), torch.nn.PoissonNLLLoss(full=True)
-        if isinstance(family, Gaussian):
-            return inputs, targets.to(inputs.dtype), torch.nn.MSELoss()
-        raise UnauditableError(f"{self.name} takes a loss of PyTorch's, which {family!r} has not.")
+        loss = family.pytorch
+        if loss is None:
+            raise UnauditableError(f"{self.name} takes a loss of PyTorch's, which {family!r} has not.")
+        targets = targets if loss.labels else targets.to(inputs.dtype)
+        return inputs, targets, getattr(torch.nn, loss.module)(**loss.settings)
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:

@@ -1,12 +1,15 @@
-r"""Activations that multiply their argument with a distribution function: SiLU and GELU.
+r"""Activations that multiply their argument with a distribution function: SiLU, GELU and Mish.
 
-``phi(z) = z F(z)`` with ``F(z) + F(-z) = 1``.  So all is known from the tail F(-a), a = |z|::
+``phi(z) = z F(z)``.  Of SiLU and GELU F is symmetric, ``F(z) + F(-z) = 1``, so that all is known from the tail
+F(-a), a = |z|::
 
     phi = max(z, 0) - a F(-a),      phi' = d for z < 0, else 1 - d, with d = F(-a) - a f(a),
     phi'' = 2 f(a) + a f'(a).
 
 The tails underflow.  They are kept as ``root * (root * factor)`` with a root that does not, so that the last
 product alone rounds.  Near a zero of a derivative, the error is relative to its two terms.
+
+Of Mish F is not symmetric: 1 - F falls as ``exp(-2z)``, twice as fast as F on the other side.
 """
 
 from __future__ import annotations
@@ -17,13 +20,14 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
-from geomkfac.maps.activations.scalar_function import Activation
+from geomkfac.maps.activations.activation import registered
+from geomkfac.maps.activations.scalar_function import Activation, InPyTorch
 
 FAR = 40.0
 """Beyond it the tails of GELU underflow in every dtype."""
 
 
-class SelfGated(Activation):
+class SymmetricallyGated(Activation):
     """``phi(z) = z F(z)`` for a symmetric distribution function F."""
 
     __slots__ = ()
@@ -52,10 +56,12 @@ class SelfGated(Activation):
 
 @final
 @dataclass(frozen=True, slots=True)
-class Silu(SelfGated):
+class Silu(SymmetricallyGated):
     """``phi(z) = z / (1 + exp(-z))``, also called swish."""
 
     name: ClassVar[str] = "silu"
+    formula: ClassVar[str] = "z/(1 + exp(-z))"
+    pytorch: ClassVar[InPyTorch | None] = InPyTorch("SiLU", "silu")
 
     def _tail(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array]:
         root = ns.exp(a * -0.5)
@@ -69,10 +75,12 @@ class Silu(SelfGated):
 
 @final
 @dataclass(frozen=True, slots=True)
-class Gelu(SelfGated):
+class Gelu(SymmetricallyGated):
     """``phi(z) = z P(Z <= z)``, Z standard normal.  Source: Hendrycks and Gimpel (2016)."""
 
     name: ClassVar[str] = "gelu"
+    formula: ClassVar[str] = "z*erfc(-z/sqrt(2))/2"
+    pytorch: ClassVar[InPyTorch | None] = InPyTorch("GELU", "gelu", settings={"approximate": "none"})
 
     def _tail(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array]:
         a = ns.minimum(a, FAR)
@@ -86,13 +94,15 @@ class Gelu(SelfGated):
 
 @final
 @dataclass(frozen=True, slots=True)
-class GeluTanh(SelfGated):
+class GeluTanh(SymmetricallyGated):
     """``phi(z) = z (1 + tanh(w/2)) / 2`` with ``w = 2 sqrt(2/pi) (z + 0.044715 z³)``: an approximation of GELU.
 
     In the left tail the rounding of w shows: the relative error is some |w| epsilon.
     """
 
     name: ClassVar[str] = "gelu_tanh"
+    formula: ClassVar[str] = "z*(1 + tanh(sqrt(2/pi)*(z + 0.044715*z**3)))/2"
+    pytorch: ClassVar[InPyTorch | None] = InPyTorch("GELU", "gelu", settings={"approximate": "tanh"})
 
     def _tail(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array]:
         root, r, slope, _ = self._argument(ns, a)
@@ -124,6 +134,45 @@ def _root_of_normal(ns: OrderedNamespace, a: Array) -> Array:
     return ns.exp(h * h * -0.25) * ns.exp((h - a) * (h + a) * 0.25)
 
 
-silu = Silu()
-gelu = Gelu()
-gelu_tanh = GeluTanh()
+@final
+@dataclass(frozen=True, slots=True)
+class Mish(Activation):
+    """``phi(z) = z F(z)`` with ``F(z) = tanh(log(1 + exp(z)))``.  Source: Misra (2019).
+
+    With ``e = exp(-a)``, a = |z|, below zero ``F = e (2 + e) / N``, ``F' = 4 e (1 + e) / N²`` and
+    ``F'' = 4 e (2 + 2e - 3e² - 2e³) / N³``, ``N = 2 + 2e + e²``; above it ``F = (1 + 2e) / N``,
+    ``F' = 4 e² (1 + e) / N²`` and ``F'' = -4 e² (2 + 3e - 2e² - 2e³) / N³``, ``N = 1 + 2e + 2e²``.
+    """
+
+    name: ClassVar[str] = "mish"
+    formula: ClassVar[str] = "z*tanh(log(1 + exp(z)))"
+    pytorch: ClassVar[InPyTorch | None] = InPyTorch("Mish", "mish")
+
+    def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
+        ordered = ns.ordered("mish")
+        root, e, norm = self._tails(ordered, z)
+        gate = ordered.where(z < 0, 2 + e, 1 + 2 * e) / norm
+        slope = 4 * (1 + e) / (norm * norm)
+        value, linear = z * gate, z * slope
+        return (
+            ordered.where(z < 0, root * (root * value), value),
+            ordered.where(z < 0, root * (root * (gate + linear)), gate + root * (root * linear)),
+        )
+
+    def second_derivative(self, ns: Namespace, z: Array) -> Array:
+        ordered = ns.ordered("mish")
+        root, e, norm = self._tails(ordered, z)
+        bend = ordered.where(z < 0, 2 + e * (2 - e * (3 + 2 * e)), e * (2 * e * (1 + e) - 3) - 2)
+        return root * (root * (8 * (1 + e) / (norm * norm) + z * (4 * bend / (norm * norm * norm))))
+
+    def _tails(self, ns: OrderedNamespace, z: Array) -> tuple[Array, Array, Array]:
+        """A root of what F' is a multiple of (e below zero, e² above), e itself, and N."""
+        root = ns.exp(ns.minimum(z / 2, -z))
+        e = ns.where(z < 0, root * root, root)
+        return root, e, ns.where(z < 0, 2 + e * (2 + e), 1 + 2 * e * (1 + e))
+
+
+silu = registered(Silu())
+gelu = registered(Gelu())
+gelu_tanh = registered(GeluTanh())
+mish = registered(Mish())

@@ -92,7 +92,7 @@ CASES: dict[str, tuple[Callable[[], Any], tuple[int, ...], str, str]] = {
         ROWS, "'dropout' (Dropout)", "at random",
     ),
     "LayerNorm": (lambda: trained(nn.LayerNorm(2)), ROWS, "'1' (LayerNorm)", "no such part"),
-    "Mish": (lambda: trained(nn.Mish()), ROWS, "'1' (Mish)", "no such part"),
+    "Hardswish": (lambda: trained(nn.Hardswish()), ROWS, "'1' (Hardswish)", "no such part"),
     "Softmax": (lambda: trained(nn.Softmax(1)), ROWS, "'1' (Softmax)", "takes logits"),
     "function": (lambda: Own(lambda m, x: F.mish(m.a(x)), a=nn.Linear(2, 2)), ROWS, "'mish' (mish)", "no stage"),
     "subclass": (subclassed, ROWS, "'0' (Doubling)", "not subclasses of them"),
