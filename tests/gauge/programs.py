@@ -10,8 +10,10 @@ from . import (
     programs_of_shared_networks,
     programs_of_spaces,
     programs_of_torch_modules,
+    registry,
 )
 
+PROGRAMS = registry.PROGRAMS
 MODULES = (
     programs_of_spaces,
     programs_of_maps,

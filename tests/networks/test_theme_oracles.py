@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import geomkfac as gk
 from geomkfac import maps
 from geomkfac.arrays import GF
-from geomkfac.metrics.families.by_name import FAMILIES as NAMED
+from geomkfac.metrics.families import by_name
 
 FIELD = GF(1_073_741_827)
 
@@ -97,7 +97,7 @@ def test_an_output_metric_that_depends_on_the_datum_makes_it_inexact() -> None:
 
 
 FAMILIES: dict[str, gk.metrics.OutputFamily] = {
-    **{name: gk.metrics.family(name) for name in NAMED},
+    **{name: gk.metrics.family(name) for name in by_name.FAMILIES},
     "side by side": gk.SideBySide(
         gk.Categorical(), gk.Poisson(), gk.HeteroscedasticGaussian(), gk.Bernoulli(), dimensions=(2, 1, 2, 1)
     ),

@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 
 from geomkfac.errors import ValuesError
 from geomkfac.maps.activations.scalar_function import Activation
-from geomkfac.names import look_up
+from geomkfac.names import enter, look_up
 
 A = TypeVar("A", bound=Activation)
 P = ParamSpec("P")
@@ -34,21 +34,15 @@ def registered(phi: A) -> A:
 
     Raises
     ------
-    ValuesError : it does not say its formula, or another one has its name.
+    ValuesError : another one has its name.
     """
-    if not phi.formula or phi.name in ACTIVATIONS:
-        why = "another one has this name" if phi.formula else "it does not say its formula"
-        raise ValuesError(
-            f"an activation cannot be registered.\n  required: a name of its own, and phi.formula\n"
-            f"  came    : {phi!r} of name {phi.name!r}: {why}\nSee docs/extending.md."
-        )
-    ACTIVATIONS[phi.name] = phi
+    enter("activation", phi.name, phi, ACTIVATIONS)
     return phi
 
 
 def with_parameters(make: Callable[P, A]) -> Callable[P, A]:
     """The same function, which `activation` calls from now on where numbers follow its name in brackets."""
-    WITH_PARAMETERS[make.__name__] = make
+    enter("activation with parameters", make.__name__, make, WITH_PARAMETERS)
     return make
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from geomkfac.errors import ValuesError
 from geomkfac.metrics.families.output_family import OutputFamily
-from geomkfac.names import look_up
+from geomkfac.names import enter, look_up
 
 F = TypeVar("F", bound=OutputFamily)
 
@@ -27,16 +26,9 @@ def registered(made: type[F]) -> type[F]:
 
     Raises
     ------
-    ValuesError : it does not say what its outputs are, or another one has its name.
+    ValuesError : another one has its name.
     """
-    found = made()
-    if not found.outputs or found.name in FAMILIES:
-        why = "another one has this name" if found.outputs else "it does not say what its outputs are"
-        raise ValuesError(
-            "an output family cannot be registered.\n  required: a name of its own, and what its outputs are\n"
-            f"  came    : {found!r} of name {found.name!r}: {why}\nSee docs/extending.md."
-        )
-    FAMILIES[found.name] = made
+    enter("output family", made().name, made, FAMILIES)
     return made
 
 
