@@ -23,26 +23,26 @@ from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
 from geomkfac.maps.activations.activation import registered
 from geomkfac.maps.activations.scalar_function import Activation, InPyTorch
 
-FAR = 40.0
-"""Beyond it the tails of GELU underflow in every dtype."""
-
 
 class SymmetricallyGated(Activation):
     """``phi(z) = z F(z)`` for a symmetric distribution function F."""
 
     __slots__ = ()
 
+    far: ClassVar[float] = 40.0
+    """Beyond it the tails underflow in every dtype; a is taken no larger, and nothing overflows."""
+
     @abstractmethod
     def _tail(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array]:
-        """``(root, F(-a) / root², f(a) / root²)`` for a >= 0."""
+        """``(root, F(-a) / root², f(a) / root²)`` for 0 <= a <= `far`."""
 
     @abstractmethod
     def _bend(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array]:
-        """``(root, (2 f(a) + a f'(a)) / root²)`` for a >= 0."""
+        """``(root, (2 f(a) + a f'(a)) / root²)`` for 0 <= a <= `far`."""
 
     def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
         ordered = ns.ordered(self.name)
-        a = ordered.abs(z)
+        a = ordered.minimum(ordered.abs(z), self.far)
         root, tail, density = self._tail(ordered, a)
         below = root * (root * (tail - a * density))
         value = ordered.maximum(z, 0.0) - root * (root * (tail * a))
@@ -50,7 +50,7 @@ class SymmetricallyGated(Activation):
 
     def second_derivative(self, ns: Namespace, z: Array) -> Array:
         ordered = ns.ordered(self.name)
-        root, factor = self._bend(ordered, ordered.abs(z))
+        root, factor = self._bend(ordered, ordered.minimum(ordered.abs(z), self.far))
         return root * (root * factor)
 
 
@@ -62,6 +62,7 @@ class Silu(SymmetricallyGated):
     name: ClassVar[str] = "silu"
     formula: ClassVar[str] = "z/(1 + exp(-z))"
     pytorch: ClassVar[InPyTorch | None] = InPyTorch("SiLU", "silu")
+    far: ClassVar[float] = 800.0
 
     def _tail(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array]:
         root = ns.exp(a * -0.5)
@@ -83,12 +84,10 @@ class Gelu(SymmetricallyGated):
     pytorch: ClassVar[InPyTorch | None] = InPyTorch("GELU", "gelu", settings={"approximate": "none"})
 
     def _tail(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array]:
-        a = ns.minimum(a, FAR)
         density = ns.broadcast_to(ns.scalar(1 / math.sqrt(2 * math.pi)), tuple(a.shape))
         return _root_of_normal(ns, a), ns.erfcx(a * math.sqrt(0.5)) / 2, density
 
     def _bend(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array]:
-        a = ns.minimum(a, FAR)
         return _root_of_normal(ns, a), (2 - a * a) * (1 / math.sqrt(2 * math.pi))
 
 
@@ -105,22 +104,21 @@ class GeluTanh(SymmetricallyGated):
     pytorch: ClassVar[InPyTorch | None] = InPyTorch("GELU", "gelu", settings={"approximate": "tanh"})
 
     def _tail(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array]:
-        root, r, slope, _ = self._argument(ns, a)
+        root, r, slope = self._argument(ns, a)
         return root, r, r * r * slope
 
     def _bend(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array]:
-        root, r, slope, a = self._argument(ns, a)
+        root, r, slope = self._argument(ns, a)
         curvature = (12 * _CUBIC * _LINEAR) * a
         # f'(a) = sigma'(w) (w'' - w'² tanh(w/2)), and tanh(w/2) = (1 - exp(-w)) r.
         change = curvature - slope * slope * ((1 - root) * (1 + root) * r)
         return root, r * r * (2 * slope + a * change)
 
-    def _argument(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array, Array]:
-        """``exp(-w/2)``, ``1 / (1 + exp(-w))``, the slope w' and a itself, no larger than where all vanishes."""
-        a = ns.minimum(a, FAR)
+    def _argument(self, ns: OrderedNamespace, a: Array) -> tuple[Array, Array, Array]:
+        """``exp(-w/2)``, ``1 / (1 + exp(-w))`` and the slope w'."""
         square = a * a
         root = ns.exp(a * (1 + square * _CUBIC) * -_LINEAR)
-        return root, 1 / (1 + root * root), (1 + square * (3 * _CUBIC)) * (2 * _LINEAR), a
+        return root, 1 / (1 + root * root), (1 + square * (3 * _CUBIC)) * (2 * _LINEAR)
 
 
 _CUBIC = 0.044715
@@ -128,7 +126,7 @@ _LINEAR = math.sqrt(2 / math.pi)
 
 
 def _root_of_normal(ns: OrderedNamespace, a: Array) -> Array:
-    """``exp(-a²/4)`` for 0 <= a <= `FAR`, with a² = h² + (a - h) (a + h), h in sixteenths, so that h² is exact."""
+    """``exp(-a²/4)`` for 0 <= a <= 40, with a² = h² + (a - h) (a + h), h in sixteenths, so that h² is exact."""
     grid = 1.5 / (16 * ns.epsilon)
     h = (a + grid) - grid
     return ns.exp(h * h * -0.25) * ns.exp((h - a) * (h + a) * 0.25)
@@ -152,18 +150,15 @@ class Mish(Activation):
         ordered = ns.ordered("mish")
         root, e, norm = self._tails(ordered, z)
         gate = ordered.where(z < 0, 2 + e, 1 + 2 * e) / norm
-        slope = 4 * (1 + e) / (norm * norm)
-        value, linear = z * gate, z * slope
-        return (
-            ordered.where(z < 0, root * (root * value), value),
-            ordered.where(z < 0, root * (root * (gate + linear)), gate + root * (root * linear)),
-        )
+        value, linear = z * gate, z * ((1 + e) / (norm * norm))
+        below, above = (4 * root) * (root * (gate / 4 + linear)), gate + (4 * root) * (root * linear)
+        return ordered.where(z < 0, root * (root * value), value), ordered.where(z < 0, below, above)
 
     def second_derivative(self, ns: Namespace, z: Array) -> Array:
         ordered = ns.ordered("mish")
         root, e, norm = self._tails(ordered, z)
-        bend = ordered.where(z < 0, 2 + e * (2 - e * (3 + 2 * e)), e * (2 * e * (1 + e) - 3) - 2)
-        return root * (root * (8 * (1 + e) / (norm * norm) + z * (4 * bend / (norm * norm * norm))))
+        half_bend = ordered.where(z < 0, 1 + e * (1 - e * (1.5 + e)), e * (e * (1 + e) - 1.5) - 1)
+        return (8 * root) * (root * ((1 + e) / (norm * norm) + z * (half_bend / (norm * norm * norm))))
 
     def _tails(self, ns: OrderedNamespace, z: Array) -> tuple[Array, Array, Array]:
         """A root of what F' is a multiple of (e below zero, e² above), e itself, and N."""

@@ -94,7 +94,7 @@ CASES: dict[str, tuple[Callable[[], Any], tuple[int, ...], str, str]] = {
     "LayerNorm": (lambda: trained(nn.LayerNorm(2)), ROWS, "'1' (LayerNorm)", "no such part"),
     "Hardswish": (lambda: trained(nn.Hardswish()), ROWS, "'1' (Hardswish)", "no such part"),
     "Softmax": (lambda: trained(nn.Softmax(1)), ROWS, "'1' (Softmax)", "takes logits"),
-    "function": (lambda: Own(lambda m, x: F.mish(m.a(x)), a=nn.Linear(2, 2)), ROWS, "'mish' (mish)", "no stage"),
+    "function": (lambda: Own(lambda m, x: F.relu6(m.a(x)), a=nn.Linear(2, 2)), ROWS, "'relu6' (relu6)", "no stage"),
     "subclass": (subclassed, ROWS, "'0' (Doubling)", "not subclasses of them"),
     "hook": (hooked, ROWS, "the module (Sequential)", "it computes something else than its modules"),
     "LSTM": (lambda: Own(lambda m, x: m.a(x)[0], a=nn.LSTM(2, 2)), SEQUENCES, "'a' (LSTM)", "no such part"),

@@ -104,6 +104,16 @@ def test_the_combined_pass_gives_the_value_and_the_derivative(name: str, dtype: 
         assert agrees(da, name, 1, z)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("phi", ACTIVATIONS.values(), ids=lambda phi: phi.name)
+def test_nothing_overflows_at_half_of_the_largest_number(phi: Activation, dtype: Any) -> None:
+    z = np.finfo(dtype).max / np.asarray([-2, 2], dtype=dtype)
+    ns = namespace_of(z)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        for result in (*phi.value_and_derivative(ns, z), phi.derivative(ns, z), phi.second_derivative(ns, z)):
+            assert np.isfinite(result).all()
+
+
 def test_the_accuracy_test_refuses_the_textbook_formulas() -> None:
     z = points(np.float64)
     a = np.tanh(z)
