@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from geomkfac.errors import UnknownNameError
+from geomkfac.errors import UnknownNameError, ValuesError
 
 T = TypeVar("T")
 
@@ -47,3 +47,23 @@ def look_up(what: str, name: object, known: Mapping[str, T]) -> T:
         f"  came    : {name!r}\n"
         f"{advice}"
     )
+
+
+def enter(what: str, name: str, thing: object, known: MutableMapping[str, Any]) -> None:
+    """Put something into the table in which it will be looked up.
+
+    Parameters
+    ----------
+    what, name, known : as `look_up` takes them
+
+    Raises
+    ------
+    ValuesError
+        If something else has that name.
+    """
+    if name in known:
+        raise ValuesError(
+            f"there is an {what} of this name already.\n  required: another name than {known[name]!r} has\n"
+            f"  came    : {name!r}\nChoose another name."
+        )
+    known[name] = thing

@@ -15,6 +15,9 @@ from typing import Annotated, Any, final
 import typer
 
 from geomkfac.errors import ValuesError
+from geomkfac.maps import ACTIVATIONS
+from geomkfac.maps.activations.activation import WITH_PARAMETERS
+from geomkfac.metrics.families.by_name import FAMILIES
 
 NETWORK: Any = typer.Argument(
     metavar="NETWORK",
@@ -30,14 +33,15 @@ ACTIVATION: Any = typer.Option(
     "--activation",
     metavar="NAME",
     show_default=False,
-    help="Of the hidden layers of a fully connected network: tanh, logistic, softsign, relu, leaky_relu, elu, "
-    "softplus, silu, gelu, gelu_tanh or identity; with parameters 'leaky_relu(0.2)', 'elu(2)' or 'polynomial(0, 1)'.",
+    help=f"Of the hidden layers of a fully connected network: {', '.join(ACTIVATIONS)}; with numbers in brackets, "
+    f"such as 'leaky_relu(0.2)' or 'polynomial(0, 1)', also {', '.join(WITH_PARAMETERS)}.",
 )
 OUTPUT: Any = typer.Option(
     "--output",
     metavar="NAME",
-    help="The output family: categorical, reduced_categorical (the last class has logit 0), bernoulli, poisson (log "
-    "rates), gaussian (unit covariance) or heteroscedastic_gaussian (means, then log variances).",
+    help="The output family, and what the outputs of the network are: "
+    + "; ".join(f"{name} ({made().outputs})" for name, made in FAMILIES.items())
+    + ".",
 )
 ARCHITECTURE: Any = typer.Option(
     "--architecture",

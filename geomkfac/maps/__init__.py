@@ -6,7 +6,7 @@ from geomkfac.maps.activations.activation import ACTIVATIONS, activation
 from geomkfac.maps.activations.polynomials import Identity, Polynomial, identity, polynomial
 from geomkfac.maps.activations.rectifiers import Elu, LeakyRelu, Relu, Softplus, elu, leaky_relu, relu, softplus
 from geomkfac.maps.activations.scalar_function import Activation
-from geomkfac.maps.activations.self_gated import Gelu, GeluTanh, Silu, gelu, gelu_tanh, silu
+from geomkfac.maps.activations.self_gated import Gelu, GeluTanh, Mish, Silu, gelu, gelu_tanh, mish, silu
 from geomkfac.maps.activations.sigmoids import Logistic, Softsign, Tanh, logistic, softsign, tanh
 from geomkfac.maps.affine import AffineMap, AffineMaps, Evaluation
 from geomkfac.maps.coordinatewise import CoordinatewiseMap
@@ -39,6 +39,7 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "silu",
     "gelu",
     "gelu_tanh",
+    "mish",
     "polynomial",
     "Identity",
     "Tanh",
@@ -51,5 +52,6 @@ __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "Silu",
     "Gelu",
     "GeluTanh",
+    "Mish",
     "Polynomial",
 ]

@@ -5,88 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from types import ModuleType
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import NoReturn
 
-from geomkfac.errors import UnknownNameError
+from geomkfac.errors import UnknownNameError, ValuesError
+from geomkfac.theorems import ledger
 from geomkfac.theorems.engine.statement import Statement
-from geomkfac.theorems.ledger import (
-    errata_gm,
-    errata_j_nn,
-    errata_lg,
-    errata_shared,
-    gk_1,
-    gk_2,
-    gk_3,
-    gk_7,
-    gk_9,
-    gm_damping,
-    gm_factors,
-    gm_invariance,
-    gm_training,
-    j_descent,
-    j_fisher,
-    j_updates,
-    lg_2_1,
-    lg_2_1_fisher,
-    lg_2_1_layers,
-    lg_2_2,
-    lg_2_2_maps,
-    lg_3_1,
-    lg_3_1_tanh,
-    lg_3_2,
-    lg_3_3,
-    lg_3_4,
-    lg_3_5,
-    lg_3_5_remarks,
-    lg_4,
-    lg_4_kfac,
-    lg_5,
-    nn_hessian_free,
-    nn_kfac,
-    nn_kronecker,
-    nn_newton,
-)
 
-_MODULES: tuple[ModuleType, ...] = (
-    lg_2_1,
-    lg_2_1_fisher,
-    lg_2_1_layers,
-    lg_2_2,
-    lg_2_2_maps,
-    lg_3_1,
-    lg_3_1_tanh,
-    lg_3_2,
-    lg_3_3,
-    lg_3_4,
-    lg_3_5,
-    lg_3_5_remarks,
-    lg_4,
-    lg_4_kfac,
-    lg_5,
-    j_descent,
-    j_fisher,
-    j_updates,
-    nn_newton,
-    nn_hessian_free,
-    nn_kronecker,
-    nn_kfac,
-    gm_damping,
-    gm_factors,
-    gm_invariance,
-    gm_training,
-    gk_1,
-    gk_2,
-    gk_3,
-    gk_7,
-    gk_9,
-    errata_lg,
-    errata_gm,
-    errata_shared,
-    errata_j_nn,
-)
-
-_ORDER = {
+PAPERS = {
     "LG 2: background": (
         "LG-2.2 LG-2.1.1-KL LG-2.1.2 LG-2.8 LG-2.9/2.10 LG-laws LG-T2.1 LG-1-perm LG-2.2.2 LG-2.2.3 LG-2.12 "
         "LG-2.2.4 LG-2.2.5"
@@ -104,26 +31,51 @@ _ORDER = {
     "NN: second-order optimization": (
         "NN-3..5 NN-6 NN-8/9 NN-2.3 NN-10/11 NN-12..14 NN-15..21 NN-22/23 NN-24 NN-25 NN-5.5 NN-26/27 NN-Alg1 NN-PST"
     ),
-    "Beyond the sources": "GK-1 GK-2 GK-3 GK-4 GK-5 GK-6 GK-7 GK-8 GK-9 GK-10 GK-11 GK-12",
-    "Errata": (
-        "E1 E2 E3 E4 E5 E6 E7 E8 E9 E10 E11 E12 E13 E14 E15 E16 E17 E18 E19 E20 E21 E22 E23 E24 E25 E26 E27 E28 "
-        "E29 E30 E31 E32 E33 E34 E35 E36 E37 E38 E39"
-    ),
 }
-"""The ledger's ids, chapter by chapter."""
+"""The ids of the papers' statements, in the order of the papers, which no id shows."""
 
-STATEMENTS: dict[str, Statement] = {
-    statement.id: statement
-    for found in [{one.id: one for module in _MODULES for one in module.STATEMENTS}]
-    for ids in _ORDER.values()
-    for statement in (found[id] for id in ids.split())
-}
-"""Statements by their id in the ledger."""
+NUMBERED = {"GK-": "Beyond the sources", "E": "Errata"}
+"""Chapters whose ids are numbered, and stand in the order of their numbers: what stands before the number."""
 
-CHAPTERS: dict[str, tuple[Statement, ...]] = {
-    chapter: tuple(STATEMENTS[id] for id in ids.split()) for chapter, ids in _ORDER.items()
-}
+
+def in_chapters(found: Iterable[Statement]) -> dict[str, tuple[Statement, ...]]:
+    """Statements chapter by chapter, in the order of the ledger.
+
+    Raises
+    ------
+    ValuesError : two statements have one id, an id has no place in the ledger, or a place has no statement.
+    """
+    by_id: dict[str, Statement] = {}
+    for statement in found:
+        if by_id.setdefault(statement.id, statement) is not statement:
+            raise ValuesError(f"two statements have the id {statement.id!r}.\nGive one of them another.")
+    places = {chapter: ids.split() for chapter, ids in PAPERS.items()}
+    for start, chapter in NUMBERED.items():
+        numbers = sorted(int(id.removeprefix(start)) for id in by_id if re.fullmatch(rf"{start}\d+", id))
+        places[chapter] = [f"{start}{number}" for number in numbers]
+    ids = [id for chapter in places.values() for id in chapter]
+    without, empty = sorted(by_id.keys() - ids), [id for id in ids if id not in by_id]
+    if without or empty:
+        raise ValuesError(
+            "the ledger and its statements differ.\n"
+            f"  statements without a place: {', '.join(without) or 'none'}\n"
+            f"  places without a statement: {', '.join(empty) or 'none'}\n"
+            "List the id in PAPERS of geomkfac/theorems/registry.py, or number it as GK-1 and E1 are."
+        )
+    return {chapter: tuple(by_id[id] for id in ids) for chapter, ids in places.items()}
+
+
+def _of_the_ledger() -> Iterator[Statement]:
+    """The statements of all files of the ledger; some files hold what others share, and none."""
+    for file in iter_modules(ledger.__path__, f"{ledger.__name__}."):
+        yield from getattr(import_module(file.name), "STATEMENTS", ())
+
+
+CHAPTERS: dict[str, tuple[Statement, ...]] = in_chapters(_of_the_ledger())
 """The statements of each chapter of the ledger."""
+
+STATEMENTS: dict[str, Statement] = {one.id: one for chapter in CHAPTERS.values() for one in chapter}
+"""Statements by their id in the ledger."""
 
 
 def find(ids: Iterable[str] = ()) -> list[Statement]:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import geomkfac as gk
+from geomkfac.metrics.families.by_name import FAMILIES
 
 EPSILON = 2.0**-52
-OUTPUTS = ["categorical", "reduced_categorical", "bernoulli", "gaussian", "heteroscedastic_gaussian", "poisson"]
+OUTPUTS = list(FAMILIES)
 ACTIVATIONS = [*gk.maps.ACTIVATIONS, "leaky_relu(0.25)", "elu(0.5)", "polynomial(0, 1, 0.25)"]
 
 

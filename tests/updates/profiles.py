@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 
+from geomkfac import updates
 from geomkfac.updates import (
     DampedKfac,
     DiagonalFisher,
@@ -73,6 +75,21 @@ FLOATING = {
     PolarStep(): EUCLIDEAN,
     PolarStep(joint=False): EUCLIDEAN,
 }
+
+
+def is_rule(thing: object) -> bool:
+    """Whether a name of `geomkfac.updates` is a rule, and not a type of what rules take."""
+    return isinstance(thing, type) and "__call__" in vars(thing)
+
+
+def without_profile(names: Iterable[str], profiles: Iterable[object]) -> list[str]:
+    """Which of these names of `geomkfac.updates` are rules of which no profile is known, each with what to do."""
+    known = {type(rule).__name__ for rule in profiles}
+    return [
+        f"give {name} a profile in RATIONAL or FLOATING of tests/updates/profiles.py"
+        for name in names
+        if is_rule(getattr(updates, name)) and name not in known
+    ]
 
 
 def kept(profile: tuple[set[str], set[str]], side: int, group: str) -> bool:

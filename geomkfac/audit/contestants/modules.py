@@ -6,7 +6,7 @@ parameters; its outputs come back to the problem's frame, as a library's loss kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
@@ -18,7 +18,6 @@ from geomkfac.audit.contestants.pytorch.surroundings import surrounded
 from geomkfac.audit.twins.storage import PLAIN, Arrays, Storage
 from geomkfac.audit.twins.twin import Twin
 from geomkfac.interop.pytorch.export import to_module
-from geomkfac.metrics import Bernoulli, Categorical, Gaussian, Poisson
 from geomkfac.networks.recurrent import RecurrentNetwork
 
 
@@ -103,22 +102,13 @@ class ModuleContestant(Contestant):
         return found
 
     def _data(self, twin: Twin) -> tuple[Any, Any, Any]:
-        family, recurrent = twin.problem.family, isinstance(twin.problem.network, RecurrentNetwork)
-        if type(family) not in LOSSES:
-            raise UnauditableError(f"{self.name} takes a loss of PyTorch's, which {family!r} has not.")
+        recurrent, loss = isinstance(twin.problem.network, RecurrentNetwork), twin.problem.family.pytorch
+        if loss is None:
+            raise UnauditableError(f"{self.name} takes a loss of PyTorch's, which {twin.problem.family!r} has not.")
         points = np.moveaxis(twin.inputs, -1, 1) if twin.inputs.ndim > 2 and not recurrent else twin.inputs
         inputs, targets = (self._torch.from_numpy(np.array(part)) for part in (points, twin.targets))
-        labels = isinstance(family, Categorical)
-        return inputs, targets if labels else targets.to(inputs.dtype), LOSSES[type(family)](self._torch)
-
-
-LOSSES: Mapping[type, Callable[[Any], Any]] = {
-    Bernoulli: lambda torch: torch.nn.BCEWithLogitsLoss(),
-    Categorical: lambda torch: torch.nn.CrossEntropyLoss(),
-    Poisson: lambda torch: torch.nn.PoissonNLLLoss(full=True),
-    Gaussian: lambda torch: torch.nn.MSELoss(),
-}
-"""PyTorch's, by the family of the outputs."""
+        made = getattr(self._torch.nn, loss.module)(**loss.settings)
+        return inputs, targets if loss.labels else targets.to(inputs.dtype), made
 
 
 def _with_outputs_of_iota(torch: Any, module: Any, twin: Twin) -> Any:

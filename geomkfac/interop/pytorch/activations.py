@@ -1,4 +1,7 @@
-"""Activations in PyTorch and here: which module is which function, both ways."""
+"""Activations in PyTorch and here: which module is which function, both ways.
+
+Each activation says itself what it is called in PyTorch (`InPyTorch`); here stands what is done with that.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +10,21 @@ from typing import Any
 
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.interop.pytorch.support import refusal
+from geomkfac.maps.activations.activation import ACTIVATIONS
 from geomkfac.maps.activations.polynomials import Polynomial
-from geomkfac.maps.activations.rectifiers import Elu, LeakyRelu, Relu, Softplus
+from geomkfac.maps.activations.rectifiers import Softplus
 from geomkfac.maps.activations.scalar_function import Activation
-from geomkfac.maps.activations.self_gated import Gelu, GeluTanh, Silu
-from geomkfac.maps.activations.sigmoids import Logistic, Softsign, Tanh
 
 LINEAR_ABOVE = 40.0
 """Where PyTorch's softplus turns into its asymptote: there they differ by exp(-40), below float64's rounding."""
 
-PLAIN: dict[type[Activation], str] = {
-    Tanh: "Tanh", Logistic: "Sigmoid", Softsign: "Softsign", Relu: "ReLU", Silu: "SiLU",
-}  # fmt: skip
-"""Without parameters."""
+_THERE = [(phi, phi.pytorch) for phi in ACTIVATIONS.values() if phi.pytorch is not None]
 
-KNOWN = {*PLAIN.values(), "LeakyReLU", "ELU", "Softplus", "GELU"}
+KNOWN = {there.module for _, there in _THERE}
+"""The modules of torch.nn that are activations here."""
 
-FUNCTIONS = {
-    "tanh": "Tanh", "tanh_": "Tanh", "sigmoid": "Sigmoid", "sigmoid_": "Sigmoid", "softsign": "Softsign",
-    "relu": "ReLU", "relu_": "ReLU", "leaky_relu": "LeakyReLU", "leaky_relu_": "LeakyReLU", "elu": "ELU",
-    "elu_": "ELU", "softplus": "Softplus", "silu": "SiLU", "gelu": "GELU",
-}  # fmt: skip
-"""Modules of torch.nn that do what functions do."""
-
-POSITIONS = {
-    "softplus": ("beta", "threshold"),
-    "leaky_relu": ("negative_slope", "inplace"),
-    "elu": ("alpha", "inplace"),
-    "silu": ("inplace",),
-}
-"""Names of the arguments of these functions, after the first."""
+FUNCTIONS = {f"{there.function}{place}": there.module for _, there in _THERE if there.function for place in ("", "_")}
+"""Modules of torch.nn that do what functions do, which change their argument in place where their names end in '_'."""
 
 
 def activation_of(name: str, part: Any) -> str | None:
@@ -47,21 +35,17 @@ def activation_of(name: str, part: Any) -> str | None:
     UnplaceableModuleError : it is a softplus with another beta, or another threshold.
     """
     kind = type(part).__name__
-    if kind == "LeakyReLU":
-        return LeakyRelu(float(part.negative_slope)).name
-    if kind == "ELU":
-        return Elu(float(part.alpha)).name
-    if kind == "GELU":
-        return GeluTanh.name if part.approximate == "tanh" else Gelu.name
-    if kind == "Softplus":
-        if part.beta != 1 or part.threshold < 20:
-            raise refusal(
-                name, part, f"softplus is log(1 + exp(z)); this one has beta={part.beta} and turns into its asymptote "
-                f"at {part.threshold}",
-                "Use beta=1 and a threshold of 20 or more: there the two differ by 2e-9 at most.",
-            )  # fmt: skip
-        return Softplus.name
-    return next((str(function.name) for function, known in PLAIN.items() if known == kind), None)
+    if kind == "Softplus" and (part.beta != 1 or part.threshold < 20):
+        raise refusal(
+            name, part, f"softplus is log(1 + exp(z)); this one has beta={part.beta} and turns into its asymptote "
+            f"at {part.threshold}",
+            "Use beta=1 and a threshold of 20 or more: there the two differ by 2e-9 at most.",
+        )  # fmt: skip
+    for phi, there in _THERE:
+        if there.module == kind and all(getattr(part, key) == value for key, value in there.settings.items()):
+            parameters = {own: float(getattr(part, theirs)) for own, theirs in there.parameters.items()}
+            return type(phi)(**parameters).name
+    return None
 
 
 def module_of(function: Activation) -> Any:
@@ -71,19 +55,13 @@ def module_of(function: Activation) -> Any:
     ------
     SpaceMismatchError : PyTorch has none.
     """
-    nn = import_module("torch").nn
-    if type(function) in PLAIN:
-        return getattr(nn, PLAIN[type(function)])()
-    if isinstance(function, LeakyRelu):
-        return nn.LeakyReLU(function.slope)
-    if isinstance(function, Elu):
-        return nn.ELU(function.alpha)
-    if isinstance(function, Gelu | GeluTanh):
-        return nn.GELU("tanh" if isinstance(function, GeluTanh) else "none")
-    if isinstance(function, Softplus):
-        return nn.Softplus(threshold=LINEAR_ABOVE)
     if isinstance(function, Polynomial):
         from geomkfac.interop.pytorch.fixed_layers import FixedPolynomial
 
         return FixedPolynomial([float(c) for c in function.coefficients])
-    raise SpaceMismatchError(f"PyTorch has no module for the activation {function!r}.")
+    there = function.pytorch
+    if there is None:
+        raise SpaceMismatchError(f"PyTorch has no module for the activation {function!r}.")
+    parameters = {theirs: getattr(function, own) for own, theirs in there.parameters.items()}
+    threshold = {"threshold": LINEAR_ABOVE} if isinstance(function, Softplus) else {}
+    return getattr(import_module("torch").nn, there.module)(**there.settings, **parameters, **threshold)

@@ -23,11 +23,10 @@ def from_module(module: Any, example: Any, *, library: str = "torch") -> Importe
     """The network that a PyTorch module computes, with its weights and the frames that they stand in.
 
     A module is taken where its forward pass is one chain of Linear, Conv1d, 2d and 3d, activations that geomkfac has
-    (Tanh, Sigmoid, Softsign, ReLU, LeakyReLU, ELU, Softplus, SiLU, GELU, Identity), AvgPool, MaxPool,
-    AdaptiveAvgPool, padding modules, Flatten and Dropout out of training, as modules or functions, in nested
-    Sequentials or in a `forward` of its own that torch.fx can trace; or nn.RNN (one layer, one
-    direction, tanh or relu), or an nn.RNNCell in a loop over the steps, of which all states, or the last, are read by
-    one Linear layer.
+    (docs/conventions.md says which they are in PyTorch), AvgPool, MaxPool, AdaptiveAvgPool, padding modules, Flatten
+    and Dropout out of training, as modules or functions, in nested Sequentials or in a `forward` of its own that
+    torch.fx can trace; or nn.RNN (one layer, one direction, tanh or relu), or an nn.RNNCell in a loop over the steps,
+    of which all states, or the last, are read by one Linear layer.
 
     Parameters
     ----------

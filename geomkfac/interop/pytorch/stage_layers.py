@@ -32,13 +32,12 @@ FUNCTIONS = {
     },
 }
 POSITIONS = {
-    **torch_activations.POSITIONS,
     "dropout": ("p", "training", "inplace"),
     "avg_pool": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
     "max_pool": ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
     "adaptive_avg_pool": ("output_size",),
 }
-"""Names of the arguments of functions, which are not in the order of the modules'."""
+"""Names of the arguments of functions where they are not in the order of the module's."""
 
 ADVICE = {
     "Softmax": "Leave it out: the family Categorical() takes logits.",
@@ -86,11 +85,12 @@ def as_module(link: Link) -> Any:
     kind = FUNCTIONS.get(link.operation)
     if kind is None:
         return None
-    names = POSITIONS.get(link.operation.rstrip("123d").rstrip("_") if "pool" in link.operation else link.operation, ())
-    given = {**dict(zip(names, link.arguments, strict=False)), **link.keywords}
+    names = POSITIONS.get(link.operation.rstrip("123d").rstrip("_") if "pool" in link.operation else link.operation)
+    arguments = link.arguments if names is None else ()
+    given = {**dict(zip(names or (), link.arguments, strict=False)), **link.keywords}
     training = given.pop("training", True)
     given.pop("inplace", None)
-    made = getattr(import_module("torch").nn, kind)(**given).train(bool(training))
+    made = getattr(import_module("torch").nn, kind)(*arguments, **given).train(bool(training))
     check_module(link.name, made)
     return made
 

@@ -3,6 +3,9 @@
 Hand-written, so that both tails are right: every result keeps full relative accuracy wherever it
 can be represented, and nothing overflows.  SymPy is the oracle in the tests.  `identity` and
 polynomials are rational, and run over every kind of scalar.
+
+An activation is registered in the file that defines it (`registered`, `with_parameters`), and all that lists
+activations reads that from here: the command line's help, what is PyTorch's, the tests.
 """
 
 from __future__ import annotations
@@ -10,29 +13,37 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from fractions import Fraction
+from typing import ParamSpec, TypeVar
 
 from geomkfac.errors import ValuesError
-from geomkfac.maps.activations.polynomials import identity, polynomial
-from geomkfac.maps.activations.rectifiers import elu, leaky_relu, relu, softplus
 from geomkfac.maps.activations.scalar_function import Activation
-from geomkfac.maps.activations.self_gated import gelu, gelu_tanh, silu
-from geomkfac.maps.activations.sigmoids import logistic, softsign, tanh
-from geomkfac.names import look_up
+from geomkfac.names import enter, look_up
 
-ACTIVATIONS: dict[str, Activation] = {
-    phi.name: phi
-    for phi in (
-        identity, tanh, logistic, softsign, relu, leaky_relu(), elu(), softplus, silu, gelu, gelu_tanh,
-    )
-}  # fmt: skip
-"""The activations that have a name of their own, with the usual parameters."""
+A = TypeVar("A", bound=Activation)
+P = ParamSpec("P")
 
-WITH_PARAMETERS: dict[str, Callable[..., Activation]] = {
-    "leaky_relu": leaky_relu,
-    "elu": elu,
-    "polynomial": polynomial,
-}
+ACTIVATIONS: dict[str, Activation] = {}
+"""The activations that have a name of their own, with the usual parameters: those `registered`."""
+
+WITH_PARAMETERS: dict[str, Callable[..., Activation]] = {}
 """What makes the activation of a name with numbers in brackets, such as ``leaky_relu(0.2)``."""
+
+
+def registered(phi: A) -> A:
+    """The same activation, which `activation` finds by its name from now on.
+
+    Raises
+    ------
+    ValuesError : another one has its name.
+    """
+    enter("activation", phi.name, phi, ACTIVATIONS)
+    return phi
+
+
+def with_parameters(make: Callable[P, A]) -> Callable[P, A]:
+    """The same function, which `activation` calls from now on where numbers follow its name in brackets."""
+    enter("activation with parameters", make.__name__, make, WITH_PARAMETERS)
+    return make
 
 
 def activation(name_or_object: str | Activation) -> Activation:

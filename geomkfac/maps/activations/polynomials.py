@@ -8,7 +8,8 @@ from typing import ClassVar, final
 
 from geomkfac.arrays.namespace import Array, Namespace, Scalar
 from geomkfac.errors import KindError, ValuesError
-from geomkfac.maps.activations.scalar_function import Activation
+from geomkfac.maps.activations.activation import registered, with_parameters
+from geomkfac.maps.activations.scalar_function import Activation, InPyTorch
 
 
 @final
@@ -17,6 +18,9 @@ class Identity(Activation):
     """``phi(z) = z``, over every kind of scalar."""
 
     name: ClassVar[str] = "identity"
+    formula: ClassVar[str] = "z"
+    positively_homogeneous: ClassVar[bool] = True
+    pytorch: ClassVar[InPyTorch | None] = InPyTorch("Identity")
 
     def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
         return z, ns.ones(z.shape)
@@ -59,6 +63,16 @@ class Polynomial(Activation):
         """``polynomial(c_0, c_1, ...)``."""
         return f"polynomial({', '.join(map(str, self.coefficients))})"
 
+    @property
+    def formula(self) -> str:
+        """``c_0 + c_1*z + c_2*z**2 + ...``, as SymPy reads it."""
+        return " + ".join(f"({c})*z**{power}" for power, c in enumerate(self.coefficients))
+
+    @property
+    def positively_homogeneous(self) -> bool:
+        """Whether it is ``c_1 z``."""
+        return not any(c != 0 for power, c in enumerate(self.coefficients) if power != 1)
+
     def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
         a, da, _ = self._horner(ns, z)
         return a, da
@@ -76,9 +90,10 @@ class Polynomial(Activation):
         return a, da, half_dda
 
 
-identity = Identity()
+identity = registered(Identity())
 
 
+@with_parameters
 def polynomial(*coefficients: int | Fraction | float | Array) -> Polynomial:
     """The activation ``phi(z) = c_0 + c_1 z + c_2 z² + ...``.
 

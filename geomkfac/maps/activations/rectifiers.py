@@ -8,7 +8,8 @@ from typing import ClassVar, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import ValuesError
-from geomkfac.maps.activations.scalar_function import Activation, decay
+from geomkfac.maps.activations.activation import registered, with_parameters
+from geomkfac.maps.activations.scalar_function import Activation, InPyTorch, decay
 from geomkfac.maps.activations.sigmoids import logistic
 
 
@@ -18,7 +19,10 @@ class Relu(Activation):
     """``phi(z) = max(z, 0)``; at the kink the derivative is taken as 0."""
 
     name: ClassVar[str] = "relu"
+    formula: ClassVar[str] = "Piecewise((z, z > 0), (0, True))"
     smooth: ClassVar[bool] = False
+    positively_homogeneous: ClassVar[bool] = True
+    pytorch: ClassVar[InPyTorch | None] = InPyTorch("ReLU", "relu")
 
     def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
         ordered = ns.ordered("relu")
@@ -42,7 +46,10 @@ class LeakyRelu(Activation):
 
     slope: float = 0.01
 
+    formula: ClassVar[str] = "Piecewise((z, z > 0), (slope*z, True))"
     smooth: ClassVar[bool] = False
+    positively_homogeneous: ClassVar[bool] = True
+    pytorch: ClassVar[InPyTorch | None] = InPyTorch("LeakyReLU", "leaky_relu", {"slope": "negative_slope"})
 
     def __post_init__(self) -> None:
         _check("slope", "leaky_relu", self.slope)
@@ -74,7 +81,9 @@ class Elu(Activation):
 
     alpha: float = 1.0
 
+    formula: ClassVar[str] = "Piecewise((z, z > 0), (alpha*(exp(z) - 1), True))"
     smooth: ClassVar[bool] = False
+    pytorch: ClassVar[InPyTorch | None] = InPyTorch("ELU", "elu", {"alpha": "alpha"})
 
     def __post_init__(self) -> None:
         _check("alpha", "elu", self.alpha)
@@ -102,6 +111,8 @@ class Softplus(Activation):
     """``phi(z) = log(1 + exp(z))``, whose derivative is the logistic function."""
 
     name: ClassVar[str] = "softplus"
+    formula: ClassVar[str] = "log(1 + exp(z))"
+    pytorch: ClassVar[InPyTorch | None] = InPyTorch("Softplus", "softplus")
 
     def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
         ordered = ns.ordered("softplus")
@@ -122,10 +133,10 @@ def _check(what: str, name: str, value: object) -> None:
         )
 
 
-relu = Relu()
-softplus = Softplus()
+relu = registered(Relu())
 
 
+@with_parameters
 def leaky_relu(slope: float = 0.01) -> LeakyRelu:
     """The activation ``phi(z) = z`` for z > 0, else ``slope z``.
 
@@ -137,6 +148,7 @@ def leaky_relu(slope: float = 0.01) -> LeakyRelu:
     return LeakyRelu(slope)
 
 
+@with_parameters
 def elu(alpha: float = 1.0) -> Elu:
     """The activation ``phi(z) = z`` for z > 0, else ``alpha (exp(z) - 1)``.
 
@@ -146,3 +158,8 @@ def elu(alpha: float = 1.0) -> Elu:
     'elu'
     """
     return Elu(alpha)
+
+
+registered(leaky_relu())
+registered(elu())
+softplus = registered(Softplus())

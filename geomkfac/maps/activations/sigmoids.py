@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from geomkfac.arrays.namespace import Array, Namespace
-from geomkfac.maps.activations.scalar_function import Activation, decay
+from geomkfac.maps.activations.activation import registered
+from geomkfac.maps.activations.scalar_function import Activation, InPyTorch, decay
 
 
 @final
@@ -19,6 +20,8 @@ class Tanh(Activation):
     """
 
     name: ClassVar[str] = "tanh"
+    formula: ClassVar[str] = "tanh(z)"
+    pytorch: ClassVar[InPyTorch | None] = InPyTorch("Tanh", "tanh")
 
     def value(self, ns: Namespace, z: Array) -> Array:
         return ns.ordered("tanh").tanh(z)
@@ -45,6 +48,8 @@ class Logistic(Activation):
     """``phi(z) = 1 / (1 + exp(-z))``."""
 
     name: ClassVar[str] = "logistic"
+    formula: ClassVar[str] = "1/(1 + exp(-z))"
+    pytorch: ClassVar[InPyTorch | None] = InPyTorch("Sigmoid", "sigmoid")
 
     def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
         ordered = ns.ordered("the logistic function")
@@ -63,7 +68,9 @@ class Softsign(Activation):
     """``phi(z) = z / (1 + |z|)``; its second derivative jumps at 0, where it is taken as 0."""
 
     name: ClassVar[str] = "softsign"
+    formula: ClassVar[str] = "z/(1 + Abs(z))"
     smooth: ClassVar[bool] = False
+    pytorch: ClassVar[InPyTorch | None] = InPyTorch("Softsign", "softsign")
 
     def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
         total = 1 + ns.ordered("softsign").abs(z)
@@ -76,6 +83,6 @@ class Softsign(Activation):
         return -2 * ordered.sign(z) * (r * r * r)
 
 
-tanh = Tanh()
-logistic = Logistic()
-softsign = Softsign()
+tanh = registered(Tanh())
+logistic = registered(Logistic())
+softsign = registered(Softsign())

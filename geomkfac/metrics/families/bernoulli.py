@@ -8,10 +8,12 @@ from typing import Any, ClassVar, final
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.maps.activations.sigmoids import logistic
+from geomkfac.metrics.families.by_name import registered
 from geomkfac.metrics.families.family_targets import as_rows, dtype_kind, refuse_entries
-from geomkfac.metrics.families.output_family import OutputFamily, diagonal_factor, sample_weights
+from geomkfac.metrics.families.output_family import LossInPyTorch, OutputFamily, diagonal_factor, sample_weights
 
 
+@registered
 @final
 @dataclass(frozen=True, slots=True)
 class Bernoulli(OutputFamily):
@@ -21,6 +23,8 @@ class Bernoulli(OutputFamily):
     """
 
     name: ClassVar[str] = "bernoulli"
+    outputs: ClassVar[str] = "logits"
+    pytorch: ClassVar[LossInPyTorch | None] = LossInPyTorch("BCEWithLogitsLoss")
 
     def check_targets(self, ns: Namespace, targets: Any, m: int) -> Array:
         ordered = _ordered(ns)

@@ -8,10 +8,12 @@ from typing import Any, ClassVar, final
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import KindError, ShapeError
+from geomkfac.metrics.families.by_name import registered
 from geomkfac.metrics.families.family_targets import as_rows, dtype_kind, refuse_entries, shape_of
-from geomkfac.metrics.families.output_family import OutputFamily, sample_weights
+from geomkfac.metrics.families.output_family import LossInPyTorch, OutputFamily, sample_weights
 
 
+@registered
 @final
 @dataclass(frozen=True, slots=True)
 class Categorical(OutputFamily):
@@ -23,6 +25,8 @@ class Categorical(OutputFamily):
     """
 
     name: ClassVar[str] = "categorical"
+    outputs: ClassVar[str] = "logits"
+    pytorch: ClassVar[LossInPyTorch | None] = LossInPyTorch("CrossEntropyLoss", labels=True)
 
     def check_dimension(self, m: int) -> None:
         if m < 2:

@@ -10,10 +10,12 @@ from geomkfac.arrays.dispatch import namespace_of
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import NotPositiveError, ShapeError
+from geomkfac.metrics.families.by_name import registered
 from geomkfac.metrics.families.family_targets import as_rows
-from geomkfac.metrics.families.output_family import OutputFamily, sample_weights
+from geomkfac.metrics.families.output_family import LossInPyTorch, OutputFamily, sample_weights
 
 
+@registered
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Gaussian(OutputFamily):
@@ -36,6 +38,7 @@ class Gaussian(OutputFamily):
     """
 
     name: ClassVar[str] = "gaussian"
+    outputs: ClassVar[str] = "means, of unit covariance where none is given"
 
     covariance: Array | None = None
     _weights: Array = field(init=False, repr=False)
@@ -54,6 +57,11 @@ class Gaussian(OutputFamily):
     def __repr__(self) -> str:
         given = "" if self.covariance is None else f"covariance of shape {tuple(self.covariance.shape)}"
         return f"Gaussian({given})"
+
+    @property
+    def pytorch(self) -> LossInPyTorch | None:
+        """The mean squared error, of a unit covariance alone."""
+        return LossInPyTorch("MSELoss") if self.covariance is None else None
 
     def check_dimension(self, m: int) -> None:
         OutputFamily.check_dimension(self, m)

@@ -9,11 +9,13 @@ from typing import Any, ClassVar, final
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import ShapeError
+from geomkfac.metrics.families.by_name import registered
 from geomkfac.metrics.families.exponentials import refuse_overflow
 from geomkfac.metrics.families.family_targets import as_rows
 from geomkfac.metrics.families.output_family import OutputFamily, diagonal_factor, sample_weights
 
 
+@registered
 @final
 @dataclass(frozen=True, slots=True)
 class HeteroscedasticGaussian(OutputFamily):
@@ -27,6 +29,7 @@ class HeteroscedasticGaussian(OutputFamily):
     """
 
     name: ClassVar[str] = "heteroscedastic_gaussian"
+    outputs: ClassVar[str] = "all means, then all log variances"
 
     def check_dimension(self, m: int) -> None:
         if m < 2 or m % 2:

@@ -8,7 +8,9 @@ Source: LG 3.2, Example 3.2.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal, final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.arrays.random.draws import Draws
@@ -87,6 +89,23 @@ class FisherMetric(Metric):
         return self.model.fisher(point)
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class LossInPyTorch:
+    """PyTorch's loss of a family, up to a factor and terms without outputs; nothing of PyTorch's is imported.
+
+    Attributes
+    ----------
+    module : of torch.nn, which takes ``(outputs, targets)``: ``"MSELoss"``
+    settings : arguments that it is made with
+    labels : whether targets are integer labels there, and not of the outputs' dtype
+    """
+
+    module: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+    labels: bool = False
+
+
 class OutputFamily(ABC):
     """Distributions r(y|z) over targets y, one for every output z of m coordinates.
 
@@ -95,6 +114,14 @@ class OutputFamily(ABC):
     """
 
     __slots__ = ()
+
+    outputs: ClassVar[str] = ""
+    """What the coordinates of z are, in a few words: ``"log rates"``."""
+
+    @property
+    def pytorch(self) -> LossInPyTorch | None:
+        """PyTorch's loss module; None where it has none, or none of outputs and targets alone."""
+        return None
 
     @property
     @abstractmethod

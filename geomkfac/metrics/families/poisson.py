@@ -8,12 +8,14 @@ from typing import Any, ClassVar, final
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import KindError
+from geomkfac.metrics.families.by_name import registered
 from geomkfac.metrics.families.exponentials import refuse_overflow
 from geomkfac.metrics.families.family_targets import as_rows, dtype_kind, refuse_entries
-from geomkfac.metrics.families.output_family import OutputFamily, diagonal_factor, sample_weights
+from geomkfac.metrics.families.output_family import LossInPyTorch, OutputFamily, diagonal_factor, sample_weights
 from geomkfac.metrics.families.poisson_counts import counts_from_uniform, minus_log_probability
 
 
+@registered
 @final
 @dataclass(frozen=True, slots=True)
 class Poisson(OutputFamily):
@@ -28,6 +30,8 @@ class Poisson(OutputFamily):
     """
 
     name: ClassVar[str] = "poisson"
+    outputs: ClassVar[str] = "log rates"
+    pytorch: ClassVar[LossInPyTorch | None] = LossInPyTorch("PoissonNLLLoss", {"full": True})
 
     def check_targets(self, ns: Namespace, targets: Any, m: int) -> Array:
         ordered, kind, most = _ordered(ns), dtype_kind(targets), 1 / ns.epsilon

@@ -7,12 +7,14 @@ from typing import Any, ClassVar, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.arrays.random.draws import Draws
+from geomkfac.metrics.families.by_name import registered
 from geomkfac.metrics.families.categorical import Categorical
 from geomkfac.metrics.families.output_family import OutputFamily
 
 _ALL = Categorical()
 
 
+@registered
 @final
 @dataclass(frozen=True, slots=True)
 class ReducedCategorical(OutputFamily):
@@ -25,6 +27,7 @@ class ReducedCategorical(OutputFamily):
     """
 
     name: ClassVar[str] = "reduced_categorical"
+    outputs: ClassVar[str] = "logits of all classes but the last, whose logit is 0"
 
     def check_targets(self, ns: Namespace, targets: Any, m: int) -> Array:
         return _ALL.check_targets(ns, targets, m + 1)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import hypothesis.strategies as st
 import pytest
+
+from geomkfac import maps
 
 torch: Any = pytest.importorskip("torch")
 nn: Any = torch.nn
@@ -30,9 +33,10 @@ def inputs(shape: Any, seed: int, dtype: Any) -> Any:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
+THERE = {name: phi.pytorch for name, phi in maps.ACTIVATIONS.items() if phi.pytorch and phi.pytorch.function}
 ACTIVATIONS = [
-    nn.Tanh, nn.Sigmoid, nn.Softsign, nn.ReLU, lambda: nn.ReLU(inplace=True), lambda: nn.LeakyReLU(0.2),
-    lambda: nn.ELU(0.5), lambda: nn.ELU(inplace=True), nn.Softplus, nn.SiLU, nn.GELU, lambda: nn.GELU("tanh"),
+    *(partial(getattr(nn, there.module), **there.settings) for there in THERE.values()),
+    lambda: nn.ReLU(inplace=True), lambda: nn.LeakyReLU(0.2), lambda: nn.ELU(0.5), lambda: nn.ELU(inplace=True),
 ]  # fmt: skip
 STEEPEST = 1.13
 """The largest slope of these: that of GELU."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,10 @@ from geomkfac.interop import ImportedModule, from_module, to_module
 from geomkfac.testing import convolutional_networks, networks, recurrent_networks
 
 from .drawn import (
+    ACTIVATIONS,
     DTYPES,
+    STEEPEST,
+    THERE,
     Recurrent,
     Stepwise,
     absolute,
@@ -134,11 +139,12 @@ def test_a_module_with_a_forward_of_functions_is_taken_too() -> None:
 
 
 FUNCTIONS = {
-    "tanh": torch.tanh, "logistic": torch.sigmoid, "softsign": nn.functional.softsign, "relu": torch.relu,
-    "leaky_relu": nn.functional.leaky_relu, "leaky_relu(0.3)": lambda x: nn.functional.leaky_relu(x, 0.3, inplace=True),
-    "elu": nn.functional.elu, "elu(0.5)": lambda x: nn.functional.elu(x, alpha=0.5), "silu": nn.functional.silu,
-    "softplus": nn.functional.softplus, "gelu": nn.functional.gelu,
-    "gelu_tanh": lambda x: nn.functional.gelu(x, approximate="tanh"),
+    **{name: partial(getattr(nn.functional, there.function), **there.settings) for name, there in THERE.items()},
+    "tanh": torch.tanh, "logistic": torch.sigmoid, "relu": torch.relu_, "silu": lambda x: nn.functional.silu(x, True),
+    "leaky_relu(0.3)": lambda x: nn.functional.leaky_relu(x, 0.3, inplace=True),
+    "leaky_relu(0.4)": lambda x: nn.functional.leaky_relu_(x, 0.4),
+    "elu(0.5)": lambda x: nn.functional.elu(x, alpha=0.5), "elu(0.7)": lambda x: nn.functional.elu(x, 0.7, True),
+    "softplus": lambda x: nn.functional.softplus(x, 1, 30),
 }  # fmt: skip
 
 
@@ -160,6 +166,36 @@ def test_every_activation_is_taken_as_a_function_and_written_as_a_module(name: s
     assert within(twin(X).detach(), module(X).detach(), rounding(twin, X))
     again = from_module(twin, X)
     assert again.network.activations[0].function == maps.activation(name)
+
+
+SOME = torch.linspace(-6, 6, 1001, dtype=torch.float64)
+
+
+def unsaid(phi: maps.Activation) -> list[str]:
+    """The modules of torch.nn that compute what an activation does, where it says that there is none."""
+    if phi.pytorch is not None:
+        return []
+    own, found = phi.value(gk.namespace_of(SOME), SOME), []
+    for kind in nn.modules.activation.__all__:
+        with suppress(Exception):  # Whatever PyTorch raises, or warns of, where one takes other tensors or arguments.
+            values = getattr(nn, kind)().double().eval()(SOME.clone()).detach()
+            found += [f"{type(phi).__name__}.pytorch = InPyTorch({kind!r}, ...)"] * torch.allclose(values, own)
+    return found
+
+
+def test_no_activation_leaves_unsaid_what_it_is_in_pytorch() -> None:
+    assert [line for phi in maps.ACTIVATIONS.values() for line in unsaid(phi)] == []
+
+
+def test_an_activation_that_left_it_unsaid_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maps.Mish, "pytorch", None)
+    assert unsaid(maps.mish) == ["Mish.pytorch = InPyTorch('Mish', ...)"]
+
+
+def test_no_activation_is_steeper_than_the_bound_on_rounding_says() -> None:
+    for make in ACTIVATIONS:
+        values = make()(SOME.clone())
+        assert float(values.diff().abs().max() / (SOME[1] - SOME[0])) <= STEEPEST, make
 
 
 def test_a_mean_over_all_places_is_average_pooling() -> None:

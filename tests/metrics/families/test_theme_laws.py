@@ -40,7 +40,23 @@ def outputs(dtype: Any = np.float64, seed: int = 7) -> Any:
 
 
 def test_every_family_with_a_name_is_here() -> None:
-    assert set(FAMILIES) <= set(CASES)
+    missing = set(FAMILIES) - set(CASES)
+    assert not missing, f"give {sorted(missing)} targets in CASES, for outputs of 4 coordinates"
+
+
+@pytest.mark.parametrize("case", [case for case, (a_family, _) in CASES.items() if a_family.pytorch])
+def test_the_loss_of_pytorch_is_the_same_up_to_a_factor_and_terms_without_outputs(case: str) -> None:
+    torch = pytest.importorskip("torch")
+    a_family, targets = CASES[case]
+    there = a_family.pytorch
+    z, y = torch.tensor(outputs(), requires_grad=True), torch.tensor(targets)
+    getattr(torch.nn, there.module)(**there.settings)(z, y if there.labels else y.to(z.dtype)).backward()
+    ns = namespace_of(outputs())
+    mine = a_family.loss_gradient(ns, outputs(), a_family.check_targets(ns, targets, 4))
+    factor = np.sum(z.grad.numpy() * mine) / np.sum(mine * mine)
+    assert factor > 0
+    # Differences of two numbers of size 6 at most, each off by some units.
+    assert np.max(np.abs(z.grad.numpy() - factor * mine)) <= 64 * EPSILON * factor * 6
 
 
 @ALL
