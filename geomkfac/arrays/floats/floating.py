@@ -20,14 +20,12 @@ import numpy as np
 from geomkfac.arrays.floats import special
 from geomkfac.arrays.floats.devices import device_name, device_named
 from geomkfac.arrays.floats.doors import plain, refuse_transformed
-from geomkfac.arrays.floats.numpy_tanh import tanh as numpy_tanh
 from geomkfac.arrays.floats.recognition import dtype_name, is_array, is_floating, library_name, library_of
 from geomkfac.arrays.floats.solvers.by_cupy import CupyLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_jax import JaxLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_numpy import NumpyLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_standard import StandardLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_torch import TorchLinearAlgebra
-from geomkfac.arrays.floats.solvers.host_fallback import HostFallback
 from geomkfac.arrays.floats.solvers.linear_algebra import LinearAlgebra
 from geomkfac.arrays.namespace import Array, Kind, OrderedNamespace, RandomSource, Scalar
 from geomkfac.arrays.refusals import refuse_array, refuse_integers, refuse_mixture, refuse_values
@@ -66,7 +64,7 @@ class FloatingKind(Kind):
 class FloatingNamespace(OrderedNamespace):
     """Floating point of one array library `xp`, dtype and device.  Interned: from `floating.namespace_of`."""
 
-    __slots__ = ("_integer", "_linalg", "_tanh", "device", "dtype", "epsilon", "kind", "name", "place", "xp")
+    __slots__ = ("_integer", "_linalg", "device", "dtype", "epsilon", "kind", "name", "place", "xp")
 
     def __init__(self, xp: Any, dtype: Any, device: Any) -> None:
         self.kind = floating
@@ -78,11 +76,7 @@ class FloatingNamespace(OrderedNamespace):
         self._integer = xp.asarray(np.zeros(0, dtype=np.int64), device=device).dtype
         self.place = device_name(device)
         self.name = f"{library_name(xp)} {dtype_name(dtype)}" + ("" if self.place == "cpu" else f" on {self.place}")
-        self._linalg: LinearAlgebra = NumpyLinearAlgebra()
-        self._tanh: Any = numpy_tanh
-        if not array_api_compat.is_numpy_namespace(xp):
-            self._tanh = xp.tanh
-            self._linalg = HostFallback(_linear_algebra(xp, device), self.name, self.to_numpy, self.cast_numpy)
+        self._linalg = _linear_algebra(xp, device)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.xp.__name__, self.dtype, self.place)
@@ -292,7 +286,7 @@ class FloatingNamespace(OrderedNamespace):
         return self.xp.log1p(x)
 
     def tanh(self, x: Array) -> Array:
-        return self._tanh(x)
+        return self.xp.tanh(x)
 
     def erfcx(self, x: Array) -> Array:
         return special.erfcx(library_name(self.xp), x)
@@ -369,6 +363,8 @@ def _namespace_of(array: Array) -> FloatingNamespace:
 
 
 def _linear_algebra(xp: Any, device: Any) -> LinearAlgebra:
+    if array_api_compat.is_numpy_namespace(xp):
+        return NumpyLinearAlgebra()
     if array_api_compat.is_torch_namespace(xp):
         return TorchLinearAlgebra(xp, device)
     if array_api_compat.is_cupy_namespace(xp):
