@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
 from geomkfac.errors import FrameError, NotPositiveError, ShapeError, UnknownNameError
+from geomkfac.kept import Kept, kept
 from geomkfac.metrics.tensors.degenerate import (
     NullSpace,
     PseudoInverse,
@@ -60,7 +60,7 @@ class DenseTensor(MetricTensor):
     ) -> None:
         self.space, self.storage_frame, self._matrix, self.namespace = space, frame, matrix, ns
         self.provenance, self._known, self._positive, self._terms = provenance, known, positive, terms
-        self._kept: dict[str, Any] = {}
+        self._kept = Kept()
 
     @staticmethod
     def from_coordinates(matrix: Array, frame: Frame, *, provenance: str = "given") -> DenseTensor:
@@ -160,28 +160,18 @@ class DenseTensor(MetricTensor):
         return self._wrap(self.namespace.matmul(flat[..., None, :], self._matrix)[..., 0, :], dual=True)
 
     # -- degeneracy -----------------------------------------------------------------------------------
-    def _keep(self, key: str, make: Callable[[], Any]) -> Any:
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
-
+    @kept
     def _null(self) -> NullSpace:
-        def decide() -> NullSpace:
-            if self._positive:
-                return no_null_space(self.namespace, self.space.dim)
-            known = None
-            if self._known is not None and not self.kind.is_exact:
-                known = self.namespace.cast(self._known.columns(self.storage_frame))
-            return null_space(self.namespace, self._one(), known, self._terms)
+        if self._positive:
+            return no_null_space(self.namespace, self.space.dim)
+        known = None
+        if self._known is not None and not self.kind.is_exact:
+            known = self.namespace.cast(self._known.columns(self.storage_frame))
+        return null_space(self.namespace, self._one(), known, self._terms)
 
-        decided: NullSpace = self._keep("null", decide)
-        return decided
-
+    @kept
     def _pseudo_inverse(self) -> PseudoInverse:
-        made: PseudoInverse = self._keep(
-            "pseudo-inverse", lambda: pseudo_inverse(self.namespace, self._one(), self._null(), self._terms)
-        )
-        return made
+        return pseudo_inverse(self.namespace, self._one(), self._null(), self._terms)
 
     def _one(self) -> Array:
         if self._matrix.ndim != 2:
@@ -216,7 +206,7 @@ class DenseTensor(MetricTensor):
         """Rows (*batch, dim) of covectors to rows of vectors; nondegenerate."""
         ns = self.namespace
         if ns.kind.is_exact:
-            return ns.matmul(rows, self._keep("inverse", lambda: ns.inverse(self._one())))
+            return ns.matmul(rows, self._inverse())
         flat = ns.reshape(rows, (-1, self.space.dim))
         return ns.reshape(self._solver().rows(flat), tuple(rows.shape))
 
@@ -226,15 +216,16 @@ class DenseTensor(MetricTensor):
             return self._solve(columns.mT).mT
         return self._solver().columns(columns)
 
-    def _solver(self) -> CholeskySolver:
-        def make() -> CholeskySolver:
-            ns, matrix = self.namespace.ordered("sharp"), self._one()
-            # Elsewhere the same check was made when the rank was decided.
-            factor = positive_factor(ns, matrix, repr(self)) if self._positive else ns.cholesky(matrix)
-            return CholeskySolver(ns, matrix, factor)
+    @kept
+    def _inverse(self) -> Array:
+        return self.namespace.inverse(self._one())
 
-        made: CholeskySolver = self._keep("solver", make)
-        return made
+    @kept
+    def _solver(self) -> CholeskySolver:
+        ns, matrix = self.namespace.ordered("sharp"), self._one()
+        # Elsewhere the same check was made when the rank was decided.
+        factor = positive_factor(ns, matrix, repr(self)) if self._positive else ns.cholesky(matrix)
+        return CholeskySolver(ns, matrix, factor)
 
     def _particular(self, phi: Vector) -> Vector:
         rows = self._columns(phi, self.storage_frame.dual)

@@ -8,10 +8,12 @@ never their product.  Source: LG (3.5), P3.7.
 
 from __future__ import annotations
 
-from typing import Any, final
+from abc import abstractmethod
+from typing import Any, Generic, TypeVar, final
 
 from geomkfac.arrays.namespace import Array, Scalar
 from geomkfac.errors import DegenerateMetricError, SpaceMismatchError
+from geomkfac.kept import Kept, kept
 from geomkfac.metrics.tensors.degenerate import norm_is_degenerate, not_in_range, range_bound
 from geomkfac.metrics.tensors.dense import DenseTensor, as_dense, relative_eigenvalues
 from geomkfac.metrics.tensors.kronecker_radical import KroneckerRadical
@@ -21,18 +23,29 @@ from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.spaces import Euclidean, Frame, Hom, Subspace, Vector
 from geomkfac.spaces.frames.frame import DenseFrame, derived_frame
 
+Matrix = TypeVar("Matrix", bound=StructuredMatrix)
 
-class LayerTensor(MetricTensor):
+
+class LayerTensor(MetricTensor, Generic[Matrix]):
     """A form on ``Hom(U, V)`` whose matrix in a frame is a structured matrix on arrays (m, n)."""
 
     __slots__ = ()
 
     space: Hom
     storage_frame: Frame
+    _kept: Kept
 
-    def _operator(self, frame: Frame) -> StructuredMatrix:
-        """The structured matrix in a derived frame."""
-        raise SpaceMismatchError(f"{self!r} has no matrix.")
+    @abstractmethod
+    def _built(self, frame: Frame) -> Matrix:
+        """The structured matrix in a derived frame, made anew."""
+
+    def _operator(self, frame: Frame) -> Matrix:
+        """The structured matrix in a derived frame; in the storage frame one that keeps its factorisations."""
+        return self._stored() if frame is self.storage_frame else self._built(frame)
+
+    @kept
+    def _stored(self) -> Matrix:
+        return self._built(self.storage_frame)
 
     def coordinates(self, frame: Any) -> Any:
         """A structured matrix; a dense array (dim, dim) in a dense frame."""
@@ -80,7 +93,7 @@ class LayerTensor(MetricTensor):
 
 
 @final
-class KroneckerTensor(LayerTensor):
+class KroneckerTensor(LayerTensor[KroneckerProduct]):
     """The tensor product ``h (x) k`` of a form on U* and a form on V: a form on ``Hom(U, V)``.
 
     Parameters
@@ -100,20 +113,13 @@ class KroneckerTensor(LayerTensor):
         self.namespace = h.namespace
         self.storage_frame = derived_frame(self.space, (h.storage_frame.dual, k.storage_frame))
         self.provenance = f"({h.provenance}) (x) ({k.provenance})"
-        self._kept: dict[Frame, KroneckerProduct] = {}
+        self._kept = Kept()
 
     def kronecker_factors(self) -> tuple[tuple[MetricTensor, MetricTensor], ...]:
         """``((h, k),)``."""
         return ((self.domain_form, self.codomain_form),)
 
-    def _operator(self, frame: Frame) -> KroneckerProduct:
-        if frame is not self.storage_frame:
-            return self._build(frame)
-        if frame not in self._kept:
-            self._kept[frame] = self._build(frame)
-        return self._kept[frame]
-
-    def _build(self, frame: Frame) -> KroneckerProduct:
+    def _built(self, frame: Frame) -> KroneckerProduct:
         domain, codomain = frame.parts
         return KroneckerProduct(self.domain_form.components_in(domain.dual), self.codomain_form.components_in(codomain))
 
@@ -233,7 +239,7 @@ class KroneckerTensor(LayerTensor):
 
 
 @final
-class DampedKroneckerTensor(LayerTensor):
+class DampedKroneckerTensor(LayerTensor[StructuredMatrix]):
     """``g + gamma g0`` of two tensor products on one space: what exact damping by a metric gives."""
 
     __slots__ = ("_kept", "base", "gamma", "namespace", "other", "provenance", "space", "storage_frame")
@@ -242,15 +248,10 @@ class DampedKroneckerTensor(LayerTensor):
         self.base, self.other, self.gamma = base, other, gamma
         self.space, self.storage_frame, self.namespace = base.space, base.storage_frame, base.namespace
         self.provenance = f"{base.provenance} + {gamma} {other.provenance}"
-        self._kept: list[StructuredMatrix] = []
+        self._kept = Kept()
 
-    def _operator(self, frame: Frame) -> StructuredMatrix:
-        if frame is self.storage_frame and self._kept:
-            return self._kept[0]
-        operator = self.base._operator(frame).damped_by(self.other._operator(frame), self.gamma, "exact")
-        if frame is self.storage_frame:
-            self._kept.append(operator)
-        return operator
+    def _built(self, frame: Frame) -> StructuredMatrix:
+        return self.base._operator(frame).damped_by(self.other._operator(frame), self.gamma, "exact")
 
     @property
     def nullity(self) -> int:
