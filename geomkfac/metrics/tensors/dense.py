@@ -139,6 +139,9 @@ class DenseTensor(MetricTensor):
         """The matrix in `frame` as an operator on components of shape `slots`."""
         return DenseMatrix(self.coordinates(frame), acts_on=self._acts_on)
 
+    def dense(self) -> DenseTensor:
+        return self
+
     # -- the form -----------------------------------------------------------------------------------
     def _columns(self, element: Vector, frame: Frame) -> Array:
         components = element.components_in(frame)
@@ -237,7 +240,7 @@ class DenseTensor(MetricTensor):
         if not self.nullity:
             return self._sharp(phi)
         rows = self._columns(phi, self.storage_frame.dual)
-        solution = self.namespace.matmul(rows, self._smallest_in(as_dense(norm).components_in(self.storage_frame)))
+        solution = self.namespace.matmul(rows, self._smallest_in(norm.dense().components_in(self.storage_frame)))
         self._require_range(rows, solution)
         return self._wrap(solution, dual=False)
 
@@ -280,7 +283,7 @@ class DenseTensor(MetricTensor):
                 f"a metric without Kronecker factors is damped 'exact', not {kind!r}.\n"
                 "Factored damping is for layers of a K-FAC metric."
             )
-        other = as_dense(self._as_tensor(g0)).components_in(self.storage_frame)
+        other = self._as_tensor(g0).dense().components_in(self.storage_frame)
         damped = self.operator(self.storage_frame).damped_by(DenseMatrix(other, acts_on=self._acts_on), gamma)
         return DenseTensor(
             self.space, self.storage_frame, damped.dense(), self.namespace, f"({self.provenance}) + {gamma} g0"
@@ -293,7 +296,7 @@ class DenseTensor(MetricTensor):
         )
 
     def _plus(self, other: MetricTensor) -> MetricTensor:
-        second = as_dense(other)
+        second = other.dense()
         total, label = (
             self._matrix + second.components_in(self.storage_frame),
             f"{self.provenance} + {other.provenance}",
@@ -304,7 +307,7 @@ class DenseTensor(MetricTensor):
 
     def eigenvalues(self, relative_to: Norm) -> Array:
         """Ascending, shape (dim,)."""
-        weight = as_dense(self._as_tensor(relative_to)).components_in(self.storage_frame)
+        weight = self._as_tensor(relative_to).dense().components_in(self.storage_frame)
         return relative_eigenvalues(self.namespace, self._one(), weight)
 
     def _euclidean_like(self, euclidean: Euclidean) -> MetricTensor:
@@ -314,15 +317,7 @@ class DenseTensor(MetricTensor):
         )
 
     def _equals(self, other: MetricTensor) -> bool:
-        return bool(self.namespace.equal(self._matrix, as_dense(other).components_in(self.storage_frame)))
-
-
-def as_dense(tensor: MetricTensor) -> DenseTensor:
-    """The same form as one matrix; for small dimensions."""
-    if isinstance(tensor, DenseTensor):
-        return tensor
-    dense: DenseTensor = tensor.dense()  # type: ignore[attr-defined]
-    return dense
+        return bool(self.namespace.equal(self._matrix, other.dense().components_in(self.storage_frame)))
 
 
 def _row_norms(ns: OrderedNamespace, x: Array) -> Array:

@@ -15,7 +15,7 @@ from geomkfac.arrays.namespace import Array, Scalar
 from geomkfac.errors import DegenerateMetricError, SpaceMismatchError
 from geomkfac.kept import Kept, kept
 from geomkfac.metrics.tensors.degenerate import norm_is_degenerate, not_in_range, range_bound
-from geomkfac.metrics.tensors.dense import DenseTensor, as_dense, relative_eigenvalues
+from geomkfac.metrics.tensors.dense import DenseTensor, relative_eigenvalues
 from geomkfac.metrics.tensors.kronecker_radical import KroneckerRadical
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
 from geomkfac.operators import KroneckerProduct
@@ -67,12 +67,6 @@ class LayerTensor(MetricTensor, Generic[Matrix]):
     def _flat(self, v: Vector) -> Vector:
         return self._wrap(self._operator(self.storage_frame).apply(v.components_in(self.storage_frame)), dual=True)
 
-    def _plus(self, other: MetricTensor) -> MetricTensor:
-        return self.dense() + as_dense(other)
-
-    def _equals(self, other: MetricTensor) -> bool:
-        return self.dense()._equals(other)
-
     def _euclidean_like(self, euclidean: Euclidean) -> KroneckerTensor:
         parts = euclidean.parameterization[self.space].parts
         ns, hom = self.namespace, self.space
@@ -105,7 +99,7 @@ class KroneckerTensor(LayerTensor[KroneckerProduct]):
     __slots__ = ("_kept", "codomain_form", "domain_form", "namespace", "provenance", "space", "storage_frame")
 
     def __init__(self, domain_form: MetricTensor, codomain_form: MetricTensor) -> None:
-        h, k = _plain(as_dense(domain_form)), _plain(as_dense(codomain_form))
+        h, k = _plain(domain_form.dense()), _plain(codomain_form.dense())
         if h.namespace is not k.namespace:
             raise SpaceMismatchError(f"the forms have different arrays: {h.namespace.name} and {k.namespace.name}.")
         self.domain_form, self.codomain_form = h, k
@@ -255,34 +249,12 @@ class DampedKroneckerTensor(LayerTensor[StructuredMatrix]):
 
     @property
     def nullity(self) -> int:
-        if self.kind.is_exact:
-            return self.dense().nullity
-        return 0
-
-    @property
-    def radical(self) -> Subspace:
-        return self.dense().radical
+        return self.dense().nullity if self.kind.is_exact else 0
 
     def _sharp(self, phi: Vector) -> Vector:
         return self._wrap(
             self._operator(self.storage_frame).solve(phi.components_in(self.storage_frame.dual)), dual=False
         )
-
-    def _particular(self, phi: Vector) -> Vector:
-        return self.dense()._particular(phi)
-
-    def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
-        return self.dense()._minimal(phi, norm) if self.nullity else self._sharp(phi)
-
-    def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
-        return self.dense().damped(g0, gamma, kind)
-
-    def _scaled(self, factor: Array) -> MetricTensor:
-        return self.dense()._scaled(factor)
-
-    def eigenvalues(self, relative_to: Norm) -> Array:
-        """Ascending, shape (dim,)."""
-        return self.dense().eigenvalues(relative_to)
 
 
 def _plain(form: DenseTensor) -> DenseTensor:
