@@ -95,7 +95,3 @@ class DeviceError(GeomkfacError, RuntimeError):
 
 class DeviceMemoryError(GeomkfacError, MemoryError):
     """A device, or the host, has no memory left for the data that were taken at a time."""
-
-
-class HostFallbackWarning(UserWarning):
-    """A device has no solver for an operation, so that it ran on the host."""

@@ -19,9 +19,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from geomkfac.errors import KindError
+
+if TYPE_CHECKING:
+    from geomkfac.arrays.floats.solvers.linear_algebra import LinearAlgebra
 
 Array: TypeAlias = Any
 """An array of some namespace.  Array libraries share no static type, so this is opaque."""
@@ -194,9 +197,7 @@ class Namespace(ABC):
 
     def congruence(self, matrix: Array, form: Array) -> Array:
         """``matrix @ form @ matrix.mT`` of a symmetric `form` (n, n) for `matrix` (m, n), exactly symmetric."""
-        product = self.matmul(self.matmul(matrix, form), matrix.mT)
-        # Symmetric but for rounding.
-        return product if self.kind.is_exact else (product + product.mT) / 2
+        return self.matmul(self.matmul(matrix, form), matrix.mT)
 
     def pair(self, x: Array, y: Array, axes: int) -> Array:
         """Sum of ``x * y`` over the last `axes` axes: the pairing of a covector with a vector."""
@@ -258,110 +259,131 @@ class Namespace(ABC):
 
 
 class OrderedNamespace(Namespace):
-    """Ordered tier: floating point only.  Elementwise functions keep dtype and device."""
+    """Ordered tier: floating point only, in the functions of an array library.
 
-    __slots__ = ()
+    Elementwise functions keep dtype and device.
+
+    Attributes
+    ----------
+    xp : module of the library, with the functions of the array API standard
+    linalg : its linear algebra, at the dtype's own precision
+    dtype, device : the library's own objects
+    """
+
+    __slots__ = ("device", "dtype", "linalg", "xp")
+
+    xp: Any
+    linalg: LinearAlgebra
+    dtype: Any
+    device: Any
 
     def ordered(self, purpose: str) -> OrderedNamespace:
         return self
 
     # -- elementwise -----------------------------------------------------------------------------
-    @abstractmethod
-    def sqrt(self, x: Array) -> Array: ...
+    def sqrt(self, x: Array) -> Array:
+        return self.xp.sqrt(x)
 
-    @abstractmethod
-    def exp(self, x: Array) -> Array: ...
+    def exp(self, x: Array) -> Array:
+        return self.xp.exp(x)
 
-    @abstractmethod
-    def expm1(self, x: Array) -> Array: ...
+    def expm1(self, x: Array) -> Array:
+        return self.xp.expm1(x)
 
-    @abstractmethod
-    def log(self, x: Array) -> Array: ...
+    def log(self, x: Array) -> Array:
+        return self.xp.log(x)
 
-    @abstractmethod
-    def log1p(self, x: Array) -> Array: ...
+    def log1p(self, x: Array) -> Array:
+        return self.xp.log1p(x)
 
-    @abstractmethod
-    def tanh(self, x: Array) -> Array: ...
+    def tanh(self, x: Array) -> Array:
+        return self.xp.tanh(x)
 
     @abstractmethod
     def erfcx(self, x: Array) -> Array:
         """``exp(x²) erfc(x)`` for x >= 0, the scaled complementary error function."""
 
-    @abstractmethod
-    def abs(self, x: Array) -> Array: ...
+    def abs(self, x: Array) -> Array:
+        return self.xp.abs(x)
 
-    @abstractmethod
-    def sign(self, x: Array) -> Array: ...
+    def sign(self, x: Array) -> Array:
+        return self.xp.sign(x)
 
-    @abstractmethod
-    def floor(self, x: Array) -> Array: ...
+    def floor(self, x: Array) -> Array:
+        return self.xp.floor(x)
 
-    @abstractmethod
-    def maximum(self, x: Array, y: Array | float) -> Array: ...
+    def maximum(self, x: Array, y: Array | float) -> Array:
+        return self.xp.maximum(x, self._lifted(y))
 
-    @abstractmethod
-    def minimum(self, x: Array, y: Array | float) -> Array: ...
+    def minimum(self, x: Array, y: Array | float) -> Array:
+        return self.xp.minimum(x, self._lifted(y))
 
-    @abstractmethod
     def where(self, condition: Array, x: Array | float, y: Array | float) -> Array:
         """`condition` comes from comparing arrays with ``<``, ``<=``, ``>``, ``>=``."""
+        return self.xp.where(condition, self._lifted(x), self._lifted(y))
+
+    def _lifted(self, y: Array | float) -> Array:
+        # NumPy's scalars are Python's floats too, and arrays all the same.
+        if isinstance(y, int | float) and not hasattr(y, "dtype"):
+            return self.xp.asarray(y, dtype=self.dtype, device=self.device)
+        return y
 
     # -- reductions ------------------------------------------------------------------------------
-    @abstractmethod
     def count(self, condition: Any) -> int:
         """How many entries of a boolean array, made by comparing arrays, are true."""
+        return int(self.xp.count_nonzero(condition))
 
-    @abstractmethod
     def sort(self, x: Array) -> Array:
         """Ascending entries of an array (n,)."""
+        return self.xp.sort(x)
 
-    @abstractmethod
-    def max(self, x: Array, axis: int | None = None, *, keepdims: bool = False) -> Array: ...
+    def max(self, x: Array, axis: int | None = None, *, keepdims: bool = False) -> Array:
+        return self.xp.max(x, axis=axis, keepdims=keepdims)
 
-    @abstractmethod
-    def argmax(self, x: Array, axis: int) -> Array: ...
+    def argmax(self, x: Array, axis: int) -> Array:
+        return self.xp.argmax(x, axis=axis)
 
-    @abstractmethod
-    def cumulative_sum(self, x: Array, axis: int) -> Array: ...
+    def cumulative_sum(self, x: Array, axis: int) -> Array:
+        return self.xp.cumulative_sum(x, axis=axis)
 
-    @abstractmethod
     def is_finite(self, x: Array) -> bool:
         """Whether every entry is finite."""
+        return bool(self.xp.all(self.xp.isfinite(x)))
 
-    @abstractmethod
     def norm(self, x: Array) -> float:
         """Euclidean norm of all entries, as a Python float."""
+        return self.linalg.norm(x)
 
-    # -- linear algebra, at the dtype's own precision ---------------------------------------------
-    @abstractmethod
+    # -- linear algebra --------------------------------------------------------------------------
     def cholesky(self, a: Array) -> Array:
         """Lower L with ``L @ L.mT = a``, (n, n).  `NotPositiveError` where `a` is not positive definite."""
+        return self.linalg.cholesky(a)
 
-    @abstractmethod
     def cholesky_solve(self, factor: Array, b: Array) -> Array:
         """``x`` with ``factor @ factor.mT @ x = b``; `factor` lower (n, n), `b` (n, k)."""
+        return self.linalg.cholesky_solve(factor, b)
 
     def cholesky_inverse(self, factor: Array) -> Array:
         """The inverse of ``factor @ factor.mT``, exactly symmetric; `factor` lower (n, n)."""
-        return self.gram(self.triangular_solve(factor, self.eye(factor.shape[0])))
+        return self.linalg.cholesky_inverse(factor)
 
-    @abstractmethod
     def triangular_solve(self, factor: Array, b: Array, *, transpose: bool = False) -> Array:
         """``x`` with ``factor @ x = b`` (or its transpose); `factor` lower (n, n), `b` (n, k)."""
+        return self.linalg.triangular_solve(factor, b, transpose)
 
-    @abstractmethod
     def eigh(self, a: Array) -> tuple[Array, Array]:
         """Ascending eigenvalues (n,) and eigenvectors as columns (n, n) of one symmetric matrix."""
+        return self.linalg.eigh(a)
 
-    @abstractmethod
     def qr(self, a: Array) -> tuple[Array, Array]:
         """Reduced QR of one matrix."""
+        return self.linalg.qr(a)
 
-    @abstractmethod
     def singular_values(self, a: Array) -> Array:
         """Descending singular values of one matrix."""
+        return self.linalg.singular_values(a)
 
+    # -- arrays in -------------------------------------------------------------------------------
     @abstractmethod
     def uniform(self, rng: RandomSource, shape: tuple[int, ...]) -> Array:
         """Uniform on [0, 1)."""

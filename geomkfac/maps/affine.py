@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, final
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import SpaceMismatchError
+from geomkfac.kept import kept
 from geomkfac.maps.smooth import Derivative, SmoothMap
 from geomkfac.spaces import (
     AffineSpace,
@@ -77,9 +78,9 @@ class AffineMaps(PointSpace):
         return (1, 0)
 
     @property
+    @kept
     def direction(self) -> Hom:
-        made: Hom = self._keep("direction", lambda: Hom(Hull(self.domain), self.codomain.direction))
-        return made
+        return Hom(Hull(self.domain), self.codomain.direction)
 
     def frame(self, domain: Frame, codomain: Frame) -> Frame:
         """The frame that frames of domain and codomain determine."""
@@ -88,8 +89,9 @@ class AffineMaps(PointSpace):
     def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
         return derived_frame(self, (self.domain.frame_from(lookup), self.codomain.frame_from(lookup)))
 
-    def _linear_frame(self, parts: tuple[Frame, ...]) -> Frame:
-        return derived_frame(self.direction, (parts[0].hull, parts[1].linear))
+    def _linear_frame(self, frame: Frame) -> Frame:
+        domain, codomain = frame.parts
+        return derived_frame(self.direction, (domain.hull, codomain.linear))
 
     def _change(self, source: Frame, target: Frame) -> Change:
         """(W b) to ``Phi (W b) [Omega]_H^{-1} + (0 tau)``.  Source: LG (3.3), read from old to new."""

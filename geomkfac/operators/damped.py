@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, final
 
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
+from geomkfac.kept import Kept, kept
 from geomkfac.operators.dense import DenseMatrix
-from geomkfac.operators.kept import Kept
 from geomkfac.operators.kronecker_basis import DiagonalInKroneckerBasis, DualBases
 from geomkfac.operators.kronecker_sum import SumOfKroneckerProducts
 from geomkfac.operators.operator import StructuredMatrix
@@ -57,20 +57,19 @@ class ExactlyDampedKroneckerProduct(SumOfKroneckerProducts):
     def terms(self) -> tuple[tuple[Array, Array], ...]:
         return self.product.factors, (self.reference.left * self.gamma, self.reference.right)
 
+    @kept
     def diagonalized(self) -> DiagonalInKroneckerBasis:
         """The same matrix, diagonal in the Kronecker basis in which both terms are; floating point only."""
-        return self._kept.get("diagonalized", self._diagonalized)
-
-    def _diagonalized(self) -> DiagonalInKroneckerBasis:
         pairs = zip(self.product.squares, self.reference.squares, strict=True)
         (left, left_bases), (right, right_bases) = (_simultaneous_bases(*pair) for pair in pairs)
         diagonal = right[:, None] * left[None, :] + self.gamma
         return DiagonalInKroneckerBasis(left_bases, right_bases, diagonal)
 
+    @kept
     def _solvable(self) -> DiagonalInKroneckerBasis | DenseMatrix:
         """The same matrix in a form that can be solved with."""
         if self.namespace.kind.is_exact:
-            return self._kept.get("dense", lambda: DenseMatrix(self.dense(), self.domain_shape))
+            return DenseMatrix(self.dense(), self.domain_shape)
         return self.diagonalized()
 
     @property

@@ -11,9 +11,9 @@ import numpy as np
 from geomkfac.arrays.dispatch import namespace_of
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
 from geomkfac.errors import ShapeError
+from geomkfac.kept import Kept, kept
 from geomkfac.operators.damped import ExactlyDampedKroneckerProduct
 from geomkfac.operators.damping import Dampable, check_kind, damping_strength, factored_damping
-from geomkfac.operators.kept import Kept
 from geomkfac.operators.kronecker_sum import SumOfKroneckerProducts
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.square_matrix import SquareMatrix
@@ -79,11 +79,9 @@ class KroneckerProduct(SumOfKroneckerProducts, Dampable):
         return self._right.size, self._left.size
 
     @property
+    @kept
     def squares(self) -> tuple[SquareMatrix, SquareMatrix]:
         """Both factors with their factorisations; where both traces are negative, both with signs changed."""
-        return self._kept.get("squares", self._squares)
-
-    def _squares(self) -> tuple[SquareMatrix, SquareMatrix]:
         # (A, G) and (-A, -G) are one matrix: positive definite factors may come as negative ones.
         if not isinstance(self.namespace, OrderedNamespace):
             return self._left, self._right

@@ -11,8 +11,8 @@ import numpy as np
 from geomkfac.arrays.dispatch import namespace_of
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
 from geomkfac.errors import NotPositiveError, ShapeError, SingularMatrixError, ValuesError
+from geomkfac.kept import Kept, kept
 from geomkfac.operators.exponents import integer_power, spectral_power
-from geomkfac.operators.kept import Kept
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.single_block import SingleBlockMatrix, vec
 
@@ -99,10 +99,8 @@ class DiagonalInKroneckerBasis(SingleBlockMatrix):
     def transpose(self) -> DiagonalInKroneckerBasis:
         return self
 
+    @kept
     def inverse(self) -> DiagonalInKroneckerBasis:
-        return self._kept.get("inverse", self._inverse)
-
-    def _inverse(self) -> DiagonalInKroneckerBasis:
         if self.rank() < self.size:
             raise SingularMatrixError(
                 "cannot solve: the damped matrix is singular.\n"
@@ -157,6 +155,7 @@ class DiagonalInKroneckerBasis(SingleBlockMatrix):
             powered = self._spectral_power(namespace, exponent)
         return DiagonalInKroneckerBasis(self.left, self.right, powered)
 
+    @kept
     def _spectral_power(self, namespace: OrderedNamespace, exponent: Fraction) -> Array:
         cutoff = namespace.epsilon * float(namespace.max(namespace.abs(self.diagonal)))
         return spectral_power(namespace, self.diagonal, exponent, cutoff=cutoff, what="the damped matrix")
@@ -193,7 +192,7 @@ class DiagonalInKroneckerBasis(SingleBlockMatrix):
         return float(namespace.max(sizes)), -float(namespace.max(-sizes))
 
     def _apply_root(self, z: Array, namespace: OrderedNamespace) -> Array:
-        root = self._kept.get("root", lambda: self._spectral_power(namespace, Fraction(1, 2)))
+        root = self._spectral_power(namespace, Fraction(1, 2))
         matmul = namespace.matmul
         return matmul(matmul(self.right.basis, root * z), self.left.basis.mT)
 

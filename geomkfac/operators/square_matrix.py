@@ -15,9 +15,9 @@ import numpy as np
 from geomkfac.arrays.dispatch import namespace_of
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
 from geomkfac.errors import NotPositiveError, ShapeError, SingularMatrixError
+from geomkfac.kept import Kept, kept
 from geomkfac.operators.cholesky_solver import CholeskySolver
 from geomkfac.operators.exponents import integer_power, spectral_power
-from geomkfac.operators.kept import Kept
 
 _INVERSE_ITERATIONS = 3
 """Each lets the direction of an eigenvalue that is noise outgrow the others by the ratio of both."""
@@ -84,16 +84,14 @@ class SquareMatrix:
     def __str__(self) -> str:
         return f"{self.label}, of size {self.size},"
 
+    @kept
     def is_identity(self) -> bool:
         """Whether it is exactly the identity."""
-        namespace = self.namespace
-        return self._kept.get("identity", lambda: namespace.equal(self.array, namespace.eye(self.size)))
+        return self.namespace.equal(self.array, self.namespace.eye(self.size))
 
+    @kept
     def is_symmetric(self) -> bool:
         """Whether it is symmetric; in floating point to size * epsilon of its Frobenius norm."""
-        return self._kept.get("symmetric", self._is_symmetric)
-
-    def _is_symmetric(self) -> bool:
         if self.namespace.kind.is_exact:
             return self.namespace.equal(self.array, self.array.mT)
         namespace = self.namespace.ordered("symmetry to rounding")
@@ -128,20 +126,16 @@ class SquareMatrix:
         solver = self._solver()
         return self._solve(b.mT).mT if solver is None else solver.rows(b)
 
+    @kept
     def _solver(self) -> CholeskySolver | None:
-        return self._kept.get("solver", self._make_solver)
-
-    def _make_solver(self) -> CholeskySolver | None:
         factor = self.cholesky()
         if factor is None:
             return None
         return CholeskySolver(self.namespace.ordered("Cholesky"), self.array, factor, self.inverse)
 
+    @kept
     def inverse(self) -> Array:
         """The inverse array; exactly symmetric where this one is positive definite."""
-        return self._kept.get("inverse", self._inverse)
-
-    def _inverse(self) -> Array:
         factor = self.cholesky()
         if factor is None:
             return self._invertible(lambda: self.namespace.inverse(self.array))
@@ -163,15 +157,13 @@ class SquareMatrix:
             "smallest in a norm that you name."
         ) from cause
 
+    @kept
     def cholesky(self) -> Array | None:
         """The lower Cholesky factor; None where the kind has no order or it is not positive definite.
 
         Positive definite means, scaled to unit diagonal: the smallest eigenvalue exceeds
         size * epsilon.  So the units of the coordinates do not matter.
         """
-        return self._kept.get("cholesky", self._cholesky)
-
-    def _cholesky(self) -> Array | None:
         if not isinstance(self.namespace, OrderedNamespace) or not self.is_symmetric():
             return None
         if self.size == 0:
@@ -198,8 +190,11 @@ class SquareMatrix:
     # -- spectra --------------------------------------------------------------------------------
     def spectrum(self, purpose: str) -> tuple[Array, Array]:
         """Ascending eigenvalues (k,) and orthonormal eigenvectors (k, k) of a symmetric array."""
-        namespace = self.require_symmetric(purpose)
-        return self._kept.get("spectrum", lambda: namespace.eigh(self.array))
+        return self._spectrum(self.require_symmetric(purpose))
+
+    @kept
+    def _spectrum(self, namespace: OrderedNamespace) -> tuple[Array, Array]:
+        return namespace.eigh(self.array)
 
     def require_symmetric(self, purpose: str) -> OrderedNamespace:
         """The ordered namespace, where the array is symmetric; else `NotPositiveError`."""
@@ -212,11 +207,9 @@ class SquareMatrix:
             )
         return namespace
 
+    @kept
     def power(self, exponent: Fraction) -> Array:
         """The array to a power; of a symmetric positive semidefinite one if `exponent` is no integer."""
-        return self._kept.get(("power", exponent), lambda: self._power(exponent))
-
-    def _power(self, exponent: Fraction) -> Array:
         if exponent.denominator == 1:
             base = self.inverse() if exponent < 0 else self.array
             one = self.namespace.eye(self.size)
@@ -240,11 +233,9 @@ class SquareMatrix:
         factor = self.positive_cholesky("logdet")
         return namespace.sum(namespace.log(namespace.diagonal(factor))) * 2
 
+    @kept
     def rank(self) -> int:
         """The rank; in floating point of the array scaled to unit diagonal, where it is symmetric."""
-        return self._kept.get("rank", self._rank)
-
-    def _rank(self) -> int:
         namespace = self.namespace
         if not isinstance(namespace, OrderedNamespace) or not self.is_symmetric():
             return namespace.rank(self.array)
@@ -252,9 +243,10 @@ class SquareMatrix:
         scales = namespace.sqrt(namespace.where(sizes > 0, sizes, 1.0))
         return namespace.rank(self.array / scales[:, None] / scales[None, :])
 
+    @kept
     def singular_value_range(self, namespace: OrderedNamespace) -> tuple[float, float]:
         """Largest and smallest singular value; ``(1, 1)``, the empty product, at size 0."""
         if self.size == 0:
             return 1.0, 1.0
-        values = self._kept.get("singular values", lambda: namespace.singular_values(self.array))
+        values = namespace.singular_values(self.array)
         return float(values[0]), float(values[-1])

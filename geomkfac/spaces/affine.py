@@ -18,9 +18,10 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import SpaceMismatchError, ValuesError
+from geomkfac.kept import kept
 from geomkfac.spaces.element import Point, Vector
 from geomkfac.spaces.frames.change import BaseChange, Change, Components, HullChange, SlotChange
-from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame, between
+from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame, between, derived_frame
 from geomkfac.spaces.space import BaseSpace, Space, intern_space
 from geomkfac.spaces.vector import LinearSpace
 
@@ -42,6 +43,9 @@ class PointSpace(Space):
     @abstractmethod
     def direction(self) -> LinearSpace:
         """The vector space of differences of points."""
+
+    def _dual_frame(self, frame: Frame) -> Frame:
+        return frame.linear.dual
 
     @property
     def hull(self) -> Hull:
@@ -89,11 +93,12 @@ class AffineSpace(BaseSpace, PointSpace):
     __slots__ = ()
 
     @property
+    @kept
     def direction(self) -> LinearSpace:
-        made: LinearSpace = self._keep(
-            "direction", lambda: intern_space(Direction, (self,), lambda direction: direction._build(self))
-        )
-        return made
+        return intern_space(Direction, (self,), lambda direction: direction._build(self))
+
+    def _linear_frame(self, frame: Frame) -> Frame:
+        return derived_frame(self.direction, (frame,))
 
     def _change(self, source: Frame, target: Frame) -> Change:
         change = between(source, target)

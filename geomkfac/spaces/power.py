@@ -17,6 +17,7 @@ from typing import Any, final
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.counts import is_count
 from geomkfac.errors import ShapeError, SpaceMismatchError, ValuesError
+from geomkfac.kept import kept
 from geomkfac.spaces.affine import PointSpace
 from geomkfac.spaces.element import Element, Point
 from geomkfac.spaces.frames.change import BaseChange, Change, Components, HullChange, SlotwiseChange, map_components
@@ -123,9 +124,9 @@ class PowerVectorSpace(_Power, LinearSpace):
         return intern_space(cls, (base,), lambda power: power._build(base, shape), key=shape)
 
     @property
+    @kept
     def dual(self) -> PowerVectorSpace:
-        made: PowerVectorSpace = self._keep("dual", lambda: PowerVectorSpace(self.base.dual, self.grid))
-        return made
+        return PowerVectorSpace(self.base.dual, self.grid)
 
     def _dual_frame(self, frame: Frame) -> Frame:
         return derived_frame(self.dual, (frame.parts[0].dual,))
@@ -177,12 +178,12 @@ class PowerSpace(_Power, PointSpace):
         return intern_space(cls, (base,), lambda power: power._build(base, shape), key=shape)
 
     @property
+    @kept
     def direction(self) -> PowerVectorSpace:
-        made: PowerVectorSpace = self._keep("direction", lambda: PowerVectorSpace(self.base.direction, self.grid))
-        return made
+        return PowerVectorSpace(self.base.direction, self.grid)
 
-    def _linear_frame(self, parts: tuple[Frame, ...]) -> Frame:
-        return derived_frame(self.direction, (parts[0].linear,))
+    def _linear_frame(self, frame: Frame) -> Frame:
+        return derived_frame(self.direction, (frame.parts[0].linear,))
 
     def _hull_change(self, source: Frame, target: Frame) -> HullChange:
         return HullChange(self.places, self.base._flat_change(source.parts[0], target.parts[0]))

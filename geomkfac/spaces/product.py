@@ -13,6 +13,7 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
+from geomkfac.kept import kept
 from geomkfac.spaces.affine import PointSpace
 from geomkfac.spaces.batches import shape_of_slots
 from geomkfac.spaces.element import Element, Point, Vector
@@ -145,11 +146,9 @@ class ProductVectorSpace(_Product, LinearSpace):
         return intern_space(cls, factors, lambda product: product._build(factors))
 
     @property
+    @kept
     def dual(self) -> ProductVectorSpace:
-        made: ProductVectorSpace = self._keep(
-            "dual", lambda: ProductVectorSpace(*(factor.dual for factor in self.factors))
-        )
-        return made
+        return ProductVectorSpace(*(factor.dual for factor in self.factors))
 
     def _dual_frame(self, frame: Frame) -> Frame:
         return derived_frame(self.dual, tuple(part.dual for part in frame.parts))
@@ -193,14 +192,12 @@ class ProductSpace(_Product, PointSpace):
         return intern_space(cls, factors, lambda product: product._build(factors))
 
     @property
+    @kept
     def direction(self) -> ProductVectorSpace:
-        made: ProductVectorSpace = self._keep(
-            "direction", lambda: ProductVectorSpace(*(factor.direction for factor in self.factors))
-        )
-        return made
+        return ProductVectorSpace(*(factor.direction for factor in self.factors))
 
-    def _linear_frame(self, parts: tuple[Frame, ...]) -> Frame:
-        return derived_frame(self.direction, tuple(part.linear for part in parts))
+    def _linear_frame(self, frame: Frame) -> Frame:
+        return derived_frame(self.direction, tuple(part.linear for part in frame.parts))
 
     def _element(self, frame: Frame, components: Components, ns: Namespace) -> Point:
         return Point(self, frame, components, ns)

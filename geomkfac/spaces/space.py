@@ -17,10 +17,10 @@ from geomkfac.arrays import floating
 from geomkfac.arrays.namespace import Array, Kind, Namespace
 from geomkfac.counts import checked_count
 from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, ValuesError
+from geomkfac.kept import Kept, interned, kept
 from geomkfac.spaces.frames import gauge
 from geomkfac.spaces.frames.change import BaseChange, Change, Components, map_components
 from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame
-from geomkfac.spaces.frames.interning import MAKING
 
 if TYPE_CHECKING:
     from geomkfac.spaces.element import Element
@@ -51,15 +51,7 @@ class Space(ABC):
 
     def _set_up(self, name: str, kind: Kind, dim: int, slots: Any) -> None:
         self.name, self.kind, self.dim, self.slots = name, kind, dim, slots
-        self._kept: dict[str, Any] = {}
-
-    def _keep(self, key: str, make: Callable[[], Any]) -> Any:
-        """What is derived from this space, made when it is asked for first and alive as long as the space."""
-        if key not in self._kept:
-            with MAKING:
-                if key not in self._kept:
-                    self._kept[key] = make()
-        return self._kept[key]
+        self._kept = Kept()
 
     @property
     @abstractmethod
@@ -88,8 +80,13 @@ class Space(ABC):
     def _element(self, frame: Frame, components: Components, ns: Namespace) -> Any:
         """Wrap components, unchecked."""
 
+    @abstractmethod
+    def _linear_frame(self, frame: Frame) -> Frame:
+        """The frame of the direction that a base or derived frame of this space determines."""
+
+    @abstractmethod
     def _dual_frame(self, frame: Frame) -> Frame:
-        raise FrameError(f"{self!r} is affine and has no dual; its direction has.")
+        """The dual frame of a base or derived frame; of an affine space, that of its direction."""
 
     def _call(self, element: Any, *arguments: Any) -> Any:
         raise SpaceMismatchError(f"{element!r} is not a map and cannot be called.")
@@ -101,9 +98,6 @@ class Space(ABC):
 
     def _linear_part(self, element: Any) -> Any:
         raise SpaceMismatchError(f"{element!r} is not an affine map and has no linear part.")
-
-    def _linear_frame(self, parts: tuple[Frame, ...]) -> Frame:
-        raise FrameError(f"{self!r} has no direction apart from itself.")
 
     # -- the door ----------------------------------------------------------------------------
     def from_coordinates(self, array: Any, frame: Any) -> Any:
@@ -212,7 +206,7 @@ class Space(ABC):
 class BaseSpace(Space):
     """A space that is not derived from others.  Its first frame introduces coordinates."""
 
-    __slots__ = ("_declared", "_id", "_reference")
+    __slots__ = ("_declared", "_id")
 
     def __init__(self, name: str, dim: int, kind: Kind = floating) -> None:
         if not isinstance(name, str):
@@ -224,7 +218,6 @@ class BaseSpace(Space):
             )
         self._set_up(name, kind, dim, (dim,))
         self._id = os.urandom(16).hex()
-        self._reference: BaseFrame | None = None
         self._declared = False
         _bases[self._id] = self
 
@@ -246,13 +239,9 @@ class BaseSpace(Space):
             step = gauge.active.draw(self)
         return BaseFrame(self, name, self._reference_frame(), step)
 
+    @kept
     def _reference_frame(self) -> BaseFrame:
-        if self._reference is None:
-            with MAKING:
-                if self._reference is None:
-                    nothing = BaseChange(self.kind, self.dim, None, None, None)
-                    self._reference = BaseFrame(self, "reference", None, nothing)
-        return self._reference
+        return BaseFrame(self, "reference", None, BaseChange(self.kind, self.dim, None, None, None))
 
     def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
         return lookup(self)
@@ -267,27 +256,20 @@ class BaseSpace(Space):
 def _restore_space(
     cls: type[BaseSpace], identity: str, name: str, dim: int, kind: Kind, declared: bool
 ) -> BaseSpace:
-    with MAKING:
-        known = _bases.get(identity)
-        if known is None:
-            known = cls(name, dim, kind)
-            del _bases[known._id]
-            known._id, known._declared = identity, declared
-            _bases[identity] = known
-        return known
+    def made() -> BaseSpace:
+        space = cls(name, dim, kind)
+        del _bases[space._id]
+        space._id, space._declared = identity, declared
+        return space
+
+    return interned(_bases, identity, made)
 
 
 def intern_space(
     cls: type[SpaceT], parts: tuple[Space, ...], make: Callable[[SpaceT], None], key: tuple[int, ...] = ()
 ) -> SpaceT:
     """The space of class `cls` derived from `parts` (and from numbers `key`), made once; `make` sets it up."""
-    whole = (cls, key, *map(id, parts))
-    space = _interned.get(whole)
-    if space is None:
-        with MAKING:
-            space = _interned.get(whole)
-            if space is None:
-                space = _interned[whole] = _made(cls, parts, make)
+    space = interned(_interned, (cls, key, *map(id, parts)), lambda: _made(cls, parts, make))
     return space  # type: ignore[return-value]
 
 

@@ -13,6 +13,7 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import SpaceMismatchError
+from geomkfac.kept import kept
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frames.change import Change, Components, SlotChange, SlotwiseChange
 from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame, between, derived_frame
@@ -29,10 +30,10 @@ class LinearSpace(Space):
         return self
 
     @property
+    @kept
     def dual(self) -> LinearSpace:
         """The space of linear functionals."""
-        made: LinearSpace = self._keep("dual", lambda: intern_space(Dual, (self,), lambda dual: dual._build(self)))
-        return made
+        return intern_space(Dual, (self,), lambda dual: dual._build(self))
 
     def zero(self, like: Vector | None = None) -> Vector:
         """The zero vector, in the array namespace of `like` or the default one of the kind."""
@@ -50,6 +51,9 @@ class LinearSpace(Space):
 
     def _change(self, source: Frame, target: Frame) -> Change:
         return SlotChange(self._slot_changes(source, target))
+
+    def _linear_frame(self, frame: Frame) -> Frame:
+        return frame
 
     def _dual_frame(self, frame: Frame) -> Frame:
         return derived_frame(self.dual, (frame,))

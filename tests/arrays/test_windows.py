@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from geomkfac.arrays import GF, floating, windows
 from geomkfac.arrays.borders import BORDERS, Borders, padding_of
-from geomkfac.arrays.signal import cross_correlation
+from geomkfac.arrays.oracles import cross_correlation
 from geomkfac.arrays.windows import Windows
 from geomkfac.errors import ShapeError, UnknownNameError, ValuesError
 

@@ -77,7 +77,6 @@ WITHOUT_GEOMETRY = {
     "Parameterization.base_frame": "names a frame",
     "Parameterization.inputs": "names a space",
     "Parameterization.outputs": "names a space",
-    "Parameterization.base_frame": "names a frame",
     # Helpers of tests: they draw or check, in frames that they make themselves.
     "Bench": "draws elements for checks of laws",
     "LawViolatedError": "an exception",

@@ -24,10 +24,8 @@ import numpy as np
 
 from geomkfac.arrays.exact.degree_bounds import CONSTANT_ONE, VARIABLE, ZERO, Bound, Factor, over_one_denominator
 from geomkfac.arrays.exact.prime import GF
-from geomkfac.arrays.exact.strict import StrictArray, StrictNamespace
-from geomkfac.arrays.namespace import Array, Kind, RandomSource
-from geomkfac.arrays.refusals import describe
-from geomkfac.errors import KindError
+from geomkfac.arrays.exact.strict import ExactKind, StrictArray, StrictNamespace
+from geomkfac.arrays.namespace import Array, RandomSource
 
 _PRIMES = 5.06e7
 """Fewer than the 50,697,537 primes between 2³⁰ and 2³¹.
@@ -37,7 +35,7 @@ The 97,537 others are left for primes that divide a denominator, of up to 2.9 mi
 
 
 @final
-class DegreeField(Kind):
+class DegreeField(ExactKind):
     """GF(p) with degrees, and the account of one run.
 
     Parameters
@@ -48,7 +46,7 @@ class DegreeField(Kind):
     __slots__ = ("_branches", "_constants", "_factors", "_namespace", "characteristic", "name")
 
     _namespace: DegreeNamespace
-    is_exact = True
+    advice = "Make all arrays of a run with one DegreeField."
 
     def __init__(self, characteristic: int) -> None:
         self.characteristic = characteristic
@@ -62,13 +60,9 @@ class DegreeField(Kind):
     def default_namespace(self) -> DegreeNamespace:
         return self._namespace
 
-    def namespace_of(self, array: Array) -> DegreeNamespace:
-        if isinstance(array, DegreeArray) and array.namespace is self._namespace:
-            return self._namespace
-        raise KindError(
-            f"an array over {self.name}, of the same run, is required.\n  required: {self.name}\n"
-            f"  came    : {describe(array)}\nMake all arrays of a run with one DegreeField."
-        )
+    @property
+    def noun(self) -> str:
+        return f"an array over {self.name}, of the same run,"
 
     @property
     def bound(self) -> tuple[int, int, int]:

@@ -13,9 +13,10 @@ from typing import Any, NoReturn, final
 
 import numpy as np
 
-from geomkfac.arrays.exact.fields import ExactArray, ExactNamespace
+from geomkfac.arrays.exact.fields import ExactNamespace
 from geomkfac.arrays.exact.flint_matrices import flint, flint_nullspace, flint_solve, is_prime
-from geomkfac.arrays.namespace import Array, Kind, RandomSource
+from geomkfac.arrays.exact.strict import ExactKind
+from geomkfac.arrays.namespace import Array, RandomSource
 from geomkfac.arrays.refusals import describe
 from geomkfac.errors import DivisionByZeroError, KindError, ValuesError
 
@@ -24,13 +25,12 @@ _SLICE = 64
 
 
 @final
-class PrimeField(Kind):
+class PrimeField(ExactKind):
     """The field of integers modulo the prime `characteristic`.  Interned: made by `GF`."""
 
     __slots__ = ("_namespace", "characteristic", "name")
 
     _namespace: PrimeNamespace
-    is_exact = True
 
     def __init__(self, characteristic: int) -> None:
         self.characteristic = characteristic
@@ -40,14 +40,6 @@ class PrimeField(Kind):
     @property
     def default_namespace(self) -> PrimeNamespace:
         return self._namespace
-
-    def namespace_of(self, array: Array) -> PrimeNamespace:
-        if isinstance(array, ExactArray) and array.namespace is self._namespace:
-            return self._namespace
-        raise KindError(
-            f"an array over {self.name} is required.\n  required: {self.name}\n"
-            f"  came    : {describe(array)}\nConvert it with the namespace's asarray first."
-        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return GF, (self.characteristic,)

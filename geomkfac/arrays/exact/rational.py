@@ -11,33 +11,24 @@ from typing import Any, final
 
 import numpy as np
 
-from geomkfac.arrays.exact.fields import ExactArray, ExactNamespace
 from geomkfac.arrays.exact.flint_matrices import flint, flint_nullspace, flint_solve
-from geomkfac.arrays.namespace import Array, Kind, RandomSource
-from geomkfac.arrays.refusals import describe
-from geomkfac.errors import DivisionByZeroError, KindError, ShapeError, ValuesError
+from geomkfac.arrays.exact.objects import ObjectNamespace, entries_of_matrix
+from geomkfac.arrays.exact.strict import ExactKind
+from geomkfac.arrays.namespace import Array, RandomSource
+from geomkfac.errors import ShapeError, ValuesError
 
 
 @final
-class RationalField(Kind):
+class RationalField(ExactKind):
     """The field of rational numbers.  The only one is `rational`."""
 
     __slots__ = ()
 
     name = "Q"
-    is_exact = True
 
     @property
     def default_namespace(self) -> RationalNamespace:
         return _NAMESPACE
-
-    def namespace_of(self, array: Array) -> RationalNamespace:
-        if isinstance(array, ExactArray) and array.namespace is _NAMESPACE:
-            return _NAMESPACE
-        raise KindError(
-            f"an array over Q is required.\n  required: Q\n  came    : {describe(array)}\n"
-            "Convert it with rational.default_namespace.asarray first."
-        )
 
     def __reduce__(self) -> str:
         return "rational"
@@ -48,7 +39,7 @@ rational = RationalField()
 
 
 @final
-class RationalNamespace(ExactNamespace):
+class RationalNamespace(ObjectNamespace):
     """Arrays over Q.  The only one is ``rational.default_namespace``."""
 
     __slots__ = ()
@@ -60,27 +51,17 @@ class RationalNamespace(ExactNamespace):
         return "_NAMESPACE"
 
     # -- arrays in and out
-    def entries_of(self, values: Any, what: str) -> Any:
-        given = np.array(values, dtype=object) if isinstance(values, list | tuple) else np.asarray(values)
-        if given.dtype.kind not in "iuO":
-            self._refuse(values, what)
-        fmpq = flint().fmpq
-        entries = np.empty(given.shape, dtype=object)
-        for index, value in np.ndenumerate(given):
-            if isinstance(value, fmpq):
-                entries[index] = value
-            elif isinstance(value, int | np.integer | Fraction) and not isinstance(value, bool):
-                entries[index] = fmpq(int(value.numerator), int(value.denominator))
-            else:
-                self._refuse(value, what)
-        return entries
+    door = (
+        "integers or Fractions",
+        "what has a value in Q",
+        "Write fractions as fractions.Fraction; Fraction(x) is the exact value of a float x.",
+    )
 
-    def _refuse(self, values: Any, what: str) -> None:
-        raise KindError(
-            f"{what} must hold integers or Fractions.\n  required: what has a value in Q\n"
-            f"  came    : {describe(values)}\n"
-            "Write fractions as fractions.Fraction; Fraction(x) is the exact value of a float x."
-        )
+    def number(self, numerator: int, denominator: int = 1) -> Any:
+        return flint().fmpq(numerator, denominator)
+
+    def is_entry(self, value: Any) -> bool:
+        return isinstance(value, flint().fmpq)
 
     def to_numpy(self, x: Array) -> Any:
         return self.as_fractions(x)
@@ -97,42 +78,21 @@ class RationalNamespace(ExactNamespace):
         return self.asarray(rng.integers(-9, 10, shape)) / self.asarray(rng.integers(1, 5, shape))
 
     # -- the field
-    def add_entries(self, x: Any, y: Any) -> Any:
-        return x + y
-
-    def subtract_entries(self, x: Any, y: Any) -> Any:
-        return x - y
-
-    def multiply_entries(self, x: Any, y: Any) -> Any:
-        return x * y
-
-    def negate_entries(self, x: Any) -> Any:
-        return -x
-
-    def divide_entries(self, x: Any, y: Any) -> Any:
-        zeros = int(np.sum(y == 0))
-        if zeros:
-            raise DivisionByZeroError(
-                "cannot divide over Q: the divisor has zero entries.\n  required: nonzero entries\n"
-                f"  came    : {zeros} zero entries of {y.size}\nDivide by what is invertible."
-            )
-        return x / y
-
-    def sum_entries(self, x: Any, axes: tuple[int, ...]) -> Any:
-        return np.sum(x, axis=axes, initial=flint().fmpq(0))
+    def vanishing(self, entries: Any) -> int:
+        return int(np.sum(entries == 0))
 
     def matmul_entries(self, a: Any, b: Any) -> Any:
         if a.ndim == 2 and b.ndim == 2 and a.size and b.size:
-            return _entries(self._matrix(a) * self._matrix(b), (a.shape[0], b.shape[1]))
-        # An empty sum would be the integer 0.
-        return np.matmul(a, b) + flint().fmpq(0)
+            product = self._matrix(a) * self._matrix(b)
+            return entries_of_matrix(product.entries(), (a.shape[0], b.shape[1]))
+        return ObjectNamespace.matmul_entries(self, a, b)
 
     # -- linear algebra
     def _matrix(self, a: Any) -> Any:
         return flint().fmpq_mat(*a.shape, a.ravel().tolist())
 
     def solve_entries(self, a: Any, b: Any) -> Any:
-        return _entries(flint_solve(self._matrix(a), self._matrix(b), self.name), b.shape)
+        return entries_of_matrix(flint_solve(self._matrix(a), self._matrix(b), self.name).entries(), b.shape)
 
     def rank(self, a: Array) -> int:
         return int(self._matrix(a.entries).rank()) if a.entries.size else 0
@@ -184,13 +144,6 @@ class RationalNamespace(ExactNamespace):
             elif np.any(column != 0):
                 return None
         return pivots
-
-
-def _entries(matrix: Any, shape: tuple[int, ...]) -> Any:
-    """The entries of a flint matrix as an array of objects."""
-    entries = np.empty(len(matrix.entries()), dtype=object)
-    entries[:] = matrix.entries()
-    return entries.reshape(shape)
 
 
 _NAMESPACE = RationalNamespace()

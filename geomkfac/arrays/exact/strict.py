@@ -9,9 +9,30 @@ from abc import ABC, abstractmethod
 from fractions import Fraction
 from typing import Any, NoReturn, SupportsIndex
 
-from geomkfac.arrays.namespace import Array, Namespace, Scalar
+from geomkfac.arrays.namespace import Array, Kind, Namespace, Scalar
 from geomkfac.arrays.refusals import describe, refuse_mixture
 from geomkfac.errors import DivisionByZeroError, InexactEqualityError, KindError, ShapeError
+
+
+class ExactKind(Kind):
+    """A kind in which nothing is rounded, and whose arrays are all of one namespace."""
+
+    __slots__ = ()
+
+    is_exact = True
+    advice = "Convert it with the namespace's asarray first."
+
+    @property
+    def noun(self) -> str:
+        """What an array of this kind is called in messages."""
+        return f"an array over {self.name}"
+
+    def namespace_of(self, array: Array) -> Namespace:
+        if isinstance(array, StrictArray) and array.namespace is self.default_namespace:
+            return self.default_namespace
+        raise KindError(
+            f"{self.noun} is required.\n  required: {self.name}\n  came    : {describe(array)}\n{self.advice}"
+        )
 
 
 class StrictNamespace(Namespace):

@@ -7,15 +7,14 @@ goes, and what it cannot show to be zero counts as different.
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any, final
 
 import numpy as np
 
-from geomkfac.arrays.exact.fields import ExactArray, ExactNamespace
-from geomkfac.arrays.namespace import Array, Kind, RandomSource
-from geomkfac.arrays.refusals import describe
-from geomkfac.errors import DivisionByZeroError, KindError, SingularMatrixError
+from geomkfac.arrays.exact.objects import ObjectNamespace, entries_of_matrix
+from geomkfac.arrays.exact.strict import ExactKind
+from geomkfac.arrays.namespace import Array, RandomSource
+from geomkfac.errors import SingularMatrixError
 
 
 def sympy() -> Any:
@@ -26,25 +25,17 @@ def sympy() -> Any:
 
 
 @final
-class SymbolicKind(Kind):
+class SymbolicKind(ExactKind):
     """Real expressions.  The only one is `symbolic`."""
 
     __slots__ = ()
 
     name = "symbols"
-    is_exact = True
+    noun = "an array of expressions"
 
     @property
     def default_namespace(self) -> SymbolicNamespace:
         return _NAMESPACE
-
-    def namespace_of(self, array: Array) -> SymbolicNamespace:
-        if isinstance(array, ExactArray) and array.namespace is _NAMESPACE:
-            return _NAMESPACE
-        raise KindError(
-            f"an array of expressions is required.\n  required: {self.name}\n  came    : {describe(array)}\n"
-            "Convert it with symbolic.default_namespace.asarray first."
-        )
 
     def __reduce__(self) -> str:
         return "symbolic"
@@ -96,7 +87,7 @@ def symbols(rng: RandomSource, shape: tuple[int, ...], name: str | None = None, 
 
     Parameters
     ----------
-    rng : tells which names are taken, where it is a source of `geomkfac.arrays.random.draws.stream`
+    rng : tells which names are taken, where it is a `Stream`
     shape : of the array
     name : as in ``"W"``, giving W_11, W_12, ...; a prime is added where it is taken; by default x_1, x_2, ...
     positive : whether they are assumed to be positive
@@ -113,7 +104,7 @@ def symbols(rng: RandomSource, shape: tuple[int, ...], name: str | None = None, 
 
 
 @final
-class SymbolicNamespace(ExactNamespace):
+class SymbolicNamespace(ObjectNamespace):
     """Arrays of expressions.  The only one is ``symbolic.default_namespace``."""
 
     __slots__ = ()
@@ -125,26 +116,20 @@ class SymbolicNamespace(ExactNamespace):
         return "_NAMESPACE"
 
     # -- arrays in and out
-    def entries_of(self, values: Any, what: str) -> Any:
-        given = np.array(values, dtype=object) if isinstance(values, list | tuple) else np.asarray(values)
-        if given.dtype.kind not in "iuO":
-            self._refuse(values, what)
-        module = sympy()
-        entries = np.empty(given.shape, dtype=object)
-        for index, value in np.ndenumerate(given):
-            if isinstance(value, module.Expr):
-                entries[index] = value
-            elif isinstance(value, int | np.integer | Fraction) and not isinstance(value, bool):
-                entries[index] = module.Rational(int(value.numerator), int(value.denominator))
-            else:
-                self._refuse(value, what)
-        return entries
+    door = (
+        "SymPy expressions, integers or Fractions",
+        "expressions",
+        "Write a float as the Fraction that it stands for.",
+    )
 
-    def _refuse(self, values: Any, what: str) -> None:
-        raise KindError(
-            f"{what} must hold SymPy expressions, integers or Fractions.\n  required: expressions\n"
-            f"  came    : {describe(values)}\nWrite a float as the Fraction that it stands for."
-        )
+    def number(self, numerator: int, denominator: int = 1) -> Any:
+        return sympy().Rational(numerator, denominator)
+
+    def is_entry(self, value: Any) -> bool:
+        return isinstance(value, sympy().Expr)
+
+    def vanishing(self, entries: Any) -> int:
+        return sum(vanishes(entry) for entry in entries.flat)
 
     def to_numpy(self, x: Array) -> Any:
         return x.entries.copy()
@@ -152,35 +137,6 @@ class SymbolicNamespace(ExactNamespace):
     def random(self, rng: RandomSource, shape: tuple[int, ...]) -> Array:
         """Fresh symbols."""
         return symbols(rng, shape)
-
-    # -- arithmetic
-    def add_entries(self, x: Any, y: Any) -> Any:
-        return x + y
-
-    def subtract_entries(self, x: Any, y: Any) -> Any:
-        return x - y
-
-    def multiply_entries(self, x: Any, y: Any) -> Any:
-        return x * y
-
-    def negate_entries(self, x: Any) -> Any:
-        return -x
-
-    def divide_entries(self, x: Any, y: Any) -> Any:
-        zeros = sum(vanishes(entry) for entry in np.asarray(y, dtype=object).flat)
-        if zeros:
-            raise DivisionByZeroError(
-                "cannot divide expressions: the divisor has zero entries.\n  required: nonzero entries\n"
-                f"  came    : {zeros} zero entries of {np.size(y)}\nDivide by what is invertible."
-            )
-        return x / y
-
-    def sum_entries(self, x: Any, axes: tuple[int, ...]) -> Any:
-        return np.sum(x, axis=axes, initial=sympy().Integer(0))
-
-    def matmul_entries(self, a: Any, b: Any) -> Any:
-        # An empty sum would be the integer 0.
-        return np.matmul(a, b) + sympy().Integer(0)
 
     # -- linear algebra
     def solve_entries(self, a: Any, b: Any) -> Any:
@@ -194,7 +150,8 @@ class SymbolicNamespace(ExactNamespace):
             )
         solution = matrix.adjugate() * _matrix(b)
         # Cancelled, as a network has many layers of these.
-        return _entries(solution.applyfunc(lambda entry: module.cancel(entry / determinant)), b.shape)
+        cancelled = [module.cancel(entry / determinant) for entry in solution]
+        return entries_of_matrix(cancelled, b.shape)
 
     def rank(self, a: Array) -> int:
         return int(_matrix(a.entries).rank(iszerofunc=vanishes)) if a.entries.size else 0
@@ -204,10 +161,8 @@ class SymbolicNamespace(ExactNamespace):
         if not a.entries.size:
             return self.eye(n)
         columns = _matrix(a.entries).nullspace(iszerofunc=vanishes, simplify=sympy().cancel)
-        entries = np.empty((n, len(columns)), dtype=object)
-        for j, column in enumerate(columns):
-            entries[:, j] = list(column)
-        return self.wrap(entries)
+        rows = [entry for column in columns for entry in column]
+        return self.wrap(entries_of_matrix(rows, (len(columns), n)).T)
 
     # -- comparison
     def equal(self, x: Array, y: Array) -> bool:
@@ -228,13 +183,6 @@ class SymbolicNamespace(ExactNamespace):
 
 def _matrix(entries: Any) -> Any:
     return sympy().Matrix(*entries.shape, list(entries.ravel()))
-
-
-def _entries(matrix: Any, shape: tuple[int, ...]) -> Any:
-    """The entries of a SymPy matrix as an array of objects."""
-    entries = np.empty(int(np.prod(shape)), dtype=object)
-    entries[:] = list(matrix)
-    return entries.reshape(shape)
 
 
 _NAMESPACE = SymbolicNamespace()

@@ -20,16 +20,14 @@ import numpy as np
 from geomkfac.arrays.floats import special
 from geomkfac.arrays.floats.devices import device_name, device_named
 from geomkfac.arrays.floats.doors import plain, refuse_transformed
-from geomkfac.arrays.floats.numpy_tanh import tanh as numpy_tanh
 from geomkfac.arrays.floats.recognition import dtype_name, is_array, is_floating, library_name, library_of
 from geomkfac.arrays.floats.solvers.by_cupy import CupyLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_jax import JaxLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_numpy import NumpyLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_standard import StandardLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_torch import TorchLinearAlgebra
-from geomkfac.arrays.floats.solvers.host_fallback import HostFallback
 from geomkfac.arrays.floats.solvers.linear_algebra import LinearAlgebra
-from geomkfac.arrays.namespace import Array, Kind, OrderedNamespace, RandomSource, Scalar
+from geomkfac.arrays.namespace import Array, Kind, Namespace, OrderedNamespace, RandomSource, Scalar
 from geomkfac.arrays.refusals import refuse_array, refuse_integers, refuse_mixture, refuse_values
 from geomkfac.errors import KindError
 
@@ -66,7 +64,7 @@ class FloatingKind(Kind):
 class FloatingNamespace(OrderedNamespace):
     """Floating point of one array library `xp`, dtype and device.  Interned: from `floating.namespace_of`."""
 
-    __slots__ = ("_integer", "_linalg", "_tanh", "device", "dtype", "epsilon", "kind", "name", "place", "xp")
+    __slots__ = ("_integer", "epsilon", "kind", "name", "place")
 
     def __init__(self, xp: Any, dtype: Any, device: Any) -> None:
         self.kind = floating
@@ -78,11 +76,7 @@ class FloatingNamespace(OrderedNamespace):
         self._integer = xp.asarray(np.zeros(0, dtype=np.int64), device=device).dtype
         self.place = device_name(device)
         self.name = f"{library_name(xp)} {dtype_name(dtype)}" + ("" if self.place == "cpu" else f" on {self.place}")
-        self._linalg: LinearAlgebra = NumpyLinearAlgebra()
-        self._tanh: Any = numpy_tanh
-        if not array_api_compat.is_numpy_namespace(xp):
-            self._tanh = xp.tanh
-            self._linalg = HostFallback(_linear_algebra(xp, device), self.name, self.to_numpy, self.cast_numpy)
+        self.linalg = _linear_algebra(xp, device)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.xp.__name__, self.dtype, self.place)
@@ -205,65 +199,40 @@ class FloatingNamespace(OrderedNamespace):
         return self.xp.sum(x, axis=axis)
 
     def matmul(self, a: Array, b: Array) -> Array:
-        return self._linalg.matmul(a, b)
+        return self.linalg.matmul(a, b)
 
     def gram(self, x: Array, weights: Array | None = None) -> Array:
-        return self._linalg.gram(x if weights is None else x * self.xp.sqrt(weights)[..., None])
+        return self.linalg.gram(x if weights is None else x * self.xp.sqrt(weights)[..., None])
 
     def homogeneous_gram(self, x: Array, weights: Array | None = None) -> Array:
-        gram = self._linalg.homogeneous_gram(x) if weights is None else None
-        return OrderedNamespace.homogeneous_gram(self, x, weights) if gram is None else gram
+        gram = self.linalg.homogeneous_gram(x) if weights is None else None
+        return Namespace.homogeneous_gram(self, x, weights) if gram is None else gram
 
     def congruence(self, matrix: Array, form: Array) -> Array:
-        if isinstance(self._linalg, NumpyLinearAlgebra):
-            return self._linalg.congruence(matrix, form)
-        return OrderedNamespace.congruence(self, matrix, form)
+        return self.linalg.congruence(matrix, form)
 
     def diagonal(self, x: Array) -> Array:
         return self.xp.linalg.diagonal(x)
 
     # -- linear algebra
     def solve(self, a: Array, b: Array) -> Array:
-        return self._linalg.solve(a, b)
+        return self.linalg.solve(a, b)
 
     def inverse(self, a: Array) -> Array:
-        return self._linalg.inverse(a)
+        return self.linalg.inverse(a)
 
     def rank(self, a: Array) -> int:
-        return self._count_nonzero(self._linalg.singular_values(a), a.shape) if math.prod(a.shape) else 0
+        return self._count_nonzero(self.linalg.singular_values(a), a.shape) if math.prod(a.shape) else 0
 
     def nullspace(self, a: Array) -> Array:
         if math.prod(a.shape) == 0:
             return self.eye(a.shape[-1])
-        values, vectors = self._linalg.right_singular_vectors(a)
+        values, vectors = self.linalg.right_singular_vectors(a)
         return vectors[:, self._count_nonzero(values, a.shape) :]
 
     def _count_nonzero(self, singular_values: Array, shape: tuple[int, ...]) -> int:
         cutoff = max(shape) * self.epsilon * float(singular_values[0])
         return self.count(singular_values > cutoff)
-
-    def cholesky(self, a: Array) -> Array:
-        return self._linalg.cholesky(a)
-
-    def cholesky_solve(self, factor: Array, b: Array) -> Array:
-        return self._linalg.cholesky_solve(factor, b)
-
-    def cholesky_inverse(self, factor: Array) -> Array:
-        if isinstance(self._linalg, NumpyLinearAlgebra):
-            return self._linalg.cholesky_inverse(factor)
-        return OrderedNamespace.cholesky_inverse(self, factor)
-
-    def triangular_solve(self, factor: Array, b: Array, *, transpose: bool = False) -> Array:
-        return self._linalg.triangular_solve(factor, b, transpose)
-
-    def eigh(self, a: Array) -> tuple[Array, Array]:
-        return self._linalg.eigh(a)
-
-    def qr(self, a: Array) -> tuple[Array, Array]:
-        return self._linalg.qr(a)
-
-    def singular_values(self, a: Array) -> Array:
-        return self._linalg.singular_values(a)
 
     # -- comparison
     def equal(self, x: Array, y: Array) -> bool:
@@ -272,72 +241,9 @@ class FloatingNamespace(OrderedNamespace):
     def is_zero(self, x: Array) -> bool:
         return not bool(self.xp.any(x != 0))
 
-    def is_finite(self, x: Array) -> bool:
-        return bool(self.xp.all(self.xp.isfinite(x)))
-
     # -- elementwise
-    def sqrt(self, x: Array) -> Array:
-        return self.xp.sqrt(x)
-
-    def exp(self, x: Array) -> Array:
-        return self.xp.exp(x)
-
-    def expm1(self, x: Array) -> Array:
-        return self.xp.expm1(x)
-
-    def log(self, x: Array) -> Array:
-        return self.xp.log(x)
-
-    def log1p(self, x: Array) -> Array:
-        return self.xp.log1p(x)
-
-    def tanh(self, x: Array) -> Array:
-        return self._tanh(x)
-
     def erfcx(self, x: Array) -> Array:
         return special.erfcx(library_name(self.xp), x)
-
-    def abs(self, x: Array) -> Array:
-        return self.xp.abs(x)
-
-    def sign(self, x: Array) -> Array:
-        return self.xp.sign(x)
-
-    def floor(self, x: Array) -> Array:
-        return self.xp.floor(x)
-
-    def maximum(self, x: Array, y: Array | float) -> Array:
-        return self.xp.maximum(x, self._lifted(y))
-
-    def minimum(self, x: Array, y: Array | float) -> Array:
-        return self.xp.minimum(x, self._lifted(y))
-
-    def where(self, condition: Array, x: Array | float, y: Array | float) -> Array:
-        return self.xp.where(condition, self._lifted(x), self._lifted(y))
-
-    def _lifted(self, y: Array | float) -> Array:
-        if isinstance(y, int | float) and not isinstance(y, np.generic):
-            return self.xp.asarray(y, dtype=self.dtype, device=self.device)
-        return y
-
-    # -- reductions
-    def count(self, condition: Any) -> int:
-        return int(self.xp.count_nonzero(condition))
-
-    def sort(self, x: Array) -> Array:
-        return self.xp.sort(x)
-
-    def max(self, x: Array, axis: int | None = None, *, keepdims: bool = False) -> Array:
-        return self.xp.max(x, axis=axis, keepdims=keepdims)
-
-    def argmax(self, x: Array, axis: int) -> Array:
-        return self.xp.argmax(x, axis=axis)
-
-    def cumulative_sum(self, x: Array, axis: int) -> Array:
-        return self.xp.cumulative_sum(x, axis=axis)
-
-    def norm(self, x: Array) -> float:
-        return self._linalg.norm(x)
 
 
 floating = FloatingKind()
@@ -369,6 +275,8 @@ def _namespace_of(array: Array) -> FloatingNamespace:
 
 
 def _linear_algebra(xp: Any, device: Any) -> LinearAlgebra:
+    if array_api_compat.is_numpy_namespace(xp):
+        return NumpyLinearAlgebra()
     if array_api_compat.is_torch_namespace(xp):
         return TorchLinearAlgebra(xp, device)
     if array_api_compat.is_cupy_namespace(xp):

@@ -9,7 +9,6 @@ from typing import Any, final
 import numpy as np
 
 from geomkfac.maps import AffineMaps
-from geomkfac.metrics.tensors.dense import as_dense
 from geomkfac.metrics.tensors.kronecker import KroneckerTensor
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor
 from geomkfac.spaces import Frame, Hull, Parameterization
@@ -54,7 +53,7 @@ def gap_between(
         return _of_products(A, G, not any(np.any(matrix[:-1, -1]) for matrix in own))
     # A sum of products: its whole matrix, which is small or would not have been made.
     frame, other = (frames[here.space] for frames in (iota, kappa))
-    first, second = as_dense(here), as_dense(there)
+    first, second = here.dense(), there.dense()
     matrices = first.coordinates(frame), second.coordinates(frame), second.coordinates(other)
     images = np.kron(
         _images(Hull(layer.domain).dual, domain, others[0]), _images(layer.codomain.direction, codomain, others[1])
@@ -70,7 +69,7 @@ def diagonal_of(form: MetricTensor, layer: AffineMaps, iota: Parameterization) -
         A = form.domain_form.coordinates(iota[layer.domain].hull.dual)
         G = form.codomain_form.coordinates(iota[layer.codomain].linear)
         return np.outer(np.diag(A), np.diag(G)).astype(np.float64)
-    matrix = np.asarray(as_dense(form).coordinates(iota[form.space]), dtype=np.float64)
+    matrix = np.asarray(form.dense().coordinates(iota[form.space]), dtype=np.float64)
     return np.diag(matrix).reshape(-1, layer.codomain.dim)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array, Namespace, Scalar
+from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import ShapeError, SpaceMismatchError, ValuesError
-from geomkfac.metrics.tensors.dense import DenseTensor, as_dense
-from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
-from geomkfac.spaces import Euclidean, Frame, LinearSpace, Span, Subspace, Vector
+from geomkfac.kept import Kept, kept
+from geomkfac.metrics.tensors.dense import DenseTensor
+from geomkfac.metrics.tensors.metric_tensor import MetricTensor
+from geomkfac.spaces import Frame, LinearSpace, Span, Vector
 from geomkfac.spaces.frames.change import map_components
 from geomkfac.spaces.frames.frame import DenseFrame
 
@@ -28,7 +29,7 @@ class CovectorTensor(MetricTensor):
     known : null directions that provenance gives, or None
     """
 
-    __slots__ = ("_dense", "_known", "_r", "covectors", "namespace", "provenance", "space", "weights")
+    __slots__ = ("_kept", "_known", "covectors", "namespace", "provenance", "space", "weights")
 
     def __init__(
         self, weights: Array, covectors: Vector, provenance: str = "family", known: Span | None = None
@@ -44,8 +45,7 @@ class CovectorTensor(MetricTensor):
         self.space: LinearSpace = covectors.space.dual  # type: ignore[assignment]
         self.weights, self.covectors = checked, covectors
         self.provenance, self._known = provenance, known
-        self._dense: DenseTensor | None = None
-        self._r: Array | None = None
+        self._kept = Kept()
 
     @property
     def storage_frame(self) -> Frame:
@@ -75,14 +75,13 @@ class CovectorTensor(MetricTensor):
         rank = flat.ndim - 1
         return ns.permute(flat, [*range(1, rank), 0, rank])
 
+    @kept
     def dense(self) -> DenseTensor:
         """The same form as one matrix, (*batch, dim, dim); for small dimensions."""
-        if self._dense is None:
-            ns, frame = self.namespace, self.storage_frame
-            weights = ns.permute(self.weights, [*range(1, self.weights.ndim), 0])
-            matrix, count = ns.gram(self._rows(frame), weights), int(self.weights.shape[0])
-            self._dense = DenseTensor(self.space, frame, matrix, ns, self.provenance, self._known, terms=count)
-        return self._dense
+        ns, frame = self.namespace, self.storage_frame
+        weights = ns.permute(self.weights, [*range(1, self.weights.ndim), 0])
+        matrix, count = ns.gram(self._rows(frame), weights), int(self.weights.shape[0])
+        return DenseTensor(self.space, frame, matrix, ns, self.provenance, self._known, terms=count)
 
     def coordinates(self, frame: Any) -> Array:
         """The matrix in `frame`, shape (*batch, dim, dim), in vec order."""
@@ -110,21 +109,12 @@ class CovectorTensor(MetricTensor):
         return CovectorTensor(mixed, family, f"E[{self.provenance}]", self._known)
 
     # -- solving: one decision of rank, that of the matrix; nondegenerate from a square root (QR) ------
-    @property
-    def nullity(self) -> int:
-        return self.dense().nullity
-
+    @kept
     def _triangle(self) -> Array:
         """R with ``R^T R`` the matrix of the form in the storage frame; shape (min(K, dim), dim)."""
-        if self._r is None:
-            ns = self.namespace.ordered("a square root of the metric")
-            rows = self._rows(self.storage_frame) * ns.sqrt(self.weights)[:, None]
-            self._r = ns.qr(rows)[1]
-        return self._r
-
-    @property
-    def radical(self) -> Subspace:
-        return self.dense().radical
+        ns = self.namespace.ordered("a square root of the metric")
+        rows = self._rows(self.storage_frame) * ns.sqrt(self.weights)[:, None]
+        return ns.qr(rows)[1]
 
     @property
     def _decision(self) -> str:
@@ -141,31 +131,9 @@ class CovectorTensor(MetricTensor):
         solution = ns.triangular_solve(lower, ns.triangular_solve(lower, flat), transpose=True)
         return dense._wrap(ns.reshape(solution.mT, tuple(rows.shape)), dual=False)
 
-    def _particular(self, phi: Vector) -> Vector:
-        return self.dense()._particular(phi)
-
-    def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
-        return self.dense()._minimal(phi, norm) if self.nullity else self._sharp(phi)
-
     # -- algebra ----------------------------------------------------------------------------------------
-    def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
-        return self.dense().damped(g0, gamma, kind)
-
     def _scaled(self, factor: Array) -> MetricTensor:
         return CovectorTensor(self.weights * factor, self.covectors, f"c ({self.provenance})", self._known)
-
-    def _plus(self, other: MetricTensor) -> MetricTensor:
-        return self.dense() + as_dense(other)
-
-    def eigenvalues(self, relative_to: Norm) -> Array:
-        """Ascending, shape (dim,)."""
-        return self.dense().eigenvalues(relative_to)
-
-    def _euclidean_like(self, euclidean: Euclidean) -> MetricTensor:
-        return self.dense()._euclidean_like(euclidean)
-
-    def _equals(self, other: MetricTensor) -> bool:
-        return self.dense()._equals(other)
 
 
 def shares(ns: Namespace, count: int, weights: Array | None) -> Array:

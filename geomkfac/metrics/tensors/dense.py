@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
 from geomkfac.errors import FrameError, NotPositiveError, ShapeError, UnknownNameError
+from geomkfac.kept import Kept, kept
 from geomkfac.metrics.tensors.degenerate import (
     NullSpace,
     PseudoInverse,
@@ -60,7 +60,7 @@ class DenseTensor(MetricTensor):
     ) -> None:
         self.space, self.storage_frame, self._matrix, self.namespace = space, frame, matrix, ns
         self.provenance, self._known, self._positive, self._terms = provenance, known, positive, terms
-        self._kept: dict[str, Any] = {}
+        self._kept = Kept()
 
     @staticmethod
     def from_coordinates(matrix: Array, frame: Frame, *, provenance: str = "given") -> DenseTensor:
@@ -139,6 +139,9 @@ class DenseTensor(MetricTensor):
         """The matrix in `frame` as an operator on components of shape `slots`."""
         return DenseMatrix(self.coordinates(frame), acts_on=self._acts_on)
 
+    def dense(self) -> DenseTensor:
+        return self
+
     # -- the form -----------------------------------------------------------------------------------
     def _columns(self, element: Vector, frame: Frame) -> Array:
         components = element.components_in(frame)
@@ -160,28 +163,18 @@ class DenseTensor(MetricTensor):
         return self._wrap(self.namespace.matmul(flat[..., None, :], self._matrix)[..., 0, :], dual=True)
 
     # -- degeneracy -----------------------------------------------------------------------------------
-    def _keep(self, key: str, make: Callable[[], Any]) -> Any:
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
-
+    @kept
     def _null(self) -> NullSpace:
-        def decide() -> NullSpace:
-            if self._positive:
-                return no_null_space(self.namespace, self.space.dim)
-            known = None
-            if self._known is not None and not self.kind.is_exact:
-                known = self.namespace.cast(self._known.columns(self.storage_frame))
-            return null_space(self.namespace, self._one(), known, self._terms)
+        if self._positive:
+            return no_null_space(self.namespace, self.space.dim)
+        known = None
+        if self._known is not None and not self.kind.is_exact:
+            known = self.namespace.cast(self._known.columns(self.storage_frame))
+        return null_space(self.namespace, self._one(), known, self._terms)
 
-        decided: NullSpace = self._keep("null", decide)
-        return decided
-
+    @kept
     def _pseudo_inverse(self) -> PseudoInverse:
-        made: PseudoInverse = self._keep(
-            "pseudo-inverse", lambda: pseudo_inverse(self.namespace, self._one(), self._null(), self._terms)
-        )
-        return made
+        return pseudo_inverse(self.namespace, self._one(), self._null(), self._terms)
 
     def _one(self) -> Array:
         if self._matrix.ndim != 2:
@@ -216,7 +209,7 @@ class DenseTensor(MetricTensor):
         """Rows (*batch, dim) of covectors to rows of vectors; nondegenerate."""
         ns = self.namespace
         if ns.kind.is_exact:
-            return ns.matmul(rows, self._keep("inverse", lambda: ns.inverse(self._one())))
+            return ns.matmul(rows, self._inverse())
         flat = ns.reshape(rows, (-1, self.space.dim))
         return ns.reshape(self._solver().rows(flat), tuple(rows.shape))
 
@@ -226,15 +219,16 @@ class DenseTensor(MetricTensor):
             return self._solve(columns.mT).mT
         return self._solver().columns(columns)
 
-    def _solver(self) -> CholeskySolver:
-        def make() -> CholeskySolver:
-            ns, matrix = self.namespace.ordered("sharp"), self._one()
-            # Elsewhere the same check was made when the rank was decided.
-            factor = positive_factor(ns, matrix, repr(self)) if self._positive else ns.cholesky(matrix)
-            return CholeskySolver(ns, matrix, factor)
+    @kept
+    def _inverse(self) -> Array:
+        return self.namespace.inverse(self._one())
 
-        made: CholeskySolver = self._keep("solver", make)
-        return made
+    @kept
+    def _solver(self) -> CholeskySolver:
+        ns, matrix = self.namespace.ordered("sharp"), self._one()
+        # Elsewhere the same check was made when the rank was decided.
+        factor = positive_factor(ns, matrix, repr(self)) if self._positive else ns.cholesky(matrix)
+        return CholeskySolver(ns, matrix, factor)
 
     def _particular(self, phi: Vector) -> Vector:
         rows = self._columns(phi, self.storage_frame.dual)
@@ -246,7 +240,7 @@ class DenseTensor(MetricTensor):
         if not self.nullity:
             return self._sharp(phi)
         rows = self._columns(phi, self.storage_frame.dual)
-        solution = self.namespace.matmul(rows, self._smallest_in(as_dense(norm).components_in(self.storage_frame)))
+        solution = self.namespace.matmul(rows, self._smallest_in(norm.dense().components_in(self.storage_frame)))
         self._require_range(rows, solution)
         return self._wrap(solution, dual=False)
 
@@ -289,7 +283,7 @@ class DenseTensor(MetricTensor):
                 f"a metric without Kronecker factors is damped 'exact', not {kind!r}.\n"
                 "Factored damping is for layers of a K-FAC metric."
             )
-        other = as_dense(self._as_tensor(g0)).components_in(self.storage_frame)
+        other = self._as_tensor(g0).dense().components_in(self.storage_frame)
         damped = self.operator(self.storage_frame).damped_by(DenseMatrix(other, acts_on=self._acts_on), gamma)
         return DenseTensor(
             self.space, self.storage_frame, damped.dense(), self.namespace, f"({self.provenance}) + {gamma} g0"
@@ -302,7 +296,7 @@ class DenseTensor(MetricTensor):
         )
 
     def _plus(self, other: MetricTensor) -> MetricTensor:
-        second = as_dense(other)
+        second = other.dense()
         total, label = (
             self._matrix + second.components_in(self.storage_frame),
             f"{self.provenance} + {other.provenance}",
@@ -313,7 +307,7 @@ class DenseTensor(MetricTensor):
 
     def eigenvalues(self, relative_to: Norm) -> Array:
         """Ascending, shape (dim,)."""
-        weight = as_dense(self._as_tensor(relative_to)).components_in(self.storage_frame)
+        weight = self._as_tensor(relative_to).dense().components_in(self.storage_frame)
         return relative_eigenvalues(self.namespace, self._one(), weight)
 
     def _euclidean_like(self, euclidean: Euclidean) -> MetricTensor:
@@ -323,15 +317,7 @@ class DenseTensor(MetricTensor):
         )
 
     def _equals(self, other: MetricTensor) -> bool:
-        return bool(self.namespace.equal(self._matrix, as_dense(other).components_in(self.storage_frame)))
-
-
-def as_dense(tensor: MetricTensor) -> DenseTensor:
-    """The same form as one matrix; for small dimensions."""
-    if isinstance(tensor, DenseTensor):
-        return tensor
-    dense: DenseTensor = tensor.dense()  # type: ignore[attr-defined]
-    return dense
+        return bool(self.namespace.equal(self._matrix, other.dense().components_in(self.storage_frame)))
 
 
 def _row_norms(ns: OrderedNamespace, x: Array) -> Array:

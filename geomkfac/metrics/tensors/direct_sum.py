@@ -11,9 +11,9 @@ from typing import Any, final
 
 from geomkfac.arrays.namespace import Array, Scalar
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
-from geomkfac.metrics.tensors.dense import DenseTensor, as_dense
+from geomkfac.metrics.tensors.dense import DenseTensor
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
-from geomkfac.operators import BlockDiagonal, DenseMatrix
+from geomkfac.operators import BlockDiagonal
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.spaces import Euclidean, ProductVectorSpace, Subspace, Vector
 from geomkfac.spaces.frames.change import map_components
@@ -72,17 +72,8 @@ class DirectSumTensor(MetricTensor):
 
     def dense(self) -> DenseTensor:
         """The same form as one matrix; for small dimensions."""
-        ns, frame = self.namespace, self.storage_frame
-        blocks = [
-            as_dense(part).components_in(part_frame) for part, part_frame in zip(self.parts, frame.parts, strict=True)
-        ]
-        rows, before = [], 0
-        for block in blocks:
-            size = block.shape[0]
-            left, right = ns.zeros((size, before)), ns.zeros((size, self.space.dim - before - size))
-            rows.append(ns.concat([left, block, right], axis=1))
-            before += size
-        return DenseTensor(self.space, frame, ns.concat(rows, axis=0), ns, self.provenance)
+        frame = self.storage_frame
+        return DenseTensor(self.space, frame, self.coordinates(frame).dense(), self.namespace, self.provenance)
 
     def _each(self, element: Vector, space: ProductVectorSpace, method: str, *arguments: Any) -> Vector:
         split = space.split(element)
@@ -137,7 +128,7 @@ class DirectSumTensor(MetricTensor):
     def _plus(self, other: MetricTensor) -> MetricTensor:
         if isinstance(other, DirectSumTensor):
             return DirectSumTensor(*(x._plus(y) for x, y in zip(self.parts, other.parts, strict=True)))
-        return self.dense() + as_dense(other)
+        return MetricTensor._plus(self, other)
 
     def eigenvalues(self, relative_to: Norm) -> tuple[Array, ...]:
         """One ascending array per factor."""
@@ -152,14 +143,12 @@ class DirectSumTensor(MetricTensor):
     def _equals(self, other: MetricTensor) -> bool:
         if isinstance(other, DirectSumTensor):
             return all(x._equals(y) for x, y in zip(self.parts, other.parts, strict=True))
-        return self.dense()._equals(other)
+        return MetricTensor._equals(self, other)
 
 
 def _block(part: MetricTensor, frame: Frame) -> StructuredMatrix:
     matrix = part.coordinates(frame)
-    if isinstance(matrix, StructuredMatrix):
-        return matrix
-    return DenseMatrix(matrix, acts_on=tuple(part.space.slots))
+    return matrix if isinstance(matrix, StructuredMatrix) else part.dense().operator(frame)
 
 
 @final

@@ -8,12 +8,14 @@ never their product.  Source: LG (3.5), P3.7.
 
 from __future__ import annotations
 
-from typing import Any, final
+from abc import abstractmethod
+from typing import Any, Generic, TypeVar, final
 
 from geomkfac.arrays.namespace import Array, Scalar
 from geomkfac.errors import DegenerateMetricError, SpaceMismatchError
+from geomkfac.kept import Kept, kept
 from geomkfac.metrics.tensors.degenerate import norm_is_degenerate, not_in_range, range_bound
-from geomkfac.metrics.tensors.dense import DenseTensor, as_dense, relative_eigenvalues
+from geomkfac.metrics.tensors.dense import DenseTensor, relative_eigenvalues
 from geomkfac.metrics.tensors.kronecker_radical import KroneckerRadical
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
 from geomkfac.operators import KroneckerProduct
@@ -21,18 +23,29 @@ from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.spaces import Euclidean, Frame, Hom, Subspace, Vector
 from geomkfac.spaces.frames.frame import DenseFrame, derived_frame
 
+Matrix = TypeVar("Matrix", bound=StructuredMatrix)
 
-class LayerTensor(MetricTensor):
+
+class LayerTensor(MetricTensor, Generic[Matrix]):
     """A form on ``Hom(U, V)`` whose matrix in a frame is a structured matrix on arrays (m, n)."""
 
     __slots__ = ()
 
     space: Hom
     storage_frame: Frame
+    _kept: Kept
 
-    def _operator(self, frame: Frame) -> StructuredMatrix:
-        """The structured matrix in a derived frame."""
-        raise SpaceMismatchError(f"{self!r} has no matrix.")
+    @abstractmethod
+    def _built(self, frame: Frame) -> Matrix:
+        """The structured matrix in a derived frame, made anew."""
+
+    def _operator(self, frame: Frame) -> Matrix:
+        """The structured matrix in a derived frame; in the storage frame one that keeps its factorisations."""
+        return self._stored() if frame is self.storage_frame else self._built(frame)
+
+    @kept
+    def _stored(self) -> Matrix:
+        return self._built(self.storage_frame)
 
     def coordinates(self, frame: Any) -> Any:
         """A structured matrix; a dense array (dim, dim) in a dense frame."""
@@ -54,12 +67,6 @@ class LayerTensor(MetricTensor):
     def _flat(self, v: Vector) -> Vector:
         return self._wrap(self._operator(self.storage_frame).apply(v.components_in(self.storage_frame)), dual=True)
 
-    def _plus(self, other: MetricTensor) -> MetricTensor:
-        return self.dense() + as_dense(other)
-
-    def _equals(self, other: MetricTensor) -> bool:
-        return self.dense()._equals(other)
-
     def _euclidean_like(self, euclidean: Euclidean) -> KroneckerTensor:
         parts = euclidean.parameterization[self.space].parts
         ns, hom = self.namespace, self.space
@@ -80,7 +87,7 @@ class LayerTensor(MetricTensor):
 
 
 @final
-class KroneckerTensor(LayerTensor):
+class KroneckerTensor(LayerTensor[KroneckerProduct]):
     """The tensor product ``h (x) k`` of a form on U* and a form on V: a form on ``Hom(U, V)``.
 
     Parameters
@@ -92,7 +99,7 @@ class KroneckerTensor(LayerTensor):
     __slots__ = ("_kept", "codomain_form", "domain_form", "namespace", "provenance", "space", "storage_frame")
 
     def __init__(self, domain_form: MetricTensor, codomain_form: MetricTensor) -> None:
-        h, k = _plain(as_dense(domain_form)), _plain(as_dense(codomain_form))
+        h, k = _plain(domain_form.dense()), _plain(codomain_form.dense())
         if h.namespace is not k.namespace:
             raise SpaceMismatchError(f"the forms have different arrays: {h.namespace.name} and {k.namespace.name}.")
         self.domain_form, self.codomain_form = h, k
@@ -100,20 +107,13 @@ class KroneckerTensor(LayerTensor):
         self.namespace = h.namespace
         self.storage_frame = derived_frame(self.space, (h.storage_frame.dual, k.storage_frame))
         self.provenance = f"({h.provenance}) (x) ({k.provenance})"
-        self._kept: dict[Frame, KroneckerProduct] = {}
+        self._kept = Kept()
 
     def kronecker_factors(self) -> tuple[tuple[MetricTensor, MetricTensor], ...]:
         """``((h, k),)``."""
         return ((self.domain_form, self.codomain_form),)
 
-    def _operator(self, frame: Frame) -> KroneckerProduct:
-        if frame is not self.storage_frame:
-            return self._build(frame)
-        if frame not in self._kept:
-            self._kept[frame] = self._build(frame)
-        return self._kept[frame]
-
-    def _build(self, frame: Frame) -> KroneckerProduct:
+    def _built(self, frame: Frame) -> KroneckerProduct:
         domain, codomain = frame.parts
         return KroneckerProduct(self.domain_form.components_in(domain.dual), self.codomain_form.components_in(codomain))
 
@@ -233,7 +233,7 @@ class KroneckerTensor(LayerTensor):
 
 
 @final
-class DampedKroneckerTensor(LayerTensor):
+class DampedKroneckerTensor(LayerTensor[StructuredMatrix]):
     """``g + gamma g0`` of two tensor products on one space: what exact damping by a metric gives."""
 
     __slots__ = ("_kept", "base", "gamma", "namespace", "other", "provenance", "space", "storage_frame")
@@ -242,46 +242,19 @@ class DampedKroneckerTensor(LayerTensor):
         self.base, self.other, self.gamma = base, other, gamma
         self.space, self.storage_frame, self.namespace = base.space, base.storage_frame, base.namespace
         self.provenance = f"{base.provenance} + {gamma} {other.provenance}"
-        self._kept: list[StructuredMatrix] = []
+        self._kept = Kept()
 
-    def _operator(self, frame: Frame) -> StructuredMatrix:
-        if frame is self.storage_frame and self._kept:
-            return self._kept[0]
-        operator = self.base._operator(frame).damped_by(self.other._operator(frame), self.gamma, "exact")
-        if frame is self.storage_frame:
-            self._kept.append(operator)
-        return operator
+    def _built(self, frame: Frame) -> StructuredMatrix:
+        return self.base._operator(frame).damped_by(self.other._operator(frame), self.gamma, "exact")
 
     @property
     def nullity(self) -> int:
-        if self.kind.is_exact:
-            return self.dense().nullity
-        return 0
-
-    @property
-    def radical(self) -> Subspace:
-        return self.dense().radical
+        return self.dense().nullity if self.kind.is_exact else 0
 
     def _sharp(self, phi: Vector) -> Vector:
         return self._wrap(
             self._operator(self.storage_frame).solve(phi.components_in(self.storage_frame.dual)), dual=False
         )
-
-    def _particular(self, phi: Vector) -> Vector:
-        return self.dense()._particular(phi)
-
-    def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
-        return self.dense()._minimal(phi, norm) if self.nullity else self._sharp(phi)
-
-    def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
-        return self.dense().damped(g0, gamma, kind)
-
-    def _scaled(self, factor: Array) -> MetricTensor:
-        return self.dense()._scaled(factor)
-
-    def eigenvalues(self, relative_to: Norm) -> Array:
-        """Ascending, shape (dim,)."""
-        return self.dense().eigenvalues(relative_to)
 
 
 def _plain(form: DenseTensor) -> DenseTensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geomkfac.arrays.namespace import Array, Kind, Namespace, Scalar
 from geomkfac.errors import (
@@ -27,12 +27,17 @@ from geomkfac.metrics.tensors.degenerate import norm_is_degenerate
 from geomkfac.operators.square_matrix import SquareMatrix
 from geomkfac.spaces import AffineSubspace, Euclidean, LinearSpace, Subspace, Vector
 
+if TYPE_CHECKING:
+    from geomkfac.metrics.tensors.dense import DenseTensor
+
 Norm = Any
 """A MetricTensor on the same space, or the Euclidean structure of a parameterization."""
 
 
 class MetricTensor(ABC):
     """A symmetric positive semidefinite form on `space`, or a batch of them.
+
+    What a form has no shorter way for is done with its one matrix, `dense`.
 
     Attributes
     ----------
@@ -69,6 +74,10 @@ class MetricTensor(ABC):
 
     @abstractmethod
     def _flat(self, v: Vector) -> Vector: ...
+
+    @abstractmethod
+    def dense(self) -> DenseTensor:
+        """The same form as one matrix; for small dimensions."""
 
     # -- solving ---------------------------------------------------------------------------------
     def sharp(self, phi: Vector) -> Vector:
@@ -122,9 +131,9 @@ class MetricTensor(ABC):
         return self._minimal(phi, self._as_tensor(norm))
 
     @property
-    @abstractmethod
     def nullity(self) -> int:
         """The dimension of the radical: exact over exact kinds, decided by rounding otherwise."""
+        return self.dense().nullity
 
     @property
     def rank(self) -> int:
@@ -137,9 +146,9 @@ class MetricTensor(ABC):
         return self.nullity > 0
 
     @property
-    @abstractmethod
     def radical(self) -> Subspace:
         """The vectors v with ``flat(v) = 0``."""
+        return self.dense().radical
 
     @property
     def _decision(self) -> str:
@@ -150,13 +159,13 @@ class MetricTensor(ABC):
     def _sharp(self, phi: Vector) -> Vector:
         """Solve, nondegenerate."""
 
-    @abstractmethod
     def _particular(self, phi: Vector) -> Vector:
         """Some solution, or NotInRangeError."""
+        return self.dense()._particular(phi)
 
-    @abstractmethod
     def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
         """The solution smallest in `norm`, or NotInRangeError."""
+        return self.dense()._minimal(phi, norm) if self.nullity else self._sharp(phi)
 
     def _projected(self, solution: Vector, norm: MetricTensor) -> Vector:
         """`solution` less its component in the radical, orthogonally in a norm of any structure."""
@@ -173,7 +182,6 @@ class MetricTensor(ABC):
         return solution
 
     # -- algebra ---------------------------------------------------------------------------------
-    @abstractmethod
     def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
         """``g + gamma g0`` ('exact'), or both Kronecker factors damped by g0's ('factored').
 
@@ -185,12 +193,13 @@ class MetricTensor(ABC):
         g0 : MetricTensor of the same structure, or ``iota.euclidean``
         gamma : positive number; nonzero over exact kinds
         """
+        return self.dense().damped(g0, gamma, kind)
 
-    @abstractmethod
-    def _scaled(self, factor: Array) -> MetricTensor: ...
+    def _scaled(self, factor: Array) -> MetricTensor:
+        return self.dense()._scaled(factor)
 
-    @abstractmethod
-    def _plus(self, other: MetricTensor) -> MetricTensor: ...
+    def _plus(self, other: MetricTensor) -> MetricTensor:
+        return self.dense() + other.dense()
 
     def __add__(self, other: Any) -> MetricTensor:
         """The sum of two forms on one space, again a metric."""
@@ -208,13 +217,13 @@ class MetricTensor(ABC):
 
     __rmul__ = __mul__
 
-    @abstractmethod
     def eigenvalues(self, relative_to: Norm) -> Array:
         """Eigenvalues relative to a second, nondegenerate metric, ascending where they form one list."""
+        return self.dense().eigenvalues(relative_to)
 
-    @abstractmethod
     def _euclidean_like(self, euclidean: Euclidean) -> MetricTensor:
         """The Euclidean structure on this space, in the structure of this tensor."""
+        return self.dense()._euclidean_like(euclidean)
 
     def __eq__(self, other: object) -> bool:
         """Whether both are the same form; exact kinds only."""
@@ -231,8 +240,8 @@ class MetricTensor(ABC):
             )
         return self._equals(other)
 
-    @abstractmethod
-    def _equals(self, other: MetricTensor) -> bool: ...
+    def _equals(self, other: MetricTensor) -> bool:
+        return self.dense()._equals(other)
 
     # -- shared checks -----------------------------------------------------------------------------
     def _as_tensor(self, norm: Norm) -> MetricTensor:

@@ -202,11 +202,6 @@ class Change(ABC):
     def __call__(self, ns: Namespace, components: Components) -> Components:
         """The components in the other frame."""
 
-    @property
-    @abstractmethod
-    def linear(self) -> Change:
-        """The change on the direction."""
-
     def _cast_once(self, ns: Namespace, matrices: list[Array | None]) -> list[Array | None]:
         known = self._cast.get(ns)
         if known is None:
@@ -224,10 +219,6 @@ class SlotChange(Change):
     def __init__(self, slots: tuple[SlotwiseChange, ...], translation: Array | None = None) -> None:
         super().__init__()
         self.slots, self.translation = slots, translation
-
-    @property
-    def linear(self) -> Change:
-        return self if self.translation is None else SlotChange(self.slots)
 
     def __call__(self, ns: Namespace, components: Components) -> Components:
         *arrays, translation = self._cast_once(ns, [*(a for slot in self.slots for a in slot.arrays), self.translation])
@@ -258,32 +249,8 @@ class ProductChange(Change):
         super().__init__()
         self.parts = parts
 
-    @property
-    def linear(self) -> Change:
-        return ProductChange(tuple(None if part is None else part.linear for part in self.parts))
-
     def __call__(self, ns: Namespace, components: Components) -> Components:
         return tuple(
             leaf if part is None else part(ns, leaf)
             for part, leaf in zip(self.parts, components, strict=True)
         )
-
-
-@final
-class DenseChange(Change):
-    """``y = matrix @ x + translation`` on flattened components of one array."""
-
-    __slots__ = ("matrix", "translation")
-
-    def __init__(self, matrix: Array, translation: Array | None) -> None:
-        super().__init__()
-        self.matrix, self.translation = matrix, translation
-
-    @property
-    def linear(self) -> Change:
-        return self if self.translation is None else DenseChange(self.matrix, None)
-
-    def __call__(self, ns: Namespace, components: Components) -> Components:
-        matrix, translation = self._cast_once(ns, [self.matrix, self.translation])
-        moved = ns.apply(matrix, components, -1)
-        return moved if translation is None else moved + translation

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, final
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import FrameError, ShapeError, SingularMatrixError, ValuesError
+from geomkfac.kept import Kept, interned, kept
 from geomkfac.spaces.frames.change import BaseChange, Change, Components
-from geomkfac.spaces.frames.interning import MAKING
 
 if TYPE_CHECKING:
     from geomkfac.spaces.space import BaseSpace, Space
@@ -35,7 +34,7 @@ _derived: WeakValueDictionary[tuple[int, ...], DerivedFrame] = WeakValueDictiona
 class Frame(ABC):
     """Coordinates on a space.  Frames hash and compare by identity."""
 
-    __slots__ = ("__weakref__", "_changes", "name", "parts", "space")
+    __slots__ = ("__weakref__", "_changes", "_kept", "name", "parts", "space")
 
     space: Space
     name: str
@@ -44,16 +43,19 @@ class Frame(ABC):
     def __init__(self, space: Space, name: str, parts: tuple[Frame, ...] = ()) -> None:
         self.space, self.name, self.parts = space, name, parts
         self._changes: WeakKeyDictionary[Frame, Change] = WeakKeyDictionary()
+        self._kept = Kept()
 
     @property
-    @abstractmethod
+    @kept
     def linear(self) -> Frame:
         """The frame of the direction: the same basis, the origin forgotten."""
+        return self.space._linear_frame(self)
 
     @property
-    @abstractmethod
+    @kept
     def dual(self) -> Frame:
         """The dual basis, a frame of the dual space."""
+        return self.space._dual_frame(self)
 
     @property
     def structured(self) -> Frame:
@@ -61,6 +63,7 @@ class Frame(ABC):
         return self
 
     @property
+    @kept
     def hull(self) -> Frame:
         """The frame of the hull: basis vectors of weight 0, then the origin, of weight 1."""
         return derived_frame(self.space.hull, (self,))
@@ -75,6 +78,10 @@ class Frame(ABC):
         """
         return DenseFrame(self, matrix, translation, name=name)
 
+    @abstractmethod
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied by what makes it the same frame."""
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r} of {self.space!r})"
 
@@ -83,15 +90,16 @@ class Frame(ABC):
 class BaseFrame(Frame):
     """An origin and a basis of a base space.  Made by `frame` of the space and by `change`."""
 
-    __slots__ = ("_derived_frames", "_id", "_parent", "_step")
+    __slots__ = ("_id", "_parent", "_step")
 
     space: BaseSpace
 
-    def __init__(self, space: BaseSpace, name: str, parent: BaseFrame | None, step: BaseChange) -> None:
+    def __init__(
+        self, space: BaseSpace, name: str, parent: BaseFrame | None, step: BaseChange, identity: str | None = None
+    ) -> None:
         super().__init__(space, name)
         self._parent, self._step = parent, step
-        self._id = os.urandom(16).hex()
-        self._derived_frames: dict[str, Frame] = {}
+        self._id = identity or os.urandom(16).hex()
         _by_id[self._id] = self
 
     def change(self, matrix: Any = None, translation: Any = None, *, name: str | None = None) -> BaseFrame:
@@ -131,27 +139,6 @@ class BaseFrame(Frame):
         matrix = ns.eye(dim) if change.matrix is None else change.matrix
         return matrix, ns.zeros((dim,)) if change.translation is None else change.translation
 
-    @property
-    def linear(self) -> Frame:
-        return self._kept("linear", lambda: _parted(self, self.space.direction))
-
-    @property
-    def dual(self) -> Frame:
-        if self.space.is_affine:
-            return self.linear.dual
-        return self._kept("dual", lambda: derived_frame(self.space.dual, (self,)))
-
-    @property
-    def hull(self) -> Frame:
-        return self._kept("hull", lambda: super(BaseFrame, self).hull)
-
-    def _kept(self, key: str, make: Callable[[], Frame]) -> Frame:
-        if key not in self._derived_frames:
-            with MAKING:
-                if key not in self._derived_frames:
-                    self._derived_frames[key] = make()
-        return self._derived_frames[key]
-
     def __reduce__(self) -> tuple[Any, ...]:
         if self._parent is None:
             return _reference_frame, (self.space,)
@@ -165,45 +152,25 @@ def _reference_frame(space: BaseSpace) -> BaseFrame:
 def _restore_frame(
     identity: str, space: BaseSpace, name: str, parent: BaseFrame | None, step: BaseChange
 ) -> BaseFrame:
-    with MAKING:
-        known = _by_id.get(identity)
-        if known is None:
-            known = BaseFrame(space, name, parent, step)
-            del _by_id[known._id]
-            known._id = identity
-            _by_id[identity] = known
-        return known
-
-
-def _parted(frame: BaseFrame, space: Space) -> Frame:
-    return frame if space is frame.space else derived_frame(space, (frame,))
+    return interned(_by_id, identity, lambda: BaseFrame(space, name, parent, step, identity))
 
 
 @final
 class DerivedFrame(Frame):
     """The frame of a derived space that frames of its parts determine.  Interned by its parts."""
 
-    __slots__ = ("_dual", "_linear")
+    __slots__ = ()
 
     def __init__(self, space: Space, parts: tuple[Frame, ...]) -> None:
-        self._dual: Frame | None = None
-        self._linear: Frame | None = None
+        for part in parts:
+            if isinstance(part, DenseFrame):
+                raise FrameError(
+                    f"a derived frame is made of base and derived frames.\n  required: parts of {space!r}\n"
+                    f"  came    : {part!r}\n"
+                    "Use `change` of a base frame, or `dense_change` of the derived frame itself."
+                )
         names = list(dict.fromkeys(part.name for part in parts))
         super().__init__(space, names[0] if len(names) == 1 else "(" + ", ".join(names) + ")", parts)
-
-    @property
-    def linear(self) -> Frame:
-        if not self.space.is_affine:
-            return self
-        if self._linear is None:
-            self._linear = self.space._linear_frame(self.parts)
-        return self._linear
-
-    @property
-    def dual(self) -> Frame:
-        if self._dual is None:
-            self._dual = self.linear.dual if self.space.is_affine else self.space._dual_frame(self)
-        return self._dual
 
     def __reduce__(self) -> tuple[Any, ...]:
         return derived_frame, (self.space, self.parts)
@@ -211,29 +178,14 @@ class DerivedFrame(Frame):
 
 def derived_frame(space: Space, parts: tuple[Frame, ...]) -> DerivedFrame:
     """The derived frame of `space` with these `parts`, made once."""
-    key = (id(space), *map(id, parts))
-    frame = _derived.get(key)
-    if frame is not None:
-        return frame
-    for part in parts:
-        if isinstance(part, DenseFrame):
-            raise FrameError(
-                f"a derived frame is made of base and derived frames.\n  required: parts of {space!r}\n"
-                f"  came    : {part!r}\n"
-                "Use `change` of a base frame, or `dense_change` of the derived frame itself."
-            )
-    with MAKING:
-        frame = _derived.get(key)
-        if frame is None:
-            frame = _derived[key] = DerivedFrame(space, parts)
-        return frame
+    return interned(_derived, (id(space), *map(id, parts)), lambda: DerivedFrame(space, parts))
 
 
 @final
 class DenseFrame(Frame):
     """One matrix on the flattened components of another frame; components have shape (*batch, dim)."""
 
-    __slots__ = ("_back", "_dual", "_forth", "_id", "_linear", "over")
+    __slots__ = ("_back", "_forth", "_id", "over")
 
     def __init__(self, over: Frame, matrix: Any, translation: Any = None, *, name: str = "dense") -> None:
         if isinstance(over, DenseFrame):
@@ -250,12 +202,10 @@ class DenseFrame(Frame):
             translation = _checked(ns, translation, (dim,), "translation of the dense frame")
         self._set_up(over, BaseChange(over.space.kind, dim, matrix, inverse, translation), name)
 
-    def _set_up(self, over: Frame, forth: BaseChange, name: str) -> None:
+    def _set_up(self, over: Frame, forth: BaseChange, name: str, identity: str | None = None) -> None:
         super().__init__(over.space, name)
         self.over, self._forth, self._back = over, forth, forth.inverted()
-        self._linear: DenseFrame | None = None
-        self._dual: DenseFrame | None = None
-        self._id = os.urandom(16).hex()
+        self._id = identity or os.urandom(16).hex()
         _dense_by_id[self._id] = self
 
     @property
@@ -263,46 +213,31 @@ class DenseFrame(Frame):
         return self.over
 
     @property
+    @kept
     def linear(self) -> Frame:
-        if not self.space.is_affine:
-            return self
-        if self._linear is None:
-            with MAKING:
-                if self._linear is None:
-                    self._linear = _dense_frame(self.over.linear, self._forth.linear(), self.name)
-        return self._linear
+        return _dense_frame(self.over.linear, self._forth.linear(), self.name) if self.space.is_affine else self
 
     @property
+    @kept
     def dual(self) -> Frame:
         if self.space.is_affine:
             return self.linear.dual
-        if self._dual is None:
-            with MAKING:
-                if self._dual is None:
-                    dual = _dense_frame(self.over.dual, self._forth.dual(), self.name)
-                    dual._dual = self
-                    self._dual = dual
-        return self._dual
+        dual = _dense_frame(self.over.dual, self._forth.dual(), self.name)
+        dual._kept["dual"] = self
+        return dual
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore_dense, (self._id, self.over, self._forth, self.name)
 
 
-def _dense_frame(over: Frame, forth: BaseChange, name: str) -> DenseFrame:
+def _dense_frame(over: Frame, forth: BaseChange, name: str, identity: str | None = None) -> DenseFrame:
     frame = object.__new__(DenseFrame)
-    frame._set_up(over, forth, name)
+    frame._set_up(over, forth, name, identity)
     return frame
 
 
 def _restore_dense(identity: str, over: Frame, forth: BaseChange, name: str) -> DenseFrame:
-    with MAKING:
-        known = _dense_by_id.get(identity)
-        if known is None:
-            known = _dense_frame(over, forth, name)
-            del _dense_by_id[known._id]
-            known._id = identity
-            _dense_by_id[identity] = known
-        return known
+    return interned(_dense_by_id, identity, lambda: _dense_frame(over, forth, name, identity))
 
 
 def convert(space: Space, components: Components, source: Frame, target: Frame, ns: Any) -> Components:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from geomkfac.arrays.namespace import Array
-from geomkfac.arrays.signal import cross_correlation
+from geomkfac.arrays.oracles import cross_correlation
 from geomkfac.networks import Convolution, ConvolutionalNetwork
 from geomkfac.spaces import Chunk, Hull, Parameterization, Point, Space
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same

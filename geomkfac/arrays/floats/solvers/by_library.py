@@ -12,6 +12,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import array_api_compat
+
 from geomkfac.arrays.floats.solvers.linear_algebra import LinearAlgebra, singular
 from geomkfac.arrays.namespace import Array
 
@@ -61,6 +63,11 @@ class LibraryLinearAlgebra(LinearAlgebra):
         concat = self._xp.concat
         return concat([concat(list(row), axis=1) for row in rows], axis=0)
 
+    def congruence(self, matrix: Array, form: Array) -> Array:
+        product = self.matmul(self.matmul(matrix, form), matrix.mT)
+        # Symmetric but for rounding.
+        return (product + product.mT) / 2
+
     # -- solving -----------------------------------------------------------------------------------------
     def solve(self, a: Array, b: Array) -> Array:
         rows, columns, scaled = self._equilibrated(a)
@@ -99,6 +106,10 @@ class LibraryLinearAlgebra(LinearAlgebra):
 
     def cholesky_solve(self, factor: Array, b: Array) -> Array:
         return self.triangular_solve(factor, self.triangular_solve(factor, b, False), True)
+
+    def cholesky_inverse(self, factor: Array) -> Array:
+        identity = self._xp.eye(factor.shape[0], dtype=factor.dtype, device=array_api_compat.device(factor))
+        return self.gram(self.triangular_solve(factor, identity, False))
 
     def _check_diagonal(self, factor: Array) -> None:
         """Refuse a triangular matrix that is singular: libraries divide by zero and say nothing."""

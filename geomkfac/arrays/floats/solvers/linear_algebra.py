@@ -9,7 +9,7 @@ from geomkfac.errors import NotPositiveError, SingularMatrixError
 
 
 class LinearAlgebra(ABC):
-    """Linear algebra of one array library; methods as in `OrderedNamespace`."""
+    """Linear algebra of one array library; methods as in `Namespace` and `OrderedNamespace`."""
 
     __slots__ = ()
 
@@ -27,6 +27,9 @@ class LinearAlgebra(ABC):
         return None
 
     @abstractmethod
+    def congruence(self, matrix: Array, form: Array) -> Array: ...
+
+    @abstractmethod
     def solve(self, a: Array, b: Array) -> Array: ...
 
     @abstractmethod
@@ -37,6 +40,9 @@ class LinearAlgebra(ABC):
 
     @abstractmethod
     def cholesky_solve(self, factor: Array, b: Array) -> Array: ...
+
+    @abstractmethod
+    def cholesky_inverse(self, factor: Array) -> Array: ...
 
     @abstractmethod
     def triangular_solve(self, factor: Array, b: Array, transpose: bool) -> Array: ...

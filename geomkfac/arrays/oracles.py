@@ -1,4 +1,4 @@
-"""Correlation as SciPy computes it: what the package's own windows are checked against."""
+"""What SciPy computes, for comparison: the correlation that the package's own windows are checked against."""
 
 from __future__ import annotations
 
