@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias, final
 
-from geomkfac.arrays.namespace import Array
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.kept import kept
 from geomkfac.maps.smooth import Derivative, SmoothMap
@@ -28,6 +27,7 @@ from geomkfac.spaces import (
     Space,
     Vector,
 )
+from geomkfac.spaces.batches import rows_times
 from geomkfac.spaces.element import check_namespace
 from geomkfac.spaces.frames.change import Change, SlotChange
 from geomkfac.spaces.frames.frame import BaseFrame, derived_frame
@@ -153,8 +153,7 @@ class AffineMaps(PointSpace):
         hom = Hom(self.domain.direction, self.codomain.direction)
         frame = element.storage_frame.structured
         target = derived_frame(hom, (frame.parts[0].linear, frame.parts[1].linear))
-        made: Vector = hom.from_components(target, element.components_in(frame)[..., :-1], element.namespace)
-        return made
+        return hom.from_components(target, element.components_in(frame)[..., :-1], element.namespace)
 
     def lift(self, element: Point) -> Vector:
         """The linear map ``Hull(A) -> Hull(Z)`` that extends an affine map; last row (0, ..., 0, 1)."""
@@ -168,8 +167,7 @@ class AffineMaps(PointSpace):
             ns.eye(self.domain.dim + 1)[-1:, :], (*element.batch_shape, 1, self.domain.dim + 1)
         )
         target = derived_frame(hom, (frame.parts[0].hull, frame.parts[1].hull))
-        made: Vector = hom.from_components(target, ns.concat([element.components_in(frame), row], axis=-2), ns)
-        return made
+        return hom.from_components(target, ns.concat([element.components_in(frame), row], axis=-2), ns)
 
     def evaluation(self, point: Point) -> Evaluation:
         """The affine map ``w -> w(a)``, at one point or at each of a batch.  Source: LG 3.4."""
@@ -177,13 +175,6 @@ class AffineMaps(PointSpace):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return AffineMaps, (self.domain, self.codomain)
-
-
-def rows_times(ns: Any, rows: Array, matrix: Array) -> Array:
-    """``rows @ matrix`` for rows (*batch, n) and one matrix (n, m) or a batch of them."""
-    if matrix.ndim == 2:
-        return ns.matmul(rows, matrix)
-    return ns.matmul(rows[..., None, :], matrix)[..., 0, :]
 
 
 @final
@@ -202,16 +193,14 @@ class AffineDerivative(Derivative):
         check_namespace(self.namespace, vector)
         ns, (source, target) = self.namespace, self.storage_frame.parts
         flat = self.domain.flatten(ns, vector.components_in(source.linear))
-        made: Vector = self.codomain.from_components(target.linear, rows_times(ns, flat, self._matrix.mT), ns)
-        return made
+        return self.codomain.from_components(target.linear, rows_times(ns, flat, self._matrix.mT), ns)
 
     def _pull(self, covector: Vector) -> Vector:
         check_namespace(self.namespace, covector)
         ns, (source, target) = self.namespace, self.storage_frame.parts
         flat = rows_times(ns, covector.components_in(target.linear.dual), self._matrix)
         dual = self.domain.dual
-        made: Vector = dual.from_components(source.linear.dual, dual.unflatten(ns, flat), ns)
-        return made
+        return dual.from_components(source.linear.dual, dual.unflatten(ns, flat), ns)
 
 
 @final
@@ -266,8 +255,7 @@ class EvaluationDerivative(Derivative):
         frame = covector.storage_frame.structured
         product = covector.components_in(frame)[..., :, None] * vector.components_in(hull_frame)[..., None, :]
         target = derived_frame(self.domain, (hull_frame, frame.dual)).dual
-        made: Vector = self.domain.dual.from_components(target, product, ns)
-        return made
+        return self.domain.dual.from_components(target, product, ns)
 
 
 @final

@@ -32,8 +32,7 @@ class DiagonalDerivative(Derivative):
         check_namespace(self.namespace, vector)
         ns = self.namespace
         flat = self.domain.flatten(ns, vector.components_in(self._source)) * self._entries
-        made: Vector = self.codomain.from_components(self._target, self.codomain.unflatten(ns, flat), ns)
-        return made
+        return self.codomain.from_components(self._target, self.codomain.unflatten(ns, flat), ns)
 
     def _pull(self, covector: Vector) -> Vector:
         check_namespace(self.namespace, covector)
@@ -49,8 +48,7 @@ class DiagonalDerivative(Derivative):
 
     def _pulled(self, flat: Array) -> Vector:
         dual = self.domain.dual
-        made: Vector = dual.from_components(self._source.dual, dual.unflatten(self.namespace, flat), self.namespace)
-        return made
+        return dual.from_components(self._source.dual, dual.unflatten(self.namespace, flat), self.namespace)
 
 
 @final

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import SpaceMismatchError, ValuesError
 from geomkfac.kept import kept
-from geomkfac.spaces.element import Point, Vector
+from geomkfac.spaces.element import Element, Point, Vector
 from geomkfac.spaces.frames.change import BaseChange, Change, Components, HullChange, SlotChange
 from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame, between, derived_frame
 from geomkfac.spaces.space import BaseSpace, Space, intern_space
@@ -31,6 +31,13 @@ class PointSpace(Space):
 
     __slots__ = ()
     is_affine = True
+
+    if TYPE_CHECKING:
+        # Elements of an affine space are points.
+
+        def from_coordinates(self, array: Any, frame: Any) -> Point: ...
+
+        def from_components(self, frame: Frame, components: Components, ns: Namespace) -> Point: ...
 
     @property
     def dual(self) -> Space:
@@ -161,7 +168,8 @@ class Hull(LinearSpace):
         """The vector of weight 1 that stands for a point: coordinates [a; 1].  Source: LG 2.1.3."""
         if not isinstance(point, Point) or point.space is not self.of:
             raise SpaceMismatchError(f"of_point needs a point of {self.of!r}.\n  came: {point!r}")
-        return self._bordered(point, point.namespace.ones)
+        frame = point_frame(self.of, point.storage_frame)
+        return self._bordered(frame, point.components_in(frame), point, point.namespace.ones)
 
     def of_vector(self, vector: Vector) -> Vector:
         """The vector of weight 0 that stands for a direction: coordinates [v; 0]."""
@@ -170,28 +178,20 @@ class Hull(LinearSpace):
                 f"of_vector needs a vector of {self.of.direction!r}.\n  came: {vector!r}"
             )
         frame = point_frame(self.of, vector.storage_frame)
-        flat = self.of.flatten(vector.namespace, vector.components_in(frame.linear))
-        last = vector.namespace.zeros((*vector.batch_shape, 1))
-        hull_vector: Vector = self.from_components(
-            frame.hull, vector.namespace.concat([flat, last], axis=-1), vector.namespace
-        )
-        return hull_vector
+        return self._bordered(frame, vector.components_in(frame.linear), vector, vector.namespace.zeros)
 
-    def _bordered(self, point: Point, last: Callable[[tuple[int, ...]], Any]) -> Vector:
-        frame = point_frame(self.of, point.storage_frame)
-        flat = self.of.flatten(point.namespace, point.components_in(frame))
-        column = last((*point.batch_shape, 1))
-        hull_vector: Vector = self.from_components(
-            frame.hull, point.namespace.concat([flat, column], axis=-1), point.namespace
-        )
-        return hull_vector
+    def _bordered(
+        self, frame: Frame, components: Components, element: Element, last: Callable[[tuple[int, ...]], Any]
+    ) -> Vector:
+        ns = element.namespace
+        flat, column = self.of.flatten(ns, components), last((*element.batch_shape, 1))
+        return self.from_components(frame.hull, ns.concat([flat, column], axis=-1), ns)
 
     def weight(self, like: Vector | None = None) -> Vector:
         """The covector that is 1 on points and 0 on directions; [0, ..., 0, 1] in every frame."""
         ns = self.kind.default_namespace if like is None else like.namespace
         frame = self.dual.frame_from(lambda base: base._reference_frame())
-        covector: Vector = self.dual.from_components(frame, ns.eye(self.dim)[-1, :], ns)
-        return covector
+        return self.dual.from_components(frame, ns.eye(self.dim)[-1, :], ns)
 
     def point_of(self, vector: Vector) -> Point:
         """The point that a vector of nonzero weight stands for, after division by its weight.
@@ -212,8 +212,7 @@ class Hull(LinearSpace):
         if any(ns.is_zero(flat[index]) for index in range(flat.shape[0])):
             raise ValuesError("a vector of weight zero stands for a direction, not for a point.")
         inner: Frame = frame.parts[0]
-        point: Point = self.of.from_components(inner, self.of.unflatten(ns, components[..., :-1] / weights), ns)
-        return point
+        return self.of.from_components(inner, self.of.unflatten(ns, components[..., :-1] / weights), ns)
 
     def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
         return self.of.frame_from(lookup).hull
@@ -232,6 +231,5 @@ def point_frame(space: PointSpace, frame: Frame) -> Frame:
     if frame.space is space:
         return frame
     if frame.space is space.direction and isinstance(space, AffineSpace):
-        base: Frame = frame.parts[0]
-        return base
+        return frame.parts[0]
     return space.frame_from(lambda base: base._reference_frame())

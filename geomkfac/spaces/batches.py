@@ -1,10 +1,11 @@
-"""Batch axes: the shape of a batch, how batches broadcast, and what indexes them."""
+"""Batch axes: the shape of a batch, how batches broadcast, what indexes them, and a matrix for each of a batch."""
 
 from __future__ import annotations
 
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
+from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import KindError
 from geomkfac.spaces.frames.change import Components
 from geomkfac.spaces.frames.frame import DenseFrame, Frame
@@ -48,3 +49,8 @@ def checked_key(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(checked)
 
 
+def rows_times(ns: Namespace, rows: Array, matrix: Array) -> Array:
+    """``rows @ matrix`` for rows (*batch, n) and one matrix (n, m) or a batch of them."""
+    if matrix.ndim == 2:
+        return ns.matmul(rows, matrix)
+    return ns.matmul(rows[..., None, :], matrix)[..., 0, :]

@@ -44,10 +44,9 @@ class CanonicalIsomorphism:
         frame = vector.storage_frame.structured
         ns, batch = vector.namespace, len(vector.batch_shape)
         axes = [*range(batch), *(batch + axis for axis in self._order)]
-        made: Vector = self.codomain.from_components(
+        return self.codomain.from_components(
             self._forth(frame), ns.permute(vector.components_in(frame), axes), ns
         )
-        return made
 
     @property
     def inverse(self) -> CanonicalIsomorphism:

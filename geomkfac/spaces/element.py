@@ -11,7 +11,6 @@ check what comes.  The rooms above have an inner door, which checks nothing: `co
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Integral
@@ -55,8 +54,8 @@ class Element:
     __hash__ = None  # type: ignore[assignment]
 
     @property
-    @abstractmethod
-    def _noun(self) -> str: ...
+    def _noun(self) -> str:
+        return self.space._noun.split(" ", 1)[1].capitalize()
 
     @property
     def kind(self) -> Kind:
@@ -110,6 +109,18 @@ class Element:
     def with_components(self: ElementT, components: Components) -> ElementT:
         made: ElementT = self.space.from_components(self.storage_frame, components, self.namespace)
         return made
+
+    # -- maps --------------------------------------------------------------------------------------
+    def __call__(self, *arguments: Any) -> Any:
+        """A covector on a vector gives a number (an array of the batch's shape); a linear map a vector.
+
+        An affine map gives a point; what is no map cannot be called.  Source: LG 2.2.1.
+        """
+        return self.space._call(self, *arguments)
+
+    def __matmul__(self, other: Any) -> Any:
+        """The composition of two maps, ``outer @ inner``."""
+        return self.space._compose(self, other)
 
     # -- comparison --------------------------------------------------------------------------------
     def __eq__(self, other: object) -> bool:
@@ -208,10 +219,6 @@ class Vector(Element):
     tensor; `repr` says which.  A covector is called on vectors.
     """
 
-    @property
-    def _noun(self) -> str:
-        return self.space._noun.split(" ", 1)[1].capitalize()
-
     def _other(self, other: Any, action: str) -> Components:
         if not isinstance(other, Vector):
             if isinstance(other, Point):
@@ -282,16 +289,6 @@ class Vector(Element):
         axis = len(scaled.batch_shape) - 1
         return scaled.with_components(map_components(lambda x: scaled.namespace.sum(x, axis=axis), scaled._components))
 
-    def __call__(self, *arguments: Any) -> Any:
-        """A covector on a vector gives a number (an array of the batch's shape); a linear map a vector.
-
-        Source: LG 2.2.1.
-        """
-        return self.space._call(self, *arguments)
-
-    def __matmul__(self, other: Any) -> Any:
-        return self.space._compose(self, other)
-
 
 @final
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True, repr=False)
@@ -300,10 +297,6 @@ class Point(Element):
 
     A point of a space of affine maps is an affine map, and is called on points.
     """
-
-    @property
-    def _noun(self) -> str:
-        return self.space._noun.split(" ", 1)[1].capitalize()
 
     def __sub__(self, other: Any) -> Any:
         """``p - q``, the vector from q to p; ``p - v``, the point moved back.  Source: LG 2.2.3."""
@@ -341,12 +334,6 @@ class Point(Element):
         return self.with_components(
             map_components(move, self._components, vector.components_in(self.storage_frame.linear))
         )
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self.space._call(self, *arguments)
-
-    def __matmul__(self, other: Any) -> Any:
-        return self.space._compose(self, other)
 
     @property
     def linear(self) -> Vector:

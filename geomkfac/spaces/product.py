@@ -88,17 +88,13 @@ class _Product(Space):
             start += factor.dim
         return tuple(parts)
 
-    def _slot_parts(self, element: Element) -> tuple[tuple[Frame, ...], Components]:
-        over: Frame | None = getattr(element.storage_frame, "over", None)
-        frame = element.storage_frame if over is None else over
-        return frame.parts, element.components_in(frame)
-
     def project(self, element: Element, index: int) -> Any:
         """The component in factor `index`."""
         if element.space is not self:
             raise SpaceMismatchError(f"project needs an element of {self!r}.\n  came: {element!r}")
-        frames, components = self._slot_parts(element)
-        return self.factors[index].from_components(frames[index], components[index], element.namespace)
+        frame = element.storage_frame.structured
+        components = element.components_in(frame)
+        return self.factors[index].from_components(frame.parts[index], components[index], element.namespace)
 
     def split(self, element: Element) -> tuple[Any, ...]:
         """The components in all factors."""
@@ -120,8 +116,7 @@ class _Product(Space):
                     f"the components must have one batch shape; they have {elements[0].batch_shape} "
                     f"and {element.batch_shape}."
                 )
-            over: Frame | None = getattr(element.storage_frame, "over", None)
-            frame = element.storage_frame if over is None else over
+            frame = element.storage_frame.structured
             frames.append(frame)
             components.append(element.components_in(frame))
         return self.from_components(derived_frame(self, tuple(frames)), tuple(components), elements[0].namespace)

@@ -6,7 +6,6 @@ type check is ``is``.
 
 from __future__ import annotations
 
-import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -281,11 +280,6 @@ def _made(cls: type[SpaceT], parts: tuple[Space, ...], make: Callable[[SpaceT], 
     fresh = object.__new__(cls)
     make(fresh)
     return fresh
-
-
-def slot_count(slots: tuple[int, ...]) -> int:
-    """How many numbers one element has."""
-    return math.prod(slots)
 
 
 def namesakes(left: Space, right: Space) -> str:

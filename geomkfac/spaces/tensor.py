@@ -12,16 +12,18 @@ Source: LG 2.2.1, A.2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, final
 
 from geomkfac.arrays.namespace import Array
 from geomkfac.errors import ShapeError, SpaceMismatchError
+from geomkfac.spaces.batches import rows_times
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frames.change import SlotwiseChange
 from geomkfac.spaces.frames.frame import BaseFrame, Frame, derived_frame
 from geomkfac.spaces.product import ProductVectorSpace
-from geomkfac.spaces.space import BaseSpace, Space, check_count, intern_space, slot_count
+from geomkfac.spaces.space import BaseSpace, Space, check_count, intern_space
 from geomkfac.spaces.vector import LinearSpace
 
 
@@ -69,7 +71,7 @@ class TensorProduct(LinearSpace):
         self.factors = factors
         slots = tuple(length for factor in factors for length in factor.slots)
         name = " (x) ".join(factor.name for factor in factors)
-        self._set_up(name, factors[0].kind, slot_count(slots), slots)
+        self._set_up(name, factors[0].kind, math.prod(slots), slots)
 
     @property
     def _noun(self) -> str:
@@ -132,7 +134,7 @@ class Hom(LinearSpace):
     def _build(self, domain: LinearSpace, codomain: LinearSpace) -> None:
         self.domain, self.codomain = domain, codomain
         slots = codomain.slots + domain.slots
-        self._set_up(f"Hom({domain.name}, {codomain.name})", domain.kind, slot_count(slots), slots)
+        self._set_up(f"Hom({domain.name}, {codomain.name})", domain.kind, math.prod(slots), slots)
 
     @property
     def _noun(self) -> str:
@@ -157,8 +159,7 @@ class Hom(LinearSpace):
             raise SpaceMismatchError(f"only endomorphisms have an identity; this is {self!r}.")
         ns = self.kind.default_namespace
         frame = self.frame_from(lambda base: base._reference_frame())
-        made: Vector = self.from_components(frame, ns.reshape(ns.eye(self.domain.dim), self.slots), ns)
-        return made
+        return self.from_components(frame, ns.reshape(ns.eye(self.domain.dim), self.slots), ns)
 
     def frame_from(self, lookup: Callable[[BaseSpace], BaseFrame]) -> Frame:
         return derived_frame(self, (self.domain.frame_from(lookup), self.codomain.frame_from(lookup)))
@@ -171,7 +172,7 @@ class Hom(LinearSpace):
     def _matrix(self, element: Vector, frame: Frame) -> Array:
         components = element.components_in(frame)
         return element.namespace.reshape(
-            components, (*element.batch_shape, slot_count(self.codomain.slots), slot_count(self.domain.slots))
+            components, (*element.batch_shape, math.prod(self.codomain.slots), math.prod(self.domain.slots))
         )
 
     def _call(self, element: Vector, *arguments: Any) -> Any:
@@ -217,10 +218,9 @@ class Hom(LinearSpace):
         right = other.space._matrix(other, derived_frame(other.space, (start, middle)))
         ns = element.namespace
         product = ns.matmul(left, right)
-        made: Vector = result.from_components(
+        return result.from_components(
             derived_frame(result, (start, end)), ns.reshape(product, (*product.shape[:-2], *result.slots)), ns
         )
-        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Hom, (self.domain, self.codomain)
@@ -230,13 +230,9 @@ def _moved(vector: Vector, source: Frame, transposed: Array, space: LinearSpace,
     """``vector @ transposed`` from flattened components in `source` to an element of `space` in `target`."""
     ns = vector.namespace
     components = vector.components_in(source)
-    flat = ns.reshape(components, (*vector.batch_shape, slot_count(vector.space.slots)))
-    if transposed.ndim == 2:
-        image = ns.matmul(flat, transposed)
-    else:
-        image = ns.matmul(flat[..., None, :], transposed)[..., 0, :]
-    made: Vector = space.from_components(target, ns.reshape(image, (*image.shape[:-1], *space.slots)), ns)
-    return made
+    flat = ns.reshape(components, (*vector.batch_shape, math.prod(vector.space.slots)))
+    image = rows_times(ns, flat, transposed)
+    return space.from_components(target, ns.reshape(image, (*image.shape[:-1], *space.slots)), ns)
 
 
 def tensor(*vectors: Vector) -> Vector:
@@ -257,8 +253,7 @@ def tensor(*vectors: Vector) -> Vector:
         batch = vector.batch_shape
         shaped = ns.reshape(components, (*batch, *(1,) * before, *vector.space.slots, *(1,) * after))
         result = shaped if result is None else result * shaped
-    made: Vector = product.from_components(derived_frame(product, tuple(frames)), result, ns)
-    return made
+    return product.from_components(derived_frame(product, tuple(frames)), result, ns)
 
 
 def contract(element: Vector, covector: Vector, position: int) -> Vector:

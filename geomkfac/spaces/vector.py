@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from geomkfac.arrays.namespace import Array, Namespace
 from geomkfac.errors import SpaceMismatchError
@@ -25,6 +25,13 @@ class LinearSpace(Space):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+        # Elements of a vector space are vectors.
+
+        def from_coordinates(self, array: Any, frame: Any) -> Vector: ...
+
+        def from_components(self, frame: Frame, components: Components, ns: Namespace) -> Vector: ...
+
     @property
     def direction(self) -> LinearSpace:
         return self
@@ -39,8 +46,7 @@ class LinearSpace(Space):
         """The zero vector, in the array namespace of `like` or the default one of the kind."""
         ns = self.kind.default_namespace if like is None else like.namespace
         frame = self.frame_from(lambda base: base._reference_frame())
-        zeros: Vector = self.from_components(frame, self._zeros(ns), ns)
-        return zeros
+        return self.from_components(frame, self._zeros(ns), ns)
 
     def _zeros(self, ns: Namespace) -> Components:
         return ns.zeros(self.slots)
@@ -150,8 +156,7 @@ class Dual(LinearSpace):
         return tuple(change.dual() for change in changes)
 
     def _dual_frame(self, frame: Frame) -> Frame:
-        original: Frame = frame.parts[0]
-        return original
+        return frame.parts[0]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (self.of, "dual")

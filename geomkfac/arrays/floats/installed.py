@@ -11,10 +11,8 @@ import numpy as np
 
 from geomkfac.arrays.floats.devices import device_named, devices_of
 from geomkfac.arrays.floats.library_names import LIBRARIES, imported_library
+from geomkfac.arrays.floats.threads import THREADS
 from geomkfac.errors import DeviceError, MissingExtraError
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-"""What sets the number of threads of one BLAS or another."""
 
 
 @final

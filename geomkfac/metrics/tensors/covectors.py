@@ -158,7 +158,6 @@ def shares(ns: Namespace, count: int, weights: Array | None) -> Array:
 
 def _sum_first(vector: Vector) -> Vector:
     """The sum over the first batch axis."""
-    total: Vector = vector.with_components(
+    return vector.with_components(
         map_components(lambda x: vector.namespace.sum(x, axis=0), vector._components)
     )
-    return total

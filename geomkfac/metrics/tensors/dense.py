@@ -22,6 +22,7 @@ from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
 from geomkfac.operators import DenseMatrix
 from geomkfac.operators.cholesky_solver import CholeskySolver
 from geomkfac.spaces import Euclidean, Frame, LinearSpace, Span, Subspace, Vector
+from geomkfac.spaces.batches import rows_times
 from geomkfac.spaces.frames.change import SlotChange
 from geomkfac.spaces.frames.frame import DenseFrame, change_of, convert
 
@@ -153,14 +154,11 @@ class DenseTensor(MetricTensor):
         space = self.space.dual if dual else self.space
         frame = self.storage_frame.dual if dual else self.storage_frame
         components = flat if isinstance(frame, DenseFrame) else space.unflatten(self.namespace, flat)
-        made: Vector = space.from_components(frame, components, self.namespace)
-        return made
+        return space.from_components(frame, components, self.namespace)
 
     def _flat(self, v: Vector) -> Vector:
         flat = self._columns(v, self.storage_frame)
-        if self._matrix.ndim == 2:
-            return self._wrap(self.namespace.matmul(flat, self._matrix), dual=True)
-        return self._wrap(self.namespace.matmul(flat[..., None, :], self._matrix)[..., 0, :], dual=True)
+        return self._wrap(rows_times(self.namespace, flat, self._matrix), dual=True)
 
     # -- degeneracy -----------------------------------------------------------------------------------
     @kept

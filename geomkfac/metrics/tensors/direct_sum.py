@@ -180,5 +180,4 @@ def _stacked(vectors: list[Vector]) -> Vector:
     first = vectors[0]
     trees = [vector.components_in(first.storage_frame) for vector in vectors]
     joined = map_components(lambda *leaves: first.namespace.concat(list(leaves), axis=0), *trees)
-    made: Vector = first.with_components(joined)
-    return made
+    return first.with_components(joined)

@@ -59,10 +59,9 @@ class LayerTensor(MetricTensor, Generic[Matrix]):
 
     def _wrap(self, components: Array, dual: bool) -> Vector:
         space = self.space.dual if dual else self.space
-        made: Vector = space.from_components(
+        return space.from_components(
             self.storage_frame.dual if dual else self.storage_frame, components, self.namespace
         )
-        return made
 
     def _flat(self, v: Vector) -> Vector:
         return self._wrap(self._operator(self.storage_frame).apply(v.components_in(self.storage_frame)), dual=True)

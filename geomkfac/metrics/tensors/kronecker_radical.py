@@ -56,8 +56,7 @@ class KroneckerRadical(Subspace):
         first = _outer(columns.mT, ns.eye(m))
         second = _outer(_complement(ns, columns).mT, rows.mT)
         components = ns.concat([ns.reshape(first, (-1, m, n)), ns.reshape(second, (-1, m, n))], axis=0)
-        made: Vector = self.space.from_components(frame, components, ns)
-        return made
+        return self.space.from_components(frame, components, ns)
 
 
 def _complement(ns: Namespace, columns: Array) -> Array:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, final
 from weakref import WeakKeyDictionary
 
 from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.kept import Kept, kept
 from geomkfac.spaces.frames.monomial import Monomial, monomial
 
 Components: TypeAlias = Any
@@ -36,14 +37,14 @@ class BaseChange:
     `translation` (n,) is None where it is zero, and always for vector spaces.
     """
 
-    __slots__ = ("_shape", "dim", "inverse", "kind", "matrix", "translation")
+    __slots__ = ("_kept", "dim", "inverse", "kind", "matrix", "translation")
 
     def __init__(
         self, kind: Kind, dim: int, matrix: Array | None, inverse: Array | None, translation: Array | None
     ) -> None:
         self.kind, self.dim = kind, dim
         self.matrix, self.inverse, self.translation = matrix, inverse, translation
-        self._shape: tuple[Monomial | None] | None = None
+        self._kept = Kept()
 
     def inverted(self) -> BaseChange:
         """The change back, ``x = inverse @ y - inverse @ translation``."""
@@ -78,11 +79,10 @@ class BaseChange:
         return BaseChange(self.kind, self.dim, self.inverse.mT, self.matrix.mT, None)
 
     @property
+    @kept
     def monomial(self) -> Monomial | None:
         """The matrix as one that picks and scales, where it is one."""
-        if self._shape is None:
-            self._shape = (None if self.matrix is None else monomial(self.matrix),)
-        return self._shape[0]
+        return None if self.matrix is None else monomial(self.matrix)
 
     @property
     def arrays(self) -> tuple[Array | None, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from geomkfac.errors import ShapeError, SpaceMismatchError
 from geomkfac.spaces import Hull
 from geomkfac.theorems.engine.errata import TYPES, corrected_and_printed, erratum_statement
@@ -53,7 +55,7 @@ def hull_of_its_own_space(world: World) -> Comparisons:
     it = convolutional(world)
     first, second = it.net.layers[0].codomain, it.net.layers[1].codomain
     z = world.array(second.dim, name="z")
-    zeta = second.from_coordinates(z, it.iota)
+    zeta: Any = second.from_coordinates(z, it.iota)
     hull = Hull(second) if world.planted("the corrected form put in its place") else Hull(first)
     ones = world.ns.ones((1,))
     own = Hull(second).of_point(zeta).coordinates(it.iota)
