@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from geomkfac.arrays.array import Array, RandomSource, Scalar
 from geomkfac.arrays.dispatch import kind_of, namespace_of
 from geomkfac.arrays.exact.degree import DegreeArray, DegreeField, equality_bound, false_identity_bound
 from geomkfac.arrays.exact.fields import ExactArray
@@ -11,7 +12,7 @@ from geomkfac.arrays.exact.symbolic import SymbolicKind, SymbolicNamespace, symb
 from geomkfac.arrays.floats.doors import recording_gradients
 from geomkfac.arrays.floats.floating import FloatingKind, FloatingNamespace, floating
 from geomkfac.arrays.floats.library_names import LIBRARIES, LIBRARY_ON, floating_namespace
-from geomkfac.arrays.namespace import Array, Kind, Namespace, OrderedNamespace, RandomSource, Scalar
+from geomkfac.arrays.namespace import Kind, Namespace, OrderedNamespace
 from geomkfac.arrays.random.draws import Draws, generator
 from geomkfac.arrays.random.stream import Stream
 from geomkfac.arrays.regression import Exponent, fitted_exponent

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.exact.strict import StrictArray
 from geomkfac.arrays.floats.floating import floating
-from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.errors import KindError
 
 _NUMPY: dict[Any, Namespace] = {}

@@ -18,22 +18,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
+from geomkfac.arrays.array import Array, RandomSource, Scalar
+from geomkfac.arrays.linear_algebra import LinearAlgebra
 from geomkfac.errors import KindError
-
-if TYPE_CHECKING:
-    from geomkfac.arrays.floats.solvers.linear_algebra import LinearAlgebra
-
-Array: TypeAlias = Any
-"""An array of some namespace.  Array libraries share no static type, so this is opaque."""
-
-RandomSource: TypeAlias = Any
-"""A ``numpy.random.Generator``."""
-
-Scalar: TypeAlias = int | float | Fraction | Any
-"""A weak Python scalar, or a 0-dimensional array of the kind."""
 
 
 class Kind(ABC):

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 
 
 def cross_correlation(x: Array, weight: Array) -> Array:

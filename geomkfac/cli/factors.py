@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from geomkfac.arrays import namespace_of
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
 from geomkfac.cli.devices import DEVICE

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from geomkfac.arrays import namespace_of
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import FrameError, ShapeError
 from geomkfac.metrics import MetricTensor
 from geomkfac.operators import BlockDiagonal, KroneckerProduct, StructuredMatrix

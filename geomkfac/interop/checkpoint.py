@@ -21,7 +21,8 @@ from typing import Any, final
 import numpy as np
 
 from geomkfac.arrays import PrimeField, RationalField
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import FileFormatError, KindError, ShapeError, ValuesError
 from geomkfac.interop.files import PathLike, read_arrays, write_arrays
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments

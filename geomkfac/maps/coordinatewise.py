@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import ShapeError
 from geomkfac.maps.activations.activation import activation
 from geomkfac.maps.activations.scalar_function import Activation

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import ShapeError, SpaceMismatchError
 from geomkfac.maps.affine import AffineMaps
 from geomkfac.metrics.metric import Metric

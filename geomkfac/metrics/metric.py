@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.metrics.tensors.dense import DenseTensor

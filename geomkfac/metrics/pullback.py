@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.maps.smooth import Derivative, SmoothMap
 from geomkfac.metrics.metric import Metric

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import OrderedNamespace
 from geomkfac.arrays.random.draws import generator
 from geomkfac.networks.passes.chain_pass import ChainPass
 from geomkfac.networks.passes.layers import Layer

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any, final
 
 from geomkfac.arrays import floating
-from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.counts import is_count
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.maps import AffineMaps

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any, final
 
 from geomkfac.arrays import floating
-from geomkfac.arrays.namespace import Array, Kind
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Kind
 from geomkfac.errors import ShapeError
 from geomkfac.maps import AffineMaps, SmoothMap
 from geomkfac.maps.activations.scalar_function import Activation

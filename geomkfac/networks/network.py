@@ -12,7 +12,7 @@ import math
 from abc import abstractmethod
 from typing import Any, Unpack
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
 from geomkfac.maps import AffineMaps
 from geomkfac.metrics.families.output_family import Fisher, OutputModel, PlacedFamily

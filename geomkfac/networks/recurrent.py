@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Any, final, get_args
 
 from geomkfac.arrays import floating
-from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.counts import checked_count
 from geomkfac.errors import ShapeError, SpaceMismatchError, UnknownNameError
 from geomkfac.maps import AffineMaps, SmoothMap

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from geomkfac.operators.block_diagonal import BlockDiagonal
-from geomkfac.operators.damped import ExactlyDampedKroneckerProduct
 from geomkfac.operators.dense import DenseMatrix
-from geomkfac.operators.kronecker import KroneckerProduct
+from geomkfac.operators.kronecker import ExactlyDampedKroneckerProduct, KroneckerProduct
 from geomkfac.operators.kronecker_basis import DiagonalInKroneckerBasis, DualBases
 from geomkfac.operators.operator import Operand, StructuredMatrix
 

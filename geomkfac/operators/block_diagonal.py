@@ -10,7 +10,8 @@ from functools import reduce
 from operator import add
 from typing import Any, cast, final
 
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, RandomSource, Scalar
+from geomkfac.arrays.array import Array, RandomSource, Scalar
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.operators.damping import Dampable
 from geomkfac.operators.operator import Operand, StructuredMatrix

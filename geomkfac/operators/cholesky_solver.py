@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import final
 
-from geomkfac.arrays.namespace import Array, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import OrderedNamespace
 
 
 @final

@@ -10,7 +10,8 @@ import math
 from abc import ABC, abstractmethod
 from numbers import Real
 
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
+from geomkfac.arrays.array import Array, Scalar
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.errors import UnknownNameError, ValuesError
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.square_matrix import SquareMatrix

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import final
 
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
+from geomkfac.arrays.array import Array, Scalar
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.errors import ShapeError, UnknownNameError
 from geomkfac.operators.damping import Dampable, check_kind, damping_strength
 from geomkfac.operators.operator import StructuredMatrix

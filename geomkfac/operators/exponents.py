@@ -8,7 +8,8 @@ from fractions import Fraction
 from numbers import Real
 from typing import Any
 
-from geomkfac.arrays.namespace import Array, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import OrderedNamespace
 from geomkfac.errors import KindError, NotPositiveError, SingularMatrixError, ValuesError
 
 

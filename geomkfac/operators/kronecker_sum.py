@@ -11,7 +11,8 @@ from functools import reduce
 from operator import add
 from typing import TypeAlias
 
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
+from geomkfac.arrays.array import Array, Scalar
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.single_block import SingleBlockMatrix
 

@@ -12,9 +12,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from fractions import Fraction
+from importlib import import_module
 from typing import Any, NoReturn, Self, TypeAlias
 
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, RandomSource, Scalar
+import numpy as np
+
+from geomkfac.arrays.array import Array, RandomSource, Scalar
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.errors import InexactEqualityError, KindError, ShapeError
 from geomkfac.operators.exponents import as_exponent
 
@@ -217,10 +221,37 @@ class StructuredMatrix(ABC):
         return self._apply_root(self._noise(rng, batch), namespace)
 
     def as_linear_operator(self) -> Any:
-        """The matrix as a ``scipy.sparse.linalg.LinearOperator`` on `vec`'s vectors; NumPy only."""
-        from geomkfac.operators.linear_operator import as_linear_operator
+        """The matrix as a ``scipy.sparse.linalg.LinearOperator`` of shape (N, N), on `vec`'s vectors; NumPy only.
 
-        return as_linear_operator(self)
+        For SciPy's iterative solvers and eigenvalue methods.
+
+        Raises
+        ------
+        KindError : for exact kinds, and for arrays of another library than NumPy.
+        """
+        prototype = self.namespace.zeros((0,))
+        if self.namespace.kind.is_exact or not isinstance(prototype, np.ndarray):
+            raise KindError(
+                "a SciPy linear operator needs a matrix of NumPy floating-point numbers.\n"
+                f"  required: numpy float32 or float64\n  came    : {self.namespace.name}\n"
+                "Use apply and solve, or convert the factors to NumPy first."
+            )
+        dtype = prototype.dtype
+
+        def product(matrix: StructuredMatrix, columns: Any) -> Any:
+            # SciPy passes a vector (N,), a column (N, 1) or many (N, k), of whatever dtype.
+            rows = np.asarray(columns, dtype=dtype).T
+            return matrix.vec(matrix.apply(matrix.unvec(rows))).T
+
+        linear_operator = import_module("scipy.sparse.linalg").LinearOperator
+        return linear_operator(
+            self.shape,
+            matvec=lambda x: product(self, x),
+            rmatvec=lambda x: product(self.transpose, x),
+            matmat=lambda x: product(self, x),
+            rmatmat=lambda x: product(self.transpose, x),
+            dtype=dtype,
+        )
 
     # -- what a structure provides ----------------------------------------------------------------
     @abstractmethod

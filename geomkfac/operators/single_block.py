@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 
+from geomkfac.arrays.array import Array, RandomSource
 from geomkfac.arrays.dispatch import namespace_of
-from geomkfac.arrays.namespace import Array, Namespace, RandomSource
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.operators.operator import StructuredMatrix
 

@@ -12,8 +12,9 @@ from typing import final
 
 import numpy as np
 
+from geomkfac.arrays.array import Array, Scalar
 from geomkfac.arrays.dispatch import namespace_of
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.errors import NotPositiveError, ShapeError, SingularMatrixError
 from geomkfac.kept import Kept, kept
 from geomkfac.operators.cholesky_solver import CholeskySolver

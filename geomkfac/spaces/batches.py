@@ -5,7 +5,8 @@ from __future__ import annotations
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import KindError
 from geomkfac.spaces.frames.change import Components
 from geomkfac.spaces.frames.frame import DenseFrame, Frame

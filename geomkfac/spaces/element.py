@@ -16,7 +16,8 @@ from fractions import Fraction
 from numbers import Integral
 from typing import Any, NoReturn, TypeVar, final
 
-from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.errors import (
     DivisionByZeroError,
     GeomkfacError,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol, final
 
 from geomkfac.arrays import namespace_of
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import FrameError, KindError, ShapeError, ValuesError
 from geomkfac.spaces.affine import AffineSpace
 from geomkfac.spaces.frames.frame import BaseFrame, Frame

@@ -14,7 +14,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.counts import is_count
 from geomkfac.errors import ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.kept import kept

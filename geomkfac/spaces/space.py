@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 from geomkfac.arrays import floating
-from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.counts import checked_count
 from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.kept import Kept, interned, kept

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frames.frame import DenseFrame

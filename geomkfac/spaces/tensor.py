@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import ShapeError, SpaceMismatchError
 from geomkfac.spaces.batches import rows_times
 from geomkfac.spaces.element import Vector

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geomkfac.arrays import namespace_of
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import DegenerateMetricError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.metrics import MetricTensor
 from geomkfac.operators import StructuredMatrix

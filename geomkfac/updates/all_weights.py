@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.updates.rule import NetworkToUpdate
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.updates.exact_fisher import weight_covectors, weighted_products
 from geomkfac.updates.rule import NetworkToUpdate
 

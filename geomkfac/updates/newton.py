@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import ValuesError
 from geomkfac.updates.all_weights import moved_against
 from geomkfac.updates.rule import NetworkToUpdate

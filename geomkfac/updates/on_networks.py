@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import ValuesError
 from geomkfac.metrics.families.output_family import OutputModel
 from geomkfac.networks.network import Network

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from geomkfac.arrays.namespace import Array, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import OrderedNamespace
 
 
 def semidefinite_power(ns: OrderedNamespace, matrix: Array, exponent: float) -> Array:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 
 
 @final

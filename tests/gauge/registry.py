@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from geomkfac.arrays import GF, floating
-from geomkfac.arrays.namespace import Array, Kind
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Kind
 
 FIELD = GF(1_073_741_827)
 PROGRAMS: list[Program] = []

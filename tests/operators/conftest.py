@@ -14,9 +14,10 @@ import array_api_strict
 import numpy as np
 import pytest
 
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.dispatch import namespace_of
 from geomkfac.arrays.exact.prime import GF
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.operators import BlockDiagonal, DenseMatrix, KroneckerProduct, StructuredMatrix
 
 PRIME = GF(2**31 - 1).default_namespace

@@ -22,10 +22,10 @@ from typing import Any, final
 
 import numpy as np
 
+from geomkfac.arrays.array import Array, RandomSource
 from geomkfac.arrays.exact.degree_bounds import CONSTANT_ONE, VARIABLE, ZERO, Bound, Factor, over_one_denominator
 from geomkfac.arrays.exact.prime import GF
 from geomkfac.arrays.exact.strict import ExactKind, StrictArray, StrictNamespace
-from geomkfac.arrays.namespace import Array, RandomSource
 
 _PRIMES = 5.06e7
 """Fewer than the 50,697,537 primes between 2³⁰ and 2³¹.

@@ -9,8 +9,8 @@ from typing import Any, final
 
 import numpy as np
 
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.exact.strict import StrictArray, StrictNamespace
-from geomkfac.arrays.namespace import Array
 
 
 @final

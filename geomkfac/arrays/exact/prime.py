@@ -13,10 +13,10 @@ from typing import Any, NoReturn, final
 
 import numpy as np
 
+from geomkfac.arrays.array import Array, RandomSource
 from geomkfac.arrays.exact.fields import ExactNamespace
 from geomkfac.arrays.exact.flint_matrices import flint, flint_nullspace, flint_solve, is_prime
 from geomkfac.arrays.exact.strict import ExactKind
-from geomkfac.arrays.namespace import Array, RandomSource
 from geomkfac.arrays.refusals import describe
 from geomkfac.errors import DivisionByZeroError, KindError, ValuesError
 

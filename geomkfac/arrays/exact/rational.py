@@ -11,10 +11,10 @@ from typing import Any, final
 
 import numpy as np
 
+from geomkfac.arrays.array import Array, RandomSource
 from geomkfac.arrays.exact.flint_matrices import flint, flint_nullspace, flint_solve
 from geomkfac.arrays.exact.objects import ObjectNamespace, entries_of_matrix
 from geomkfac.arrays.exact.strict import ExactKind
-from geomkfac.arrays.namespace import Array, RandomSource
 from geomkfac.errors import ShapeError, ValuesError
 
 

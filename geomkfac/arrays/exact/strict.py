@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from fractions import Fraction
 from typing import Any, NoReturn, SupportsIndex
 
-from geomkfac.arrays.namespace import Array, Kind, Namespace, Scalar
+from geomkfac.arrays.array import Array, Scalar
+from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.arrays.refusals import describe, refuse_mixture
 from geomkfac.errors import DivisionByZeroError, InexactEqualityError, KindError, ShapeError
 

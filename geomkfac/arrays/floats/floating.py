@@ -17,6 +17,7 @@ from typing import Any, final
 import array_api_compat
 import numpy as np
 
+from geomkfac.arrays.array import Array, RandomSource, Scalar
 from geomkfac.arrays.floats import special
 from geomkfac.arrays.floats.devices import device_name, device_named
 from geomkfac.arrays.floats.doors import plain, refuse_transformed
@@ -26,8 +27,8 @@ from geomkfac.arrays.floats.solvers.by_jax import JaxLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_numpy import NumpyLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_standard import StandardLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_torch import TorchLinearAlgebra
-from geomkfac.arrays.floats.solvers.linear_algebra import LinearAlgebra
-from geomkfac.arrays.namespace import Array, Kind, Namespace, OrderedNamespace, RandomSource, Scalar
+from geomkfac.arrays.linear_algebra import LinearAlgebra
+from geomkfac.arrays.namespace import Kind, Namespace, OrderedNamespace
 from geomkfac.arrays.refusals import refuse_array, refuse_integers, refuse_mixture, refuse_values
 from geomkfac.errors import KindError
 

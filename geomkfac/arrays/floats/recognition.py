@@ -7,7 +7,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 
 
 def library_of(array: Array) -> Any:

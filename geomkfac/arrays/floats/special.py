@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 
 LIBRARIES = {"numpy": "scipy.special", "torch": "torch.special", "cupy": "cupyx.scipy.special"}
 """Where the function of a library's arrays is found; imported on first use."""

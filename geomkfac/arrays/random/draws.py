@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from geomkfac.arrays.namespace import RandomSource
+from geomkfac.arrays.array import RandomSource
 from geomkfac.arrays.random.box_muller import box_muller
 from geomkfac.errors import ShapeError, ValuesError
 

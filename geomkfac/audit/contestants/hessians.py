@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from geomkfac.arrays import namespace_of
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.audit.twins.storage import Arrays
 from geomkfac.audit.twins.twin import Twin
 from geomkfac.maps.activations.polynomials import identity

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from geomkfac.arrays import floating
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import KindError, NotPositiveError, ShapeError, SpaceMismatchError
 from geomkfac.interop.libraries.column_orders import channel_major, offset_major
 from geomkfac.interop.libraries.conventions import FactorConvention, FactorSetting, LayerFactors, LayerScaling

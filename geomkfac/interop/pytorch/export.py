@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 from scipy.linalg import block_diag
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
 from geomkfac.interop.pytorch.activations import module_of
 from geomkfac.interop.pytorch.imported import Network

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.borders import Borders, padding_of
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.arrays.windows import Windows
 from geomkfac.interop.pytorch.module_metric import LayerPart
 from geomkfac.interop.pytorch.support import pytorch, refusal

@@ -8,7 +8,7 @@ from typing import Any
 import array_api_compat
 
 from geomkfac.arrays import namespace_of
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import GeomkfacError, KindError, MissingExtraError
 
 INSTEAD = (

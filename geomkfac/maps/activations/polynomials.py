@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar, final
 
-from geomkfac.arrays.namespace import Array, Namespace, Scalar
+from geomkfac.arrays.array import Array, Scalar
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import KindError, ValuesError
 from geomkfac.maps.activations.activation import registered, with_parameters
 from geomkfac.maps.activations.scalar_function import Activation, InPyTorch

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import ValuesError
 from geomkfac.maps.activations.activation import registered, with_parameters
 from geomkfac.maps.activations.scalar_function import Activation, InPyTorch, decay

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, final
 
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 
 
 @final

@@ -19,7 +19,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.maps.activations.activation import registered
 from geomkfac.maps.activations.scalar_function import Activation, InPyTorch
 

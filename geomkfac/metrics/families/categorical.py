@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.metrics.families.by_name import registered

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from geomkfac.arrays.namespace import Array, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import OrderedNamespace
 from geomkfac.errors import ValuesError
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import ShapeError, ValuesError
 
 

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.dispatch import namespace_of
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import NotPositiveError, ShapeError
 from geomkfac.metrics.families.by_name import registered

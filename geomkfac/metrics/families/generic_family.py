@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.counts import checked_count
 from geomkfac.errors import KindError

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import ShapeError
 from geomkfac.metrics.families.by_name import registered

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.counts import checked_count
 from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, UnknownNameError, ValuesError

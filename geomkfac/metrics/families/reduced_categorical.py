@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.metrics.families.by_name import registered
 from geomkfac.metrics.families.categorical import Categorical

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.metrics.families.output_family import OutputFamily, sample_weights

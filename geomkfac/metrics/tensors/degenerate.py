@@ -13,7 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.errors import (
     ConditioningError,
     DegenerateMetricError,

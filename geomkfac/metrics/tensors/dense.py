@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array, Namespace, OrderedNamespace, Scalar
+from geomkfac.arrays.array import Array, Scalar
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.errors import FrameError, NotPositiveError, ShapeError, UnknownNameError
 from geomkfac.kept import Kept, kept
 from geomkfac.metrics.tensors.degenerate import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array, Scalar
+from geomkfac.arrays.array import Array, Scalar
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
 from geomkfac.metrics.tensors.dense import DenseTensor
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm

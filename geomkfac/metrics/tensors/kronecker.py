@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, Generic, TypeVar, final
 
-from geomkfac.arrays.namespace import Array, Scalar
+from geomkfac.arrays.array import Array, Scalar
 from geomkfac.errors import DegenerateMetricError, SpaceMismatchError
 from geomkfac.kept import Kept, kept
 from geomkfac.metrics.tensors.degenerate import norm_is_degenerate, not_in_range, range_bound

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.spaces import Hom, Subspace, Vector
 from geomkfac.spaces.frames.frame import Frame, derived_frame
 

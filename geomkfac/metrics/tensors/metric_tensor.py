@@ -13,7 +13,8 @@ from abc import ABC, abstractmethod
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from geomkfac.arrays.namespace import Array, Kind, Namespace, Scalar
+from geomkfac.arrays.array import Array, Scalar
+from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.errors import (
     DegenerateMetricError,
     GeomkfacError,

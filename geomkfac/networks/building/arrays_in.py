@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from geomkfac.arrays.namespace import Array, Kind
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Kind
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.maps import AffineMaps
 

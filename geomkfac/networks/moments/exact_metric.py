@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.networks.moments.totals import nonzero
 from geomkfac.networks.passes.at_places import CovectorsAtPlaces

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import KindError, SpaceMismatchError, ValuesError
 from geomkfac.maps.affine import AffineMaps
 from geomkfac.metrics.tensors.dense import DenseTensor

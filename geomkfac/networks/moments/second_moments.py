@@ -17,7 +17,8 @@ from __future__ import annotations
 import math
 from typing import Literal, TypeAlias, final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.networks.moments.totals import Sums, Total
 from geomkfac.networks.passes.at_places import CovectorsAtPlaces
 from geomkfac.networks.passes.chain_pass import Pass

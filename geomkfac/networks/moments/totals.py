@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self, final
 
 from geomkfac.arrays import namespace_of
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import ValuesError
 
 

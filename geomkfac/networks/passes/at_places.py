@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar, final, get_args
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, UnknownNameError
 from geomkfac.metrics.families.output_family import Fisher, OutputModel

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.passes.stages import AffineStage, Stage
 from geomkfac.networks.passes.uses import Use

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.maps.affine import AffineDerivative, AffineMaps
 from geomkfac.spaces import Frame, Point
 

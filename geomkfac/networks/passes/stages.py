@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.borders import Borders
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.arrays.windows import Windows
 from geomkfac.maps import AffineMaps, SmoothMap
 from geomkfac.networks.passes.layers import Layer

@@ -11,7 +11,8 @@ import math
 from abc import ABC, abstractmethod
 from typing import final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.arrays.windows import Windows
 
 

@@ -13,8 +13,8 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, final
 
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.floats.memory import in_hand
-from geomkfac.arrays.namespace import Array
 from geomkfac.counts import checked_count
 from geomkfac.errors import KindError, ValuesError
 from geomkfac.metrics.families.output_family import OutputModel

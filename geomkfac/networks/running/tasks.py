@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final, get_args
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics.families.output_family import OutputModel
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
 from geomkfac.networks.moments.second_moments import RunningMoments, Sharing

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, final
 from weakref import WeakKeyDictionary
 
-from geomkfac.arrays.namespace import Array, Kind, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.kept import Kept, kept
 from geomkfac.spaces.frames.monomial import Monomial, monomial
 

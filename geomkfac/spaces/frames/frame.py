@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, final
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import FrameError, ShapeError, SingularMatrixError, ValuesError
 from geomkfac.kept import Kept, interned, kept
 from geomkfac.spaces.frames.change import BaseChange, Change, Components

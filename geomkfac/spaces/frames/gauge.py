@@ -13,7 +13,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, final
 from weakref import WeakKeyDictionary
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import GeomkfacError, SingularMatrixError, ValuesError
 from geomkfac.spaces.frames.change import BaseChange
 from geomkfac.spaces.frames.frame import BaseFrame

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import final
 
 from geomkfac.arrays import namespace_of
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 
 
 @final

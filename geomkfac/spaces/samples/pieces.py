@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
 
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.mapped import read_rows, rows_of
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.spaces.element import Point
 from geomkfac.spaces.frames.frame import Frame
 from geomkfac.spaces.samples.targets import map_targets, slice_targets

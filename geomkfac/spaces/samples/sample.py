@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, final
 
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.mapped import is_mapped, read_rows, rows_of
-from geomkfac.arrays.namespace import Array
 from geomkfac.counts import checked_count, is_count
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.spaces.element import Point

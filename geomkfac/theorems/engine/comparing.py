@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import VacuousCheckError
 from geomkfac.theorems.engine.statement import Comparison
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TypeVar, final
 
 from geomkfac.arrays import GF, DegreeField, Stream, floating, generator, random_prime, rational, symbolic
-from geomkfac.arrays.namespace import Kind, Namespace, RandomSource
+from geomkfac.arrays.array import RandomSource
+from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.errors import (
     DegenerateMetricError,
     DivisionByZeroError,

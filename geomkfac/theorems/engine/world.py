@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import final
 
 from geomkfac.arrays import symbolic, symbols
-from geomkfac.arrays.namespace import Array, Kind, Namespace, RandomSource
+from geomkfac.arrays.array import Array, RandomSource
+from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.counts import is_count
 from geomkfac.errors import DegenerateMetricError, ValuesError
 

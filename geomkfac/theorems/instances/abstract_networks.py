@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.maps import AffineMap, GenericMap, SmoothMap
 from geomkfac.metrics import (
     Bernoulli,

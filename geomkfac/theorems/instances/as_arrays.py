@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.maps import SmoothMap
 from geomkfac.metrics import OutputModel
 from geomkfac.spaces import Parameterization, Point

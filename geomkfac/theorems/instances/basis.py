@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.smooth_functions import Transformed, TransformedLoss
 from geomkfac.theorems.instances.textbook import MatrixNetwork, widths_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import sympy
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.theorems.engine.world import World
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import final
 
-from geomkfac.arrays.namespace import Array, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import OrderedNamespace
 
 LARGEST = 2.0**-5
 """The first step: as large as extrapolation bears for functions with a pole at 0.1, as rounding is divided by it."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TypeAlias, final
 
 from geomkfac.arrays import generator
-from geomkfac.arrays.namespace import Array, Namespace, RandomSource
+from geomkfac.arrays.array import Array, RandomSource
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.names import look_up
 from geomkfac.theorems.engine.world import World
 

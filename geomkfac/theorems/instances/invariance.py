@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.errors import ShapeError
 from geomkfac.theorems.engine.statement import Comparisons, given, same
 from geomkfac.theorems.engine.world import World

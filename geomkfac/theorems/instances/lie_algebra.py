@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from geomkfac.arrays.namespace import Array, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import OrderedNamespace
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.basis import Bases, transformed
 from geomkfac.theorems.instances.invariance import updated

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics import OutputModel
 from geomkfac.networks import Convolution, ConvolutionalNetwork, Dense, RecurrentNetwork
 from geomkfac.networks.network import Network

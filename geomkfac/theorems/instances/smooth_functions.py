@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.maps.activations.scalar_function import Activation as ScalarFunction
 from geomkfac.maps.activations.sigmoids import tanh
 from geomkfac.metrics import Bernoulli

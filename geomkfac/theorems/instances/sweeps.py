@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.maps import AffineMap
 from geomkfac.networks import MLP
 from geomkfac.spaces import Point, Vector

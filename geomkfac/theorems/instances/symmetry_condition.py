@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import NoReturn, final
 
 from geomkfac.arrays import generator
-from geomkfac.arrays.namespace import Array, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import OrderedNamespace
 from geomkfac.errors import ConditioningError
 from geomkfac.theorems.instances.derivatives import MeasuredDerivative, derivative, noise
 

@@ -13,7 +13,8 @@ from functools import reduce
 from operator import add
 from typing import final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.smooth_functions import RowActivation, RowLoss, activation, loss
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.smooth_functions import RowActivation, RowLoss
 from geomkfac.theorems.instances.textbook import homogeneous, perhaps_damped, updated_weights, weighted_squares

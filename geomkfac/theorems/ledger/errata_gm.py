@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics import EuclideanMetric, Gaussian
 from geomkfac.operators import KroneckerProduct
 from geomkfac.spaces import AffineSpace

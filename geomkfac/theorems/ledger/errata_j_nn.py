@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.theorems.engine.errata import corrected_and_printed, erratum_statement
 from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, given, same
 from geomkfac.theorems.engine.world import Sizes, World

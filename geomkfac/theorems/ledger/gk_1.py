@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.maps import AffineMaps
 from geomkfac.metrics import Bernoulli, CovectorMetric, DenseTensor, IndependenceMetric, KroneckerTensor, MetricTensor
 from geomkfac.networks import MLP

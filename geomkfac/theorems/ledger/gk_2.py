@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.maps.activations.polynomials import polynomial
 from geomkfac.metrics import DirectSumTensor, IndependenceMetric, Metric
 from geomkfac.networks import MLP

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.networks import AveragePooling, Convolution, ConvolutionalNetwork, RecurrentNetwork
 from geomkfac.networks.moments.second_moments import Sharing
 from geomkfac.networks.network import Network

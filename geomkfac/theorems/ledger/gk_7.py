@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from geomkfac.arrays.namespace import Array, OrderedNamespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import OrderedNamespace
 from geomkfac.metrics import Categorical
 from geomkfac.spaces import AffineSpace
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, order, same

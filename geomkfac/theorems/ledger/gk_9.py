@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
 from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network

@@ -6,7 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import NotPositiveError
 from geomkfac.metrics.tensors.symmetric_elimination import weighted_rows
 from geomkfac.networks import Convolution, ConvolutionalNetwork

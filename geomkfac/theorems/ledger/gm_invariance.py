@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.theorems.engine.errata import TYPES, corrected_and_printed, erratum_statement
 from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, Statement, refuses, same

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics import Gaussian, MetricTensor, OutputModel
 from geomkfac.networks import AveragePooling, Convolution, ConvolutionalNetwork, Dense
 from geomkfac.spaces import Parameterization, Point, Sample, Vector

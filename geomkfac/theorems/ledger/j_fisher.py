@@ -9,7 +9,7 @@ from typing import Any
 
 import sympy
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics import Bernoulli, Categorical
 from geomkfac.spaces import AffineSpace
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same

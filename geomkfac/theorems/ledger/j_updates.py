@@ -7,7 +7,7 @@ from typing import Any
 
 import sympy
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics import DenseTensor, EuclideanMetric
 from geomkfac.operators import BlockDiagonal, DenseMatrix, KroneckerProduct
 from geomkfac.spaces import AffineSpace, Point

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics import Bernoulli, Categorical, EuclideanMetric, Gaussian, Metric, MetricTensor, OutputFamily
 from geomkfac.networks import MLP
 from geomkfac.spaces import AffineSpace

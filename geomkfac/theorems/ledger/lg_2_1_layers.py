@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics import ExpectedMetric, IndependenceMetric, PullbackMetric
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same
 from geomkfac.theorems.engine.world import Sizes, World

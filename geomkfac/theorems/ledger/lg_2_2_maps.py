@@ -7,7 +7,7 @@ from typing import Any, final
 
 import sympy
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.maps import AffineMap, AffineMaps, CoordinatewiseMap, GenericMap, SmoothMap
 from geomkfac.metrics import CovectorMetric, DenseTensor, EuclideanMetric, PullbackMetric
 from geomkfac.spaces import AffineSpace, Parameterization, Point

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, GenericMap, SmoothMap
 from geomkfac.maps.activations.sigmoids import tanh
 from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Parameterization, Point, Vector

@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics import Bernoulli
 from geomkfac.networks import MLP
 from geomkfac.spaces import Parameterization, Point

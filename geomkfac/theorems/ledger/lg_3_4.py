@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from geomkfac.arrays import GF
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.maps import AffineMaps
 from geomkfac.metrics import (
     CovectorMetric,

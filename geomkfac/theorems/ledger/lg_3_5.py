@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics import AdditiveMetric, CovectorTensor, DirectSumTensor, IndependenceMetric, Metric, MetricTensor
 from geomkfac.spaces import AffineSpace, Parameterization, Point, ProductSpace, Vector
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.maps import AffineMaps
 from geomkfac.metrics import CovectorMetric, ExpectedMetric, IndependenceMetric, PullbackMetric
 from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector

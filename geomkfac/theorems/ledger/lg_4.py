@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.oracles import cross_correlation
 from geomkfac.networks import Convolution, ConvolutionalNetwork
 from geomkfac.spaces import Chunk, Hull, Parameterization, Point, Space

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics import EuclideanMetric
 from geomkfac.spaces import Vector
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
 from geomkfac.metrics import Bernoulli
 from geomkfac.networks import MLP
 from geomkfac.spaces import Point, Vector

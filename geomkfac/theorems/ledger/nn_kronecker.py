@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.operators import KroneckerProduct
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same
 from geomkfac.theorems.engine.world import Sizes, World

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sympy
 
-from geomkfac.arrays.namespace import Array, Namespace
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.metrics import Bernoulli, DenseTensor
 from geomkfac.spaces import AffineSpace, VectorSpace
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, order, same

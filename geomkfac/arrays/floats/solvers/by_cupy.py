@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, final
 
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.floats.solvers.by_library import LibraryLinearAlgebra, is_linear_algebra_error
-from geomkfac.arrays.floats.solvers.linear_algebra import not_positive, singular
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.linear_algebra import not_positive, singular
 from geomkfac.errors import GeomkfacError
 
 

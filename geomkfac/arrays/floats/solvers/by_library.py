@@ -14,8 +14,8 @@ from typing import Any
 
 import array_api_compat
 
-from geomkfac.arrays.floats.solvers.linear_algebra import LinearAlgebra, singular
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.linear_algebra import LinearAlgebra, singular
 
 
 def is_linear_algebra_error(error: Exception) -> bool:

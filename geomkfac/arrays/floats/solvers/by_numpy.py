@@ -13,8 +13,8 @@ from typing import Any, final
 
 import numpy as np
 
-from geomkfac.arrays.floats.solvers.linear_algebra import LinearAlgebra, not_positive, singular
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.linear_algebra import LinearAlgebra, not_positive, singular
 
 _BLOCK = 64
 """Rows and columns copied together."""

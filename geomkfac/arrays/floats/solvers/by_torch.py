@@ -10,10 +10,10 @@ import math
 from importlib import import_module
 from typing import Any, final
 
+from geomkfac.arrays.array import Array
 from geomkfac.arrays.floats.solvers.by_library import LibraryLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_numpy import NumpyLinearAlgebra
-from geomkfac.arrays.floats.solvers.linear_algebra import not_positive, singular
-from geomkfac.arrays.namespace import Array
+from geomkfac.arrays.linear_algebra import not_positive, singular
 
 
 @final
