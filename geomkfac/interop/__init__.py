@@ -26,7 +26,7 @@ from geomkfac.interop.libraries.conventions import (
     LayerScaling,
 )
 from geomkfac.interop.libraries.forms import from_convention, layer_scalings, to_convention
-from geomkfac.interop.libraries.report import LayerTransformation, TransformationReport, transforms_as_metric
+from geomkfac.interop.libraries.transformation import LayerTransformation, TransformationReport, transforms_as_metric
 from geomkfac.interop.mapped_files import open_data
 from geomkfac.interop.pytorch.export import to_module
 from geomkfac.interop.pytorch.hooks import kfac_of_module
