@@ -21,7 +21,7 @@ from geomkfac.theorems.instances.smooth_functions import (
     Transformed,
     TransformedLoss,
 )
-from geomkfac.theorems.instances.textbook import MatrixNetwork
+from geomkfac.theorems.instances.textbook.fully_connected import MatrixNetwork
 
 
 def has_hessian(twin: Twin) -> bool:

@@ -24,7 +24,7 @@ from geomkfac.networks import MLP
 from geomkfac.networks.network import Network
 from geomkfac.spaces import Chunk, Frame, Parameterization, Point, Sample, Vector
 from geomkfac.theorems.engine.world import World
-from geomkfac.theorems.instances.textbook import homogeneous
+from geomkfac.theorems.instances.textbook.fully_connected import homogeneous
 
 
 @final

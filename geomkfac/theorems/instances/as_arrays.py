@@ -11,7 +11,7 @@ from geomkfac.metrics import OutputModel
 from geomkfac.spaces import Parameterization, Point
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.shared_networks import SharedInstance, whole_metric
-from geomkfac.theorems.instances.textbook_convolution import MapNetwork, MapPass, forward
+from geomkfac.theorems.instances.textbook.over_places import MapNetwork, MapPass, forward
 
 
 @final

@@ -16,7 +16,13 @@ from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.basis import Bases, transformed
 from geomkfac.theorems.instances.groups import random_change
 from geomkfac.theorems.instances.second_derivatives import hessian_of_pass
-from geomkfac.theorems.instances.textbook import MatrixNetwork, backward, forward, homogeneous, random_network
+from geomkfac.theorems.instances.textbook.fully_connected import (
+    MatrixNetwork,
+    backward,
+    forward,
+    homogeneous,
+    random_network,
+)
 from geomkfac.updates import LayerToUpdate, NetworkToUpdate, Update
 
 

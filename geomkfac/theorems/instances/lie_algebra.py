@@ -16,7 +16,7 @@ from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.basis import Bases, transformed
 from geomkfac.theorems.instances.invariance import updated
 from geomkfac.theorems.instances.symmetry_condition import Generator, Symmetries, solved
-from geomkfac.theorems.instances.textbook import random_network
+from geomkfac.theorems.instances.textbook.fully_connected import random_network
 from geomkfac.updates import Update
 
 

@@ -20,7 +20,14 @@ from geomkfac.theorems.instances.smooth_functions import (
     Transformed,
     TransformedLoss,
 )
-from geomkfac.theorems.instances.textbook import MatrixNetwork, MatrixPass, backward, forward, homogeneous, total_of
+from geomkfac.theorems.instances.textbook.fully_connected import (
+    MatrixNetwork,
+    MatrixPass,
+    backward,
+    forward,
+    homogeneous,
+    total_of,
+)
 
 
 def hessian(ns: Namespace, network: MatrixNetwork, x: Array) -> Array:

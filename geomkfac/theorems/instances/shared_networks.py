@@ -13,7 +13,7 @@ from geomkfac.networks.passes.recurrent_pass import At
 from geomkfac.spaces import Parameterization, Point, Sample
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.abstract_networks import activation_of, loss_and_data
-from geomkfac.theorems.instances.textbook_convolution import Patches
+from geomkfac.theorems.instances.textbook.over_places import Patches
 
 KERNEL = Convolution(kernel=(2, 2), padding=((0, 1), (1, 0)))
 """Offsets {0, 1} x {-1, 0}: as many locations after as before, and a border on two sides alone."""

@@ -10,7 +10,7 @@ from geomkfac.theorems.engine.errata import TYPES, corrected_and_printed, erratu
 from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, same
 from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network, layers_of_data
-from geomkfac.theorems.instances.textbook import weighted_squares
+from geomkfac.theorems.instances.textbook.fully_connected import weighted_squares
 from geomkfac.theorems.ledger.gm_damping import schatten_norm_of_order_three, subspace_minimizer
 
 

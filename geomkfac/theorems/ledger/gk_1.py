@@ -14,7 +14,7 @@ from geomkfac.spaces import AffineSpace, Parameterization, Point, Sample, Vector
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, same
 from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network, layers_of_data, random_weights
-from geomkfac.theorems.instances.textbook import homogeneous, weighted_squares
+from geomkfac.theorems.instances.textbook.fully_connected import homogeneous, weighted_squares
 from geomkfac.theorems.instances.updates import two_steps
 from geomkfac.theorems.ledger.lg_2_1 import updates_with_any_smooth_maps
 from geomkfac.theorems.ledger.lg_3_4 import independence_tensor, one_layer

@@ -17,8 +17,8 @@ from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import constant_metric
 from geomkfac.theorems.instances.as_arrays import pass_in_arrays, unweighted
 from geomkfac.theorems.instances.shared_networks import convolutional
-from geomkfac.theorems.instances.textbook import homogeneous, total_of, weighted_squares
-from geomkfac.theorems.instances.textbook_convolution import Patches, at_places, backward
+from geomkfac.theorems.instances.textbook.fully_connected import homogeneous, total_of, weighted_squares
+from geomkfac.theorems.instances.textbook.over_places import Patches, at_places, backward
 from geomkfac.theorems.ledger.lg_4 import grid
 
 

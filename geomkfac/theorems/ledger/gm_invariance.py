@@ -16,7 +16,7 @@ from geomkfac.theorems.engine.errata import TYPES, corrected_and_printed, erratu
 from geomkfac.theorems.engine.statement import Check, Comparisons, Erratum, Mutant, Statement, refuses, same
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.shared_networks import convolutional
-from geomkfac.theorems.instances.textbook_convolution import Patches
+from geomkfac.theorems.instances.textbook.over_places import Patches
 from geomkfac.theorems.ledger.gm_factors import filters, square_filter
 from geomkfac.theorems.ledger.lg_4 import grid
 from geomkfac.theorems.ledger.lg_4_kfac import updates_in_arrays

@@ -10,7 +10,7 @@ from geomkfac.theorems.engine.statement import Check, Comparison, Comparisons, M
 from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.instances.basis import Bases, random_bases, transformed
-from geomkfac.theorems.instances.textbook import MatrixPass, forward, kfac_update, random_network
+from geomkfac.theorems.instances.textbook.fully_connected import MatrixPass, forward, kfac_update, random_network
 from geomkfac.theorems.instances.updates import two_updates
 
 

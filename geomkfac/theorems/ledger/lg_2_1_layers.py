@@ -9,7 +9,7 @@ from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network
 from geomkfac.theorems.instances.basis import random_bases, transformed
 from geomkfac.theorems.instances.smooth_functions import activation, loss
-from geomkfac.theorems.instances.textbook import (
+from geomkfac.theorems.instances.textbook.fully_connected import (
     MatrixNetwork,
     backward,
     factors,

@@ -21,7 +21,7 @@ from geomkfac.theorems.instances.abstract_networks import (
     random_direction,
 )
 from geomkfac.theorems.instances.calculus import cubic, expressions, hessian, quadratic, variables
-from geomkfac.theorems.instances.textbook import total_of
+from geomkfac.theorems.instances.textbook.fully_connected import total_of
 from geomkfac.theorems.instances.updates import two_steps
 from geomkfac.theorems.ledger.lg_2_1_fisher import per_datum_derivatives
 from geomkfac.theorems.ledger.lg_3_4 import one_layer

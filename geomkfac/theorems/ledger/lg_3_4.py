@@ -22,7 +22,7 @@ from geomkfac.metrics.independence import second_moment
 from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same
 from geomkfac.theorems.engine.world import Sizes, World
-from geomkfac.theorems.instances.textbook import homogeneous, weighted_squares
+from geomkfac.theorems.instances.textbook.fully_connected import homogeneous, weighted_squares
 from geomkfac.theorems.ledger.lg_3_arrays import (
     an_affine_function_that_vanishes_on_the_data,
     form_as_a_sum_of_squares,

@@ -16,7 +16,7 @@ from geomkfac.theorems.instances.abstract_networks import (
     layers_of_data,
     random_direction,
 )
-from geomkfac.theorems.instances.textbook import weighted_squares
+from geomkfac.theorems.instances.textbook.fully_connected import weighted_squares
 
 
 def block_diagonal(world: World, blocks: Sequence[Array]) -> Array:

@@ -15,7 +15,7 @@ from geomkfac.spaces import AffineSpace, Parameterization, Point, Sample
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, order, same
 from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import Instance, abstract_network, layers_of_data, random_weights
-from geomkfac.theorems.instances.textbook import weighted_squares
+from geomkfac.theorems.instances.textbook.fully_connected import weighted_squares
 from geomkfac.theorems.instances.updates import two_steps
 from geomkfac.theorems.ledger.lg_3_4 import one_layer
 

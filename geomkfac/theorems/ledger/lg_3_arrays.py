@@ -16,7 +16,13 @@ from geomkfac.spaces import AffineSpace, Parameterization, Point, Vector
 from geomkfac.theorems.engine.statement import Comparisons, same
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.smooth_functions import activation, loss
-from geomkfac.theorems.instances.textbook import MatrixNetwork, backward, forward, homogeneous, weighted_squares
+from geomkfac.theorems.instances.textbook.fully_connected import (
+    MatrixNetwork,
+    backward,
+    forward,
+    homogeneous,
+    weighted_squares,
+)
 from geomkfac.theorems.ledger.lg_2_1_fisher import flattened, unflattened
 
 

@@ -14,8 +14,8 @@ from geomkfac.theorems.instances.as_arrays import NoActivation
 from geomkfac.theorems.instances.basis import transformed_weights
 from geomkfac.theorems.instances.shared_networks import SharedInstance, convolutional
 from geomkfac.theorems.instances.smooth_functions import loss
-from geomkfac.theorems.instances.textbook_convolution import MapNetwork
-from geomkfac.theorems.instances.textbook_convolution import forward as forward_in_arrays
+from geomkfac.theorems.instances.textbook.over_places import MapNetwork
+from geomkfac.theorems.instances.textbook.over_places import forward as forward_in_arrays
 
 
 # -- LG-4.2/4.3 ----------------------------------------------------------------------------------------------

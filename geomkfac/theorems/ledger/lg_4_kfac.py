@@ -12,8 +12,8 @@ from geomkfac.theorems.instances.as_arrays import pass_in_arrays, unweighted
 from geomkfac.theorems.instances.basis import random_bases, transformed_weights
 from geomkfac.theorems.instances.shared_networks import convolutional
 from geomkfac.theorems.instances.smooth_functions import Transformed, TransformedLoss, activation, loss
-from geomkfac.theorems.instances.textbook import homogeneous
-from geomkfac.theorems.instances.textbook_convolution import (
+from geomkfac.theorems.instances.textbook.fully_connected import homogeneous
+from geomkfac.theorems.instances.textbook.over_places import (
     MapNetwork,
     Patches,
     at_places,

@@ -12,9 +12,9 @@ from geomkfac.theorems.instances.as_arrays import OfMap, unweighted
 from geomkfac.theorems.instances.basis import transformed_weights
 from geomkfac.theorems.instances.shared_networks import SharedInstance, recurrent, whole_metric
 from geomkfac.theorems.instances.smooth_functions import Transformed, TransformedLoss, activation, loss
-from geomkfac.theorems.instances.textbook import homogeneous, weighted_squares
-from geomkfac.theorems.instances.textbook_convolution import at_places
-from geomkfac.theorems.instances.textbook_recurrence import (
+from geomkfac.theorems.instances.textbook.fully_connected import homogeneous, weighted_squares
+from geomkfac.theorems.instances.textbook.over_places import at_places
+from geomkfac.theorems.instances.textbook.over_steps import (
     MatrixRecurrence,
     RecurrencePass,
     backward,

@@ -14,7 +14,7 @@ from geomkfac.theorems.engine.world import Sizes, World
 from geomkfac.theorems.instances.abstract_networks import abstract_network, all_at_once, random_direction
 from geomkfac.theorems.instances.krylov import conjugate_gradient
 from geomkfac.theorems.instances.sweeps import Sweep
-from geomkfac.theorems.instances.textbook import homogeneous, weighted_squares
+from geomkfac.theorems.instances.textbook.fully_connected import homogeneous, weighted_squares
 
 
 def running_averages(world: World) -> Comparisons:

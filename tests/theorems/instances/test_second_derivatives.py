@@ -12,7 +12,7 @@ from geomkfac.theorems.engine.world import CONDITION, Sizes, World
 from geomkfac.theorems.instances.basis import random_bases, transformed
 from geomkfac.theorems.instances.invariance import updated
 from geomkfac.theorems.instances.smooth_functions import activation, loss
-from geomkfac.theorems.instances.textbook import MatrixNetwork
+from geomkfac.theorems.instances.textbook.fully_connected import MatrixNetwork
 from geomkfac.updates import Newton
 
 EPS = float(np.finfo(float).eps)

@@ -16,7 +16,12 @@ from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.smooth_functions import RowActivation, RowLoss
-from geomkfac.theorems.instances.textbook import homogeneous, perhaps_damped, updated_weights, weighted_squares
+from geomkfac.theorems.instances.textbook.fully_connected import (
+    homogeneous,
+    perhaps_damped,
+    updated_weights,
+    weighted_squares,
+)
 
 
 @final

@@ -13,7 +13,7 @@ from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.smooth_functions import RowActivation, RowLoss
-from geomkfac.theorems.instances.textbook import (
+from geomkfac.theorems.instances.textbook.fully_connected import (
     homogeneous,
     perhaps_damped,
     total_of,
