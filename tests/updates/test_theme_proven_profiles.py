@@ -36,7 +36,7 @@ def decided(rule, profile, side, group, grade, **settings):
 
 @pytest.mark.parametrize("rule", RATIONAL, ids=str)
 @pytest.mark.parametrize(("side", "group"), CASES)
-@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("seed", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_rational_rule_has_its_proven_profile_exactly(rule, side, group, seed):
     # 17 parameters: as many products of covectors and data at least.
     enough = {"data": 12, "covectors": 2} if isinstance(rule, NaturalGradient) else {}
