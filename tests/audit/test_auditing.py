@@ -24,7 +24,7 @@ from geomkfac.audit.contestants.named import named_optimizer
 from geomkfac.audit.contestants.rules import RuleContestant
 from geomkfac.audit.counterexample import counterexample
 from geomkfac.audit.symmetries import contains, symmetries
-from geomkfac.audit.twins.groups import Double
+from geomkfac.audit.twins.groups import PLACES, Double
 from geomkfac.audit.twins.twin import Twin
 from geomkfac.audit.verdicts.discrepancies import Discrepancies
 from geomkfac.audit.verdicts.judging import judged
@@ -37,6 +37,12 @@ ISOMETRIES = {
     for place in ("input", "activation", "pre-activation", "output")
     for action in ("sign", "permutation", "orthogonal")
 } | {"pre-activation shift", "output shift", "unit permutation", "unit sign"}
+
+
+def first_only(cases):
+    """The first of some cases, and the others where slow tests are asked for."""
+    first, *others = cases
+    return [first, *(pytest.param(case, marks=pytest.mark.slow) for case in others)]
 
 
 def verdicts(report, verdict="invariant"):
@@ -56,7 +62,9 @@ def elsewhere(monkeypatch):
     return "device1"
 
 
-@pytest.mark.parametrize("rule", [Kfac(joint=False), Newton(), PolarStep(), GradientDescent(momentum=0.5)], ids=str)
+@pytest.mark.parametrize(
+    "rule", first_only([PolarStep(), GradientDescent(momentum=0.5), Kfac(joint=False), Newton()]), ids=str
+)
 def test_rules_compute_on_a_device_and_have_the_same_profiles(rule, elsewhere):
     seen = []
 
@@ -84,25 +92,31 @@ def test_a_rule_must_stay_on_the_device(elsewhere):
         audit(RuleContestant(leaves, "leaves"), device=elsewhere)
 
 
-def test_counterexamples_and_symmetries_are_found_on_a_device(elsewhere):
+@pytest.mark.parametrize("widths", first_only([(1, 2, 1), (2, 3, 2)]))
+def test_counterexamples_and_symmetries_are_found_on_a_device(elsewhere, widths):
     group, rule = "activation diagonal", GradientDescent()
     there, here = counterexample(rule, group, device=elsewhere), counterexample(rule, group)
     # Everything but the last digits of what was trained.
     assert str(there).splitlines()[:-2] == str(here).splitlines()[:-2]
-    assert symmetries(rule, device=elsewhere).dimension == symmetries(rule).dimension
+    dimensions = [symmetries(rule, widths=widths, device=device).dimension for device in (elsewhere, "cpu")]
+    assert dimensions[0] == dimensions[1]
 
 
 # -- architectures with shared weights ---------------------------------------------------------------------
+@pytest.mark.parametrize("rule", first_only([Kfac(joint=False), Kfac(), GradientDescent()]), ids=str)
 @pytest.mark.parametrize("architecture", ["convolutional", "recurrent"])
-def test_profiles_are_the_same_where_weights_are_shared(architecture):
-    settings = {"network": architecture, "steps": 3, "exact": False}
-    kfac = audit(Kfac(), **settings)
-    assert verdicts(kfac) == {finding.group for finding in kfac.findings} - {"loss scale"}
-    assert verdicts(audit(GradientDescent(), **settings)) == ISOMETRIES
-    split = audit(Kfac(joint=False), **settings)
+def test_profiles_are_the_same_where_weights_are_shared(architecture, rule):
+    report = audit(rule, network=architecture, steps=3, exact=False)
+    everything = {finding.group for finding in report.findings}
     moved = {"translation", "unit-wise affine", "affine", "whitening"}
     lost = {f"{place} {action}" for place in ("input", "activation") for action in moved} | {"logistic to tanh"}
-    assert verdicts(split, "broken") == lost | {"loss scale"}
+    expected = {
+        GradientDescent(): ISOMETRIES,
+        Kfac(): everything - {"loss scale"},
+        Kfac(joint=False): everything - lost - {"loss scale"},
+    }
+    assert verdicts(report) == expected[rule]
+    assert verdicts(report, "broken") == everything - expected[rule]
 
 
 def test_ones_own_network_is_audited_with_its_own_family():
@@ -177,7 +191,7 @@ def test_a_change_of_basis_that_drowns_the_answer_is_inconclusive():
 
 
 @pytest.mark.parametrize("digits", [8, 11, 15, 24])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", first_only(range(5)))
 def test_an_optimizer_that_rounds_more_than_its_parameters_is_not_called_broken(digits, seed):
     """Its rounding is measured, and is part of the floor; a difference far beyond that is still one."""
 
@@ -201,7 +215,7 @@ def test_an_optimizer_that_rounds_more_than_its_parameters_is_not_called_broken(
 
 
 @pytest.mark.parametrize("rule", [GradientDescent(), Kfac(), DampedKfac(1), PolarStep()], ids=str)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", first_only(range(3)))
 def test_a_smooth_step_has_no_rounding_of_its_own(rule, seed):
     report = audit(rule, groups=["activation orthogonal"], seed=seed, networks=1, exact=False)
     # Of an ill-conditioned metric double precision itself shows.
@@ -249,7 +263,7 @@ RULES = (GradientDescent(), Kfac(), Kfac(joint=False), Foof(), DiagonalFisher())
 BARELY_DAMPED = Kfac(damping=Fraction(1, 10**9))
 
 
-@pytest.mark.parametrize("rule", [*RULES, BARELY_DAMPED], ids=str)
+@pytest.mark.parametrize("rule", first_only([Kfac(joint=False), *RULES[:2], *RULES[3:], BARELY_DAMPED]), ids=str)
 def test_the_lie_algebra_holds_what_the_audit_calls_invariant(rule):
     found = symmetries(rule, widths=(2, 3, 2))
     problem = random_problem(widths=(2, 3, 2))
@@ -262,16 +276,21 @@ def test_the_lie_algebra_holds_what_the_audit_calls_invariant(rule):
             assert holds in (None, report.verdict(group.name) == "invariant"), group.name
 
 
-def test_the_dimension_of_the_algebra_is_that_of_theory():
-    # Of the affine groups of spaces of 2, 3, 3 and 2 dimensions: 6 + 12 + 12 + 6.
-    dimensions = {rule: symmetries(rule, widths=(2, 3, 2)).dimension for rule in RULES}
-    assert dimensions[Kfac()] == 36
-    assert dimensions[Kfac(joint=False)] == 36 - 5
+# Of the affine groups of spaces of 2, 3, 3 and 2 dimensions: 6 + 12 + 12 + 6.
+DIMENSIONS = {
     # Rotations of every space, and shifts of pre-activations and outputs.
-    assert dimensions[GradientDescent()] == (1 + 3 + 3 + 1) + (3 + 2)
+    GradientDescent(): (1 + 3 + 3 + 1) + (3 + 2),
+    Kfac(): 36,
+    Kfac(joint=False): 36 - 5,
     # Everything of inputs and activations; of the others what gradient descent has.
-    assert dimensions[Foof()] == (6 + 12) + (3 + 1) + (3 + 2)
-    assert dimensions[DiagonalFisher()] == (2 + 3 + 3 + 2) + (3 + 2)
+    Foof(): (6 + 12) + (3 + 1) + (3 + 2),
+    DiagonalFisher(): (2 + 3 + 3 + 2) + (3 + 2),
+}
+
+
+@pytest.mark.parametrize("rule", first_only(RULES), ids=str)
+def test_the_dimension_of_the_algebra_is_that_of_theory(rule):
+    assert symmetries(rule, widths=(2, 3, 2)).dimension == DIMENSIONS[rule]
 
 
 def test_a_damping_of_1e_9_leaves_no_algebra_of_all_changes():
@@ -402,7 +421,7 @@ def test_a_rate_at_which_it_diverges_is_lowered_and_said():
         (KindError, "Pass its class", lambda: audit(3)),
         (ValuesError, "Write groups", lambda: audit(Kfac(), groups="activation sign")),
         (ValuesError, "a positive number, not nan", lambda: audit(Kfac(), rate=float("nan"))),
-        (ValuesError, "a nonnegative integer", lambda: audit(Kfac(), seed=-1)),
+        (ValuesError, "a seed must be a nonnegative int", lambda: audit(Kfac(), seed=-1)),
         (ValuesError, "two positive integers", lambda: audit(Kfac(), widths=(2, 0, 2))),
         (ValuesError, "have their own", lambda: audit(Kfac(), widths=(2, 2), network="recurrent")),
         (UnauditableError, "one layout", lambda: audit(Kfac(), groups=["transposed weights"])),
@@ -440,11 +459,18 @@ def test_a_twin_has_its_dtype():
 
 
 # -- reports -----------------------------------------------------------------------------------------------
-def test_hints_are_given_where_they_help():
-    split = audit(Kfac(joint=False), exact=False)
-    assert "one block" in split.finding("activation translation").hint
-    assert not any(finding.hint for finding in audit(GradientDescent(), exact=False).findings)
-    faint = audit(RuleContestant(Kfac(damping=1e-9), "faintly damped"), exact=False)
+JOINED = ["input diagonal", "activation translation", "activation diagonal", "activation orthogonal"]
+DAMPED = [f"{place} {action}" for place in PLACES for action in ("scalar", "diagonal", "orthogonal")]
+
+
+@pytest.mark.parametrize("groups", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["some groups", "all"])
+def test_hints_are_given_where_they_help(groups):
+    def audited(rule, names):
+        return audit(rule, groups=names if groups else None, exact=False)
+
+    assert "one block" in audited(Kfac(joint=False), JOINED).finding("activation translation").hint
+    assert not any(finding.hint for finding in audited(GradientDescent(), [*JOINED, *DAMPED]).findings)
+    faint = audited(RuleContestant(Kfac(damping=1e-9), "faintly damped"), DAMPED)
     assert "damp by a metric" in faint.finding("activation diagonal").hint
 
 

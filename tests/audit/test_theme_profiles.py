@@ -43,19 +43,25 @@ def expected(rule):
     return found | ({"loss scale"} if rule in SCALED else set())
 
 
-def audited(rule, seed):
+def audited(rule, seed, steps):
     # On a second network, with a louder loss, for one of the seeds.
-    common = {"seed": seed, "exact": seed in EXACTLY, "networks": 2 if seed == 1 else 1}
+    common = {"seed": seed, "exact": seed in EXACTLY, "networks": 2 if seed == 1 else 1, "steps": steps}
     if isinstance(rule, NaturalGradient):
         # The Fisher matrix of all weights is nearly degenerate, the more so the wider the network.
         return audit(rule, widths=(2, 2, 2), data=200, rate=1e-3, **common)
     return audit(rule, widths=(2, 3, 2), data=30, rate=1e-3 if isinstance(rule, Newton) else None, **common)
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("rule", RULES, ids=str)
-def test_reference_rules_get_exactly_their_proven_profiles(rule, seed):
-    report = audited(rule, seed)
+SHORT = [pytest.param(rule, index % 5, 2, id=f"{rule}-{index % 5}-2 steps") for index, rule in enumerate(RULES)]
+"""Every rule once, and every seed."""
+LONG = [
+    pytest.param(rule, seed, 10, id=f"{rule}-{seed}", marks=pytest.mark.slow) for rule in RULES for seed in range(5)
+]
+
+
+@pytest.mark.parametrize(("rule", "seed", "steps"), [*SHORT, *LONG])
+def test_reference_rules_get_exactly_their_proven_profiles(rule, seed, steps):
+    report = audited(rule, seed, steps)
     invariant = {finding.group for finding in report.findings if finding.verdict == "invariant"}
     broken = {finding.group for finding in report.findings if finding.verdict == "broken"}
     assert invariant == expected(rule) - set(report.left_out)

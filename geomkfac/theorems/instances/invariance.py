@@ -49,12 +49,12 @@ class InvarianceClaim:
         double = transformed(world, network, bases)
         x = world.array(count, widths[0])
         rate = world.number() if world.is_exact else ns.scalar(0.01)
-        there = x @ bases.Omega[0].mT + bases.gamma[0]
+        x_dagger = x @ bases.Omega[0].mT + bases.gamma[0]
         states: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
         yield from self._compared(world, given, "before the update", network, double, x, bases)
         for step in range(world.sizes.steps):
             network = updated(world, self.update, network, x, rate, step, states[0])
-            double = updated(world, self.update, double, there, rate, step, states[1])
+            double = updated(world, self.update, double, x_dagger, rate, step, states[1])
             fresh = world.array(count, widths[0])
             yield from self._compared(world, same, f"after update {step + 1}", network, double, fresh, bases)
 
