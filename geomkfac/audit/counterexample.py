@@ -13,7 +13,8 @@ from geomkfac.arrays import floating
 from geomkfac.audit.auditing import chosen_groups
 from geomkfac.audit.contestants.choosing import contestant_of
 from geomkfac.audit.contestants.contestant import Contestant, UnauditableError
-from geomkfac.audit.twins.groups import Double, Group, Stored
+from geomkfac.audit.twins.double import Double
+from geomkfac.audit.twins.groups import Group, Stored
 from geomkfac.audit.twins.problem import Problem
 from geomkfac.audit.verdicts.discrepancies import LOST, Discrepancies, quiet
 from geomkfac.audit.verdicts.judging import judged

@@ -66,18 +66,15 @@ def curvlinops_kfac() -> ModuleContestant:
 
 def curvlinops_kfac_joint() -> ModuleContestant:
     """Weight and bias in one block, no damping."""
+    return _joint("curvlinops K-FAC, joint", {})
 
-    def update(it: ModuleToUpdate) -> None:
-        _curvlinops(it, "KFACLinearOperator", {}, separate_weight_and_bias=False)
 
-    return on_module(update, "curvlinops K-FAC, joint")
+def _joint(name: str, damping: dict[str, Any]) -> ModuleContestant:
+    return on_module(lambda it: _curvlinops(it, "KFACLinearOperator", damping, separate_weight_and_bias=False), name)
 
 
 def _damped(name: str, **damping: Any) -> ModuleContestant:
-    def update(it: ModuleToUpdate) -> None:
-        _curvlinops(it, "KFACLinearOperator", {"damping": DAMPING, **damping}, separate_weight_and_bias=False)
-
-    return on_module(update, f"curvlinops K-FAC, joint, {name}")
+    return _joint(f"curvlinops K-FAC, joint, {name}", {"damping": DAMPING, **damping})
 
 
 def curvlinops_kfac_damped() -> ModuleContestant:
@@ -97,11 +94,8 @@ def curvlinops_kfac_exact() -> ModuleContestant:
 
 def curvlinops_ekfac() -> ModuleContestant:
     """Eigenvalues corrected; weights and biases apart, damped by `DAMPING`."""
-
-    def update(it: ModuleToUpdate) -> None:
-        _curvlinops(it, "EKFACLinearOperator", {"damping": DAMPING, "use_exact_damping": True})
-
-    return on_module(update, "curvlinops EKFAC")
+    damping = {"damping": DAMPING, "use_exact_damping": True}
+    return on_module(lambda it: _curvlinops(it, "EKFACLinearOperator", damping), "curvlinops EKFAC")
 
 
 # -- NNGeometry --------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def catalogue(
     seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="Of weights, data and bases."),
     device: Annotated[str, DEVICE] = "cpu",
     jobs: Annotated[int | None, options.JOBS] = None,
-    limit: float = typer.Option(600.0, "--limit", metavar="SECONDS", min=1, help="Of processor time, for one."),
+    limit: float = typer.Option(600.0, "--limit", metavar="SECONDS", min=1, help="Processor time for one optimizer."),
     file: Path | None = FILE,
     again: bool = typer.Option(False, "--again", help="Run what the file holds again."),
     html: Path | None = HTML,

@@ -68,10 +68,10 @@ def assert_invariant(update: Any, group: str | None = None, **settings: Any) -> 
     update : the rule, which must depend on its argument alone; in the second form what `geomkfac.audit` takes, such as
         a class of `torch.optim`, a rule of `geomkfac.updates`, ``on_rule(...)`` or ``on_module(...)``
     group : name of a group of `geomkfac.audit.GROUPS`; None for the first form
-    activations, preactivations : first form: which changes of basis: ``"affine"``, ``"linear"``, ``"translation"``,
-        ``"orthogonal"``, ``"rigid"`` (orthogonal and translated), ``"similarity"`` (times a number besides),
-        ``"shear"``, ``"diagonal"``, ``"scalar"``, ``"permutation"`` (the cyclic one) or ``"fixed"``; the inputs and
-        outputs of the network are activations; ``"affine"`` by default
+    activations, preactivations : first form: which changes of basis, by the names of the table
+        `geomkfac.theorems.instances.groups.GROUPS`: ``"affine"``, ``"linear"``, ``"translation"``, ``"orthogonal"``,
+        ``"rigid"`` (orthogonal and translated), ``"similarity"`` (times a number besides), ``"shear"``, ``"diagonal"``,
+        ``"fixed"``, ...; the inputs and outputs of the network are activations; ``"affine"`` by default
     widths : first form: dimensions of the layers, inputs first; ``(1, 1)`` at least
     data : first form: N; by default enough for every A to be invertible
     covectors : first form: K, of the output metric at each datum; by default enough for every G to be invertible

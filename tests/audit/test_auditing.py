@@ -24,7 +24,8 @@ from geomkfac.audit.contestants.named import named_optimizer
 from geomkfac.audit.contestants.rules import RuleContestant
 from geomkfac.audit.counterexample import counterexample
 from geomkfac.audit.symmetries import contains, symmetries
-from geomkfac.audit.twins.groups import PLACES, Double
+from geomkfac.audit.twins.double import Double
+from geomkfac.audit.twins.groups import PLACES
 from geomkfac.audit.twins.twin import Twin
 from geomkfac.audit.verdicts.discrepancies import Discrepancies
 from geomkfac.audit.verdicts.judging import judged

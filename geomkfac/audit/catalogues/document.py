@@ -30,17 +30,26 @@ def page(made: Catalogue, title: str = "What optimizers are invariant to") -> st
         for package, found in made.unaudited.items()
         for name, reason in found.items()
     ] + [{"name": package, "reason": reason} for package, reason in made.missing.items()]
-    return audit_page(made.named(), subgroups(), title=title, unaudited=unaudited)
+    return audit_page(made.named(), _order(made).above, title=title, unaudited=unaudited)
 
 
 def figure(made: Catalogue) -> str:
     """The lattice of groups with the optimizers on it, as SVG."""
-    names = list(subgroups())
+    order = _order(made)
     verdicts = {
-        optimizer: dict.fromkeys(names, "left out") | {one["group"]: one["verdict"] for one in report["findings"]}
+        optimizer: dict.fromkeys(order.names, "left out") | {one["group"]: one["verdict"] for one in report["findings"]}
         for optimizer, report in made.named().items()
     }
-    return lattice_svg(subgroups(), verdicts, title="Groups, and the optimizers that keep them")
+    return lattice_svg(order.above, verdicts, title="Groups, and the optimizers that keep them")
+
+
+def _order(made: Catalogue) -> Order:
+    """Between the groups that a catalogue speaks of: others may have been added since it was made."""
+    order = Order.of(subgroups())
+    asked: set[str] = set()
+    for report in made.named().values():
+        asked.update(report["left_out"], (one["group"] for one in report["findings"]))
+    return order.restricted(asked) if asked else order
 
 
 def markdown(made: Catalogue, *, notes: str = "", figure: str = "") -> str:
@@ -51,7 +60,7 @@ def markdown(made: Catalogue, *, notes: str = "", figure: str = "") -> str:
     notes : a section to put before the lists, as Markdown
     figure : the address of the picture that `figure` makes
     """
-    order = Order.of(subgroups())
+    order = _order(made)
     rows = {
         package: [_row(name, report, order) for name, report in sorted(found.items(), key=lambda item: item[0].lower())]
         for package in made.packages()

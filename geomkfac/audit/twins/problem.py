@@ -66,15 +66,14 @@ class Problem:
 
     def spaces_at(self, place: str) -> list[Any]:
         """The base spaces at a kind of place: 'input', 'activation', 'pre-activation' (hidden ones), 'output'."""
-        inputs: Any = getattr(self.network.inputs, "base", self.network.inputs)
-        if place == "input":
-            return [inputs]
-        if place == "output":
-            return [self.network.outputs]
-        before = [unit.before for unit in self.units]
-        if place == "pre-activation":
-            return before
-        return [unit.after for unit in self.units]
+        network: Any = self.network
+        spaces = {
+            "input": [getattr(network.inputs, "base", network.inputs)],
+            "activation": [unit.after for unit in self.units],
+            "pre-activation": [unit.before for unit in self.units],
+            "output": [network.outputs],
+        }
+        return spaces[place]
 
     def whitened(self) -> Parameterization:
         """The parameterization that whitens everything, at the first weights."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from geomkfac.audit.contestants.contestant import Contestant, UnauditableError
 from geomkfac.audit.contestants.contestant import flat as flat_entries
-from geomkfac.audit.twins.groups import Double
+from geomkfac.audit.twins.double import Double
 from geomkfac.audit.twins.problem import Problem, random_problem
 from geomkfac.audit.twins.storage import Arrays
 from geomkfac.audit.twins.twin import Twin

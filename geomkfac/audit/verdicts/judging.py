@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from geomkfac.audit.twins.groups import Double, Group
+from geomkfac.audit.twins.double import Double
+from geomkfac.audit.twins.groups import Group
 from geomkfac.audit.verdicts.discrepancies import Discrepancies
 from geomkfac.audit.verdicts.report import Finding, Verdict
 

@@ -9,7 +9,8 @@ from typing import final
 import numpy as np
 
 from geomkfac.audit.contestants.contestant import Contestant, UnauditableError
-from geomkfac.audit.twins.groups import Double, Group
+from geomkfac.audit.twins.double import Double
+from geomkfac.audit.twins.groups import Group
 from geomkfac.audit.twins.problem import Problem
 from geomkfac.audit.verdicts.discrepancies import Discrepancies, DivergedError
 from geomkfac.audit.verdicts.judging import judged
