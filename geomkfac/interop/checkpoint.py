@@ -29,7 +29,7 @@ from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
 from geomkfac.networks.moments.second_moments import RunningMoments
 from geomkfac.networks.running.summing import Keeper, Saving
 from geomkfac.networks.running.tasks import MomentsTask
-from geomkfac.spaces import Chunk, Parameterization, Sample, Span
+from geomkfac.spaces import Chunk, Parameterization, Point, Sample, Span
 from geomkfac.spaces.samples.targets import parts_of
 
 FORMAT = "geomkfac moments, 2"
@@ -94,7 +94,7 @@ class Checkpoint(Keeper):
             )
         return replace(self, parameterization=iota)
 
-    def of(self, task: MomentsTask, sample: Sample) -> _SavedPass:
+    def of(self, task: MomentsTask, sample: Sample, weights: Point | None) -> _SavedPass:
         """The saving of one pass."""
         if self.parameterization is None:
             raise _unnamed(None)
@@ -107,7 +107,7 @@ class Checkpoint(Keeper):
         ns = task.layers[0].omega.namespace
         if ns.kind.is_exact and not isinstance(ns.kind, PrimeField | RationalField):
             raise KindError(f"sums over {ns.name} cannot be saved; only floating point, GF(p) and Q can.")
-        facts, probes = _described(self.parameterization, task, sample)
+        facts, probes = _described(self.parameterization, task, sample, weights)
         return _SavedPass(self, self.parameterization, task, ns, sample, facts, probes)
 
 
@@ -239,20 +239,20 @@ class _SavedPass(Saving):
 
 # -- what a pass is ---------------------------------------------------------------------------------------------
 def _described(
-    iota: Parameterization, task: MomentsTask, sample: Sample
+    iota: Parameterization, task: MomentsTask, sample: Sample, weights: Point | None
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Facts that must be the same, and numbers that must be nearly so."""
     ns, metric = task.layers[0].omega.namespace, task.metric
     rows: dict[str, list[Any]] = {}
-    for chunk in _first(sample, FIRST_DATA):
+    for chunk, count in _first(sample, FIRST_DATA):
         parts = {"points": chunk.points.coordinates(iota), "weights": chunk.weights, **dict(parts_of(chunk.targets))}
         for name, part in parts.items():
-            rows.setdefault(name, []).append(_stored(ns, part))
+            rows.setdefault(name, []).append(_stored(ns, None if part is None else part[:count, ...]))
     facts = {
         "format": FORMAT,
         **task.function._facts,
         "arrays": ns.name,
-        "weights": _digest(*(_stored(ns, layer.omega.coordinates(iota)) for layer in task.layers)),
+        "weights": _digest(*(_stored(ns, part) for part in (() if weights is None else weights.coordinates(iota)))),
         "output": repr(metric.output),
         "fisher": metric.fisher,
         "samples": str(metric.samples),
@@ -266,9 +266,10 @@ def _described(
         f"first {FIRST_DATA} data": _digest(*(np.concatenate(parts) for _, parts in sorted(rows.items()))),
     }
     probes: list[list[Any]] = [[] for _ in PROBED]
-    for chunk in _first(sample, PROBES):
-        run = task.function._pass_of(task.layers, chunk)
-        found = metric.of(run, chunk)
+    for chunk, count in _first(sample, PROBES):
+        some = chunk.part(0, count)
+        run = task.function._pass_of(task.layers, some)
+        found = metric.of(run, some)
         arrays = run.outputs.coordinates(iota), found.weights, found.covectors.coordinates(iota)
         for parts_so_far, array in zip(probes, arrays, strict=True):
             parts_so_far.append(_stored(ns, array))
@@ -276,10 +277,10 @@ def _described(
     return facts, {name: np.concatenate(parts, axis=axis) for (name, axis), parts in joined}
 
 
-def _first(sample: Sample, count: int) -> Iterator[Chunk]:
-    """The first data of a sample, at most `count` of them."""
+def _first(sample: Sample, count: int) -> Iterator[tuple[Chunk, int]]:
+    """The first `count` data of a sample: chunks, and how many of each."""
     for chunk in sample.chunks(count):
-        yield chunk.part(0, min(chunk.count, count - chunk.first))
+        yield chunk, min(chunk.count, count - chunk.first)
         if chunk.first + chunk.count >= count:
             return
 

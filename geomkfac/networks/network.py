@@ -27,7 +27,7 @@ from geomkfac.networks.passes.at_places import Output, OutputMetric, checked_out
 from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.running.layered_function import LayeredFunction
-from geomkfac.networks.running.summing import Keeper, Running, at_once, summed
+from geomkfac.networks.running.summing import Keeper, Running, at_once, saving_of, summed
 from geomkfac.networks.running.tasks import GatheringTask, LossSums, LossTask, MomentsTask
 from geomkfac.spaces import (
     AffineSpace,
@@ -241,7 +241,7 @@ class Network(LayeredFunction):
         count, covectors = self._own_sample(sample).count, metric.covectors(self._output_entries)
         much = at_once(self, layers, count, covectors, running, lifted=sharing == "reduce")
         task = MomentsTask(self, layers, much, checked_output(output) if with_loss else None, metric, sharing)
-        return task.moments(summed(task, sample, running, checkpoint))
+        return task.moments(summed(task, sample, running, saving_of(checkpoint, task, sample, weights)))
 
     def fisher_metric(
         self,
@@ -315,7 +315,10 @@ class Network(LayeredFunction):
 
     def _layers(self, weights: Point) -> tuple[Layer, ...]:
         parts = self.weight_space.split(self._own(weights))
-        return tuple(Layer(space, omega) for space, omega in zip(self.layers, parts, strict=True))
+        return tuple(
+            Layer(space, omega, omega.storage_frame.structured)
+            for space, omega in zip(self.layers, parts, strict=True)
+        )
 
     def _check_inputs(self, points: Any) -> None:
         if not isinstance(points, Point) or points.space is not self.inputs:

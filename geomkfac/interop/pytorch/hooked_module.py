@@ -127,7 +127,9 @@ class HookedModule(LayeredFunction):
         rows = part.rows(torch, dict(zip(part.entries, (module.weight, module.bias), strict=False)))
         if not part.biased:
             rows = torch.cat([rows, rows.new_zeros((len(rows), 1))], dim=1)
-        return Layer(maps, maps.from_coordinates(rows, maps.frame(frame, frames[1])))
+        # Named, and whatever frame the weights are stored in: what autograd gives are coordinates in this one.
+        named = maps.frame(frame, frames[1])
+        return Layer(maps, maps.from_coordinates(rows, named), named)
 
     @property
     def iota(self) -> Parameterization:

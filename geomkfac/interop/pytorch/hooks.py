@@ -18,7 +18,7 @@ from geomkfac.metrics.tensors.direct_sum import DirectSumTensor
 from geomkfac.metrics.tensors.kronecker import KroneckerTensor
 from geomkfac.networks.moments.second_moments import Sharing
 from geomkfac.networks.passes.at_places import OutputMetric
-from geomkfac.networks.running.summing import Running, at_once, checked_running, summed
+from geomkfac.networks.running.summing import Running, at_once, checked_running, saving_of, summed
 from geomkfac.networks.running.tasks import MomentsTask
 from geomkfac.spaces import Chunk, Parameterization, Sample, VectorSpace
 from geomkfac.spaces.power import PowerVectorSpace
@@ -97,8 +97,9 @@ def kfac_of_module(
     covectors = output_metric.covectors(function.probe[0].numel())
     much = at_once(function, function.weights, len(X), covectors, running)
     task = MomentsTask(function, function.weights, much, None, output_metric, sharing)
+    sample = _sample(function, X, y, class_axis)
     keeper = checkpoint.for_module(function.iota) if isinstance(checkpoint, Checkpoint) else checkpoint
-    sums = summed(task, _sample(function, X, y, class_axis), running, keeper)
+    sums = summed(task, sample, running, saving_of(keeper, task, sample, None))
     metric, iota = _without_origins(function, task.moments(sums)._into_metric())
     covered = {name for part in function.parts for name in part.entries}
     left_out = tuple(name for name, _ in module.named_parameters() if name not in covered)
@@ -116,17 +117,15 @@ def _sample(function: HookedModule, X: Any, y: Any, class_axis: int) -> Sample:
     return Sample(nowhere, partial(pieces_of_chunk, Chunk(0, inputs, map_targets(moved, y), None)), len(X))
 
 
-def _without_origins(
-    function: HookedModule, metric: DirectSumTensor
-) -> tuple[DirectSumTensor, Parameterization]:
+def _without_origins(function: HookedModule, metric: DirectSumTensor) -> tuple[DirectSumTensor, Parameterization]:
     """The metric, with layers without a bias as linear maps of vectors, and its frames."""
-    frames, pieces = list(function.frames), []
+    frames, own_parts = list(function.frames), []
     products: Any = metric.parts
-    for part, layer, piece in zip(function.parts, function.weights, products, strict=True):
+    for part, layer, product in zip(function.parts, function.weights, products, strict=True):
         if part.biased:
-            pieces.append(piece)
+            own_parts.append(product)
             continue
-        h = piece.domain_form
+        h = product.domain_form
         inputs: Any = layer.space.domain
         affine = inputs.base if part.shape[2:] else inputs
         V = VectorSpace(f"V({part.name})", part.shape[1])
@@ -136,5 +135,5 @@ def _without_origins(
         frame = space.frame(own) if part.shape[2:] else own
         A = h.components_in(layer.frame.parts[0].hull.dual)[:-1, :-1]
         form = DenseTensor(space.dual, frame.dual, A, h.namespace, "E[a (x) a]", terms=h._terms)
-        pieces.append(KroneckerTensor(form, piece.codomain_form))
-    return DirectSumTensor(*pieces), Parameterization(frames, name="iota")
+        own_parts.append(KroneckerTensor(form, product.codomain_form))
+    return DirectSumTensor(*own_parts), Parameterization(frames, name="iota")

@@ -1,1 +1,1 @@
-"""What is summed of the passes: second moments of activations and of derivatives, and their metrics."""
+"""What is summed of the passes: second moments of activations and derivatives, and the metrics made of them."""

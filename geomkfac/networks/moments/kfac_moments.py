@@ -4,8 +4,8 @@ Moments add where they are of one network, and mean something where they are als
 metric; that is for the caller to see to.  Parts of the data number their data from 0 each: of sampled targets take
 another seed for each part, as draws depend on (seed, number) alone.
 
-For each layer they are the two sums of `second_moments`, in a frame that is named; so they are numbers of no basis, and
-sums of parts add.  Source: LG (3.8), (4.5), (5.3).
+For each layer they are the two sums of `second_moments`, with the frame that they stand in, so that they can be taken
+over into another.  Sums of parts add, and several workers can each make one.  Source: LG (3.8), (4.5), (5.3).
 """
 
 from __future__ import annotations

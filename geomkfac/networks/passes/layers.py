@@ -14,15 +14,19 @@ from geomkfac.spaces import Frame, Point
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """One affine map of a network at given weights, with the frames that it is stored in."""
+    """One affine map of a network at given weights.
+
+    Attributes
+    ----------
+    space : AffineMaps(A, Z)
+    omega : a point of it
+    frame : the frame in which it is worked, with parts (frame of A, frame of Z); for a network the one that the
+        weights are stored in
+    """
 
     space: AffineMaps
     omega: Point
-
-    @property
-    def frame(self) -> Frame:
-        """The storage frame, with parts (frame of A, frame of Z)."""
-        return self.omega.storage_frame.structured
+    frame: Frame
 
     @property
     def derivative(self) -> AffineDerivative:

@@ -1,1 +1,1 @@
-"""How a sum over data is run: in chunks, within a limit on memory, by workers, saved on the way."""
+"""Sums over data: what one is, and how it is run: in chunks, within a limit on memory, by workers, saved on the way."""

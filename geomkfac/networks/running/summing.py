@@ -24,7 +24,7 @@ from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.running.layered_function import LayeredFunction
 from geomkfac.networks.running.memory_limit import AtOnce, at_once_within, bytes_of
-from geomkfac.spaces import Chunk, Piece, Sample
+from geomkfac.spaces import Chunk, Piece, Point, Sample
 from geomkfac.spaces.samples.pieces import chunk_weights
 
 if TYPE_CHECKING:
@@ -165,10 +165,9 @@ def checked_running(running: Running) -> tuple[int | None, int | None]:
     return size, None if limit is None else bytes_of(limit)
 
 
-def summed(task: Task[S], sample: Sample, running: Running, keeper: Keeper | None = None) -> S:
+def summed(task: Task[S], sample: Sample, running: Running, saving: Saving | None = None) -> S:
     """A task's sums over a sample."""
     began, sums, executor, progress = monotonic(), task.start(), running.get("executor"), running.get("progress")
-    saving = None if keeper is None else _saving(keeper, task, sample)
     done = resumed = 0 if saving is None else saving.resume(sums)
 
     def tell() -> None:
@@ -256,14 +255,15 @@ class Keeper(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def of(self, task: Any, sample: Sample) -> Saving:
-        """The saving of one pass, which is described so that no other goes on from it."""
+    def of(self, task: Any, sample: Sample, weights: Point | None) -> Saving:
+        """The saving of one pass, which is described so that no other goes on from it; None for weights of a module."""
 
 
-def _saving(keeper: Any, task: Task[Any], sample: Sample) -> Saving:
-    if not isinstance(keeper, Keeper):
+def saving_of(keeper: Any, task: Task[Any], sample: Sample, weights: Point | None) -> Saving | None:
+    """Where the sums of a pass at these weights are saved; None for nowhere."""
+    if not isinstance(keeper, Keeper | None):
         raise KindError(f"checkpoint must be a geomkfac.interop.Checkpoint(path, iota).\n  came: {keeper!r}")
-    return keeper.of(task, sample)
+    return None if keeper is None else keeper.of(task, sample, weights)
 
 
 # -- and told of -------------------------------------------------------------------------------------------------
