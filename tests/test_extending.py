@@ -25,8 +25,8 @@ from geomkfac import maps, metrics, updates
 from geomkfac.cli import options
 from geomkfac.errors import ValuesError
 from geomkfac.maps import activations
-from geomkfac.maps.activations.activation import ACTIVATIONS, WITH_PARAMETERS, with_parameters
-from geomkfac.maps.activations.activation import registered as registered_activation
+from geomkfac.maps.activations.by_name import ACTIVATIONS, WITH_PARAMETERS, with_parameters
+from geomkfac.maps.activations.by_name import registered as registered_activation
 from geomkfac.metrics import families
 from geomkfac.metrics.families.by_name import FAMILIES
 from geomkfac.metrics.families.by_name import registered as registered_family

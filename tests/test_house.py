@@ -31,13 +31,10 @@ THEMES = {"gauge", "gpu"}
 """Folders of tests that are about no room: every file there is a theme."""
 SAME_NAME = {
     "affine": "affine spaces, and the maps between them",
+    "by_name": "what is registered, found by its name: activations, output families",
     "dense": "a structured matrix that is dense, and the metric tensor of one",
-    "devices": "the devices of array libraries, and the option that chooses one",
     "gauge": "hidden frames drawn anew, and the check that none shows",
-    "groups": "groups of changes of one space, and those of a network's parameters in an audit",
-    "invariance": "the claim that an update is invariant, and the assertion for test-suites",
     "kronecker": "a structured matrix that is a Kronecker product, and the metric tensor of one",
-    "making": "how a catalogue is made, and how an optimizer is",
 }
 """Names that two files of the package have, and the concept, which is one."""
 

@@ -9,7 +9,7 @@ from geomkfac.arrays.exact.fields import ExactArray
 from geomkfac.arrays.exact.prime import GF, PrimeField, PrimeNamespace, random_prime
 from geomkfac.arrays.exact.rational import RationalField, RationalNamespace, rational
 from geomkfac.arrays.exact.symbolic import SymbolicKind, SymbolicNamespace, symbolic, symbols, vanishes
-from geomkfac.arrays.floats.doors import recording_gradients
+from geomkfac.arrays.floats.admitted_arrays import recording_gradients
 from geomkfac.arrays.floats.floating import FloatingKind, FloatingNamespace, floating
 from geomkfac.arrays.floats.library_names import LIBRARIES, LIBRARY_ON, floating_namespace
 from geomkfac.arrays.namespace import Kind, Namespace, OrderedNamespace

@@ -21,7 +21,7 @@ from geomkfac.audit.verdicts.judging import judged
 from geomkfac.audit.verdicts.on_network import PLAIN_ACTIVATION
 from geomkfac.metrics import Bernoulli
 from geomkfac.networks import MLP
-from geomkfac.theorems.instances.groups import Numbers
+from geomkfac.theorems.instances.basis_groups import Numbers
 
 SHAPES = (((1, 1), 1), ((1, 1), 2), ((2, 1), 2), ((1, 2), 2), ((1, 1, 1), 1), ((1, 1, 1), 3), ((2, 1), 4), ((1, 2), 3),
           ((2, 2), 4), ((1, 2, 1), 3), ((2, 2, 1), 4), ((2, 2, 2), 5))  # fmt: skip

@@ -20,8 +20,8 @@ from geomkfac.audit.twins.problem import Problem, random_problem
 from geomkfac.audit.twins.twin import Twin
 from geomkfac.audit.verdicts.discrepancies import quiet
 from geomkfac.errors import ConditioningError, ValuesError
-from geomkfac.theorems.instances.groups import GROUPS as OF_ONE_SPACE
-from geomkfac.theorems.instances.groups import Numbers
+from geomkfac.theorems.instances.basis_groups import GROUPS as OF_ONE_SPACE
+from geomkfac.theorems.instances.basis_groups import Numbers
 from geomkfac.theorems.instances.symmetry_condition import Generator, Symmetries, solved
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from geomkfac.cli.devices import DEVICE
+from geomkfac.cli.device_option import DEVICE
 from geomkfac.cli.printing import number, print_json, progress_bar, table, write_line
 from geomkfac.errors import ConditioningError, ValuesError
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from geomkfac.cli import options
-from geomkfac.cli.devices import DEVICE
+from geomkfac.cli.device_option import DEVICE
 from geomkfac.cli.printing import checked_document, print_json, progress_bar, write_line
 
 PACKAGE: Any = typer.Option(

@@ -11,10 +11,10 @@ from geomkfac.arrays import namespace_of
 from geomkfac.arrays.array import Array
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
-from geomkfac.cli.devices import DEVICE
+from geomkfac.cli.device_option import DEVICE
 from geomkfac.cli.network_files import checked_output, entries, load
+from geomkfac.cli.network_problem import Measurement, NetworkProblem, basis, named_norm
 from geomkfac.cli.printing import number, print_json, table, write_line
-from geomkfac.cli.problems import Measurement, NetworkProblem, basis, named_norm
 from geomkfac.errors import ValuesError
 from geomkfac.interop import write_arrays
 from geomkfac.metrics import DirectSumTensor

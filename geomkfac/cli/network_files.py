@@ -10,9 +10,9 @@ from typing import Any
 
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.mapped import in_memory, is_mapped
-from geomkfac.cli.devices import onto
+from geomkfac.cli.device_option import onto
+from geomkfac.cli.network_problem import NetworkProblem
 from geomkfac.cli.options import ProblemOptions
-from geomkfac.cli.problems import NetworkProblem
 from geomkfac.errors import FileFormatError, ValuesError
 from geomkfac.interop import load_digits, load_digits_network, open_data, read_data, read_network, read_sequences
 from geomkfac.metrics import family

@@ -16,7 +16,7 @@ import typer
 
 from geomkfac.errors import ValuesError
 from geomkfac.maps import ACTIVATIONS
-from geomkfac.maps.activations.activation import WITH_PARAMETERS
+from geomkfac.maps.activations.by_name import WITH_PARAMETERS
 from geomkfac.metrics.families.by_name import FAMILIES
 
 NETWORK: Any = typer.Argument(

@@ -10,10 +10,10 @@ import typer
 from geomkfac.arrays import namespace_of
 from geomkfac.cli import options
 from geomkfac.cli.degeneracy import RANKS, degeneracies
-from geomkfac.cli.devices import DEVICE
+from geomkfac.cli.device_option import DEVICE
 from geomkfac.cli.network_files import checked_output, entries, load
+from geomkfac.cli.network_problem import Measurement, NetworkProblem, advice, basis, named_norm
 from geomkfac.cli.printing import print_json, progress_bar, write_line
-from geomkfac.cli.problems import Measurement, NetworkProblem, advice, basis, named_norm
 from geomkfac.errors import ValuesError
 from geomkfac.interop import write_network
 from geomkfac.metrics import MetricTensor

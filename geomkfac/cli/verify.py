@@ -14,7 +14,7 @@ import typer
 from geomkfac.arrays import floating_namespace
 from geomkfac.arrays.floats.threads import processors
 from geomkfac.cli import options
-from geomkfac.cli.devices import DEVICE, library_on
+from geomkfac.cli.device_option import DEVICE, library_on
 from geomkfac.cli.printing import checked_document, print_json, progress_bar, write_line
 from geomkfac.display import ledger_page
 from geomkfac.errors import ValuesError

@@ -29,9 +29,9 @@ from geomkfac.interop.libraries.forms import from_convention, layer_scalings, to
 from geomkfac.interop.libraries.transformation import LayerTransformation, TransformationReport, transforms_as_metric
 from geomkfac.interop.mapped_files import open_data
 from geomkfac.interop.pytorch.export import to_module
-from geomkfac.interop.pytorch.hooks import kfac_of_module
 from geomkfac.interop.pytorch.imported import ImportedModule
 from geomkfac.interop.pytorch.importing import from_module
+from geomkfac.interop.pytorch.kfac_of_module import kfac_of_module
 from geomkfac.interop.pytorch.module_metric import LayerPart, ModuleMetric
 from geomkfac.interop.pytorch.support import UnplaceableModuleError
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from geomkfac.maps.activations.activation import ACTIVATIONS, activation
+from geomkfac.maps.activations.activation import Activation
+from geomkfac.maps.activations.by_name import ACTIVATIONS, activation
 from geomkfac.maps.activations.polynomials import Identity, Polynomial, identity, polynomial
 from geomkfac.maps.activations.rectifiers import Elu, LeakyRelu, Relu, Softplus, elu, leaky_relu, relu, softplus
-from geomkfac.maps.activations.scalar_function import Activation
 from geomkfac.maps.activations.self_gated import Gelu, GeluTanh, Mish, Silu, gelu, gelu_tanh, mish, silu
 from geomkfac.maps.activations.sigmoids import Logistic, Softsign, Tanh, logistic, softsign, tanh
 from geomkfac.maps.affine import AffineMap, AffineMaps, Evaluation

@@ -11,8 +11,8 @@ from typing import Any, final
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import ShapeError
-from geomkfac.maps.activations.activation import activation
-from geomkfac.maps.activations.scalar_function import Activation
+from geomkfac.maps.activations.activation import Activation
+from geomkfac.maps.activations.by_name import activation
 from geomkfac.maps.smooth import Derivative, SmoothMap
 from geomkfac.spaces import Element, Frame, LinearSpace, Point, PointSpace, Vector
 from geomkfac.spaces.element import check_namespace

@@ -14,7 +14,7 @@ from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Kind
 from geomkfac.errors import ShapeError
 from geomkfac.maps import AffineMaps, SmoothMap
-from geomkfac.maps.activations.scalar_function import Activation
+from geomkfac.maps.activations.activation import Activation
 from geomkfac.networks.building.arrays_in import checked_layers, stacked_arrays
 from geomkfac.networks.building.builder import ActivationOf, activation_between
 from geomkfac.networks.feed_forward import FeedForward

@@ -18,7 +18,7 @@ from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.counts import checked_count
 from geomkfac.errors import ShapeError, SpaceMismatchError, UnknownNameError
 from geomkfac.maps import AffineMaps, SmoothMap
-from geomkfac.maps.activations.scalar_function import Activation
+from geomkfac.maps.activations.activation import Activation
 from geomkfac.networks.building.arrays_in import stacked_arrays
 from geomkfac.networks.building.builder import activation_between
 from geomkfac.networks.network import Network

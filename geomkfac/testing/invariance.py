@@ -19,8 +19,8 @@ from geomkfac.names import look_up
 from geomkfac.theorems import Check, Evidence, Sizes
 from geomkfac.theorems.engine.exact_evidence import exact
 from geomkfac.theorems.engine.numeric_evidence import numeric
-from geomkfac.theorems.instances.groups import GROUPS
-from geomkfac.theorems.instances.invariance import InvarianceClaim
+from geomkfac.theorems.instances.basis_groups import GROUPS
+from geomkfac.theorems.instances.invariance_claim import InvarianceClaim
 from geomkfac.updates import Update
 
 Over = Literal["auto", "GF(p)", "floating"]
@@ -69,8 +69,8 @@ def assert_invariant(update: Any, group: str | None = None, **settings: Any) -> 
         a class of `torch.optim`, a rule of `geomkfac.updates`, ``on_rule(...)`` or ``on_module(...)``
     group : name of a group of `geomkfac.audit.GROUPS`; None for the first form
     activations, preactivations : first form: which changes of basis, by the names of the table
-        `geomkfac.theorems.instances.groups.GROUPS`: ``"affine"``, ``"linear"``, ``"translation"``, ``"orthogonal"``,
-        ``"rigid"`` (orthogonal and translated), ``"similarity"`` (times a number besides), ``"shear"``, ``"diagonal"``,
+        `geomkfac.theorems.instances.basis_groups.GROUPS`: ``"affine"``, ``"linear"``, ``"translation"``,
+        ``"orthogonal"``, ``"rigid"`` (orthogonal and translated), ``"similarity"`` (times a number besides), ``"shear"``, ``"diagonal"``,
         ``"fixed"``, ...; the inputs and outputs of the network are activations; ``"affine"`` by default
     widths : first form: dimensions of the layers, inputs first; ``(1, 1)`` at least
     data : first form: N; by default enough for every A to be invertible

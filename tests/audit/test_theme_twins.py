@@ -15,8 +15,8 @@ from geomkfac.audit.twins.groups import PLACES, SPREAD
 from geomkfac.audit.twins.storage import PLAIN, STORAGES
 from geomkfac.display.audit.order import Order
 from geomkfac.errors import ValuesError
-from geomkfac.theorems.instances.groups import GROUPS as OF_ONE_SPACE
-from geomkfac.theorems.instances.groups import larger_groups
+from geomkfac.theorems.instances.basis_groups import GROUPS as OF_ONE_SPACE
+from geomkfac.theorems.instances.basis_groups import larger_groups
 
 EPSILON = float(np.finfo(float).eps)
 BASES = [group for group in GROUPS if isinstance(group, ChangeOfBasis | OfUnits)]

@@ -10,7 +10,7 @@ import pytest
 from geomkfac.arrays import LIBRARY_ON
 from geomkfac.audit import GROUPS, ChangeOfBasis, Stored
 from geomkfac.cli import main
-from geomkfac.theorems.instances.groups import GROUPS as TABLE
+from geomkfac.theorems.instances.basis_groups import GROUPS as TABLE
 
 
 def run(capsys, *words):

@@ -79,7 +79,7 @@ def test_control_c_ends_the_process_with_status_130_and_no_traceback(files: Path
     code = (
         "import os, signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs are born deaf to it
-        "import geomkfac.cli.problems as loading\n"
+        "import geomkfac.cli.network_problem as loading\n"
         "from geomkfac.cli import main\n"
         f"loading.Measurement.moments = lambda *_: os.kill(os.getpid(), {int(signal.SIGINT)})\n"
         "main(sys.argv[1:])\n"

@@ -9,7 +9,7 @@ import pytest
 from geomkfac.arrays import floating, generator
 from geomkfac.testing import assert_invariant
 from geomkfac.theorems.engine.world import Sizes, World
-from geomkfac.theorems.instances.groups import GROUPS
+from geomkfac.theorems.instances.basis_groups import GROUPS
 from geomkfac.theorems.instances.lie_algebra import symmetries
 from geomkfac.updates import EigenvalueCorrectedKfac, GradientDescent, Kfac, NaturalGradient, Shampoo
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from geomkfac.arrays.array import Array, RandomSource, Scalar
 from geomkfac.arrays.floats import special
+from geomkfac.arrays.floats.admitted_arrays import plain, refuse_transformed
 from geomkfac.arrays.floats.devices import device_name, device_named
-from geomkfac.arrays.floats.doors import plain, refuse_transformed
 from geomkfac.arrays.floats.recognition import dtype_name, is_array, is_floating, library_name, library_of
 from geomkfac.arrays.floats.solvers.by_cupy import CupyLinearAlgebra
 from geomkfac.arrays.floats.solvers.by_jax import JaxLinearAlgebra

@@ -8,8 +8,8 @@ from geomkfac.arrays import namespace_of
 from geomkfac.arrays.array import Array
 from geomkfac.audit.twins.storage import Arrays
 from geomkfac.audit.twins.twin import Twin
+from geomkfac.maps.activations.activation import Activation as ScalarFunction
 from geomkfac.maps.activations.polynomials import identity
-from geomkfac.maps.activations.scalar_function import Activation as ScalarFunction
 from geomkfac.metrics import Bernoulli
 from geomkfac.networks import MLP
 from geomkfac.networks.passes.stages import ActivationStage

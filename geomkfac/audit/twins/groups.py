@@ -1,8 +1,8 @@
 """Groups of changes of a network's parameters that leave its function alone, and the order between them.
 
 Most are changes of basis of some of the network's spaces: a group of one space, of the table in
-`geomkfac.theorems.instances.groups`, at one kind of place.  The others change units and their activation together, the
-scale of the loss, how parameters are stored, or are smooth and nonlinear.
+`geomkfac.theorems.instances.basis_groups`, at one kind of place.  The others change units and their activation
+together, the scale of the loss, how parameters are stored, or are smooth and nonlinear.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from geomkfac.audit.twins.double import Double
 from geomkfac.audit.twins.problem import Problem
 from geomkfac.audit.twins.storage import STORAGES, Storage
 from geomkfac.spaces import Parameterization
-from geomkfac.theorems.instances.groups import GROUPS as OF_ONE_SPACE
-from geomkfac.theorems.instances.groups import Numbers, larger_groups
+from geomkfac.theorems.instances.basis_groups import GROUPS as OF_ONE_SPACE
+from geomkfac.theorems.instances.basis_groups import Numbers, larger_groups
 
 SPREAD = 4.0
 """The largest stretch of a random basis; its condition number is at most this."""

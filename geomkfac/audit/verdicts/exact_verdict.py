@@ -6,8 +6,8 @@ from geomkfac.audit.contestants.rules import RuleContestant
 from geomkfac.audit.twins.groups import ChangeOfBasis, Group
 from geomkfac.theorems import Check, Sizes
 from geomkfac.theorems.engine.exact_evidence import exact
-from geomkfac.theorems.instances.groups import GROUPS as OF_ONE_SPACE
-from geomkfac.theorems.instances.invariance import InvarianceClaim
+from geomkfac.theorems.instances.basis_groups import GROUPS as OF_ONE_SPACE
+from geomkfac.theorems.instances.invariance_claim import InvarianceClaim
 
 
 def exact_verdict(contestant: RuleContestant, group: Group, seed: int) -> str:

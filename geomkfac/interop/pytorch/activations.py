@@ -10,10 +10,10 @@ from typing import Any
 
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.interop.pytorch.support import refusal
-from geomkfac.maps.activations.activation import ACTIVATIONS
+from geomkfac.maps.activations.activation import Activation
+from geomkfac.maps.activations.by_name import ACTIVATIONS
 from geomkfac.maps.activations.polynomials import Polynomial
 from geomkfac.maps.activations.rectifiers import Softplus
-from geomkfac.maps.activations.scalar_function import Activation
 
 LINEAR_ABOVE = 40.0
 """Where PyTorch's softplus turns into its asymptote: there they differ by exp(-40), below float64's rounding."""

@@ -13,7 +13,7 @@ from geomkfac.arrays.windows import Windows
 from geomkfac.interop.pytorch.module_metric import LayerPart
 from geomkfac.interop.pytorch.support import pytorch, refusal
 from geomkfac.networks.passes.chain_pass import Pass
-from geomkfac.networks.passes.uses import PatchUse, PointUse, Use
+from geomkfac.networks.passes.layer_inputs import PatchUse, PointUse, Use
 from geomkfac.spaces import BaseFrame, Point, Vector
 
 

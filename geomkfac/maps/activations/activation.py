@@ -1,108 +1,78 @@
-"""The activation functions, and finding them by name.
-
-Hand-written, so that both tails are right: every result keeps full relative accuracy wherever it
-can be represented, and nothing overflows.  SymPy is the oracle in the tests.  `identity` and
-polynomials are rational, and run over every kind of scalar.
-
-An activation is registered in the file that defines it (`registered`, `with_parameters`), and all that lists
-activations reads that from here: the command line's help, what is PyTorch's, the tests.
-"""
+"""What an activation function is: a function of one scalar with its first and second derivatives."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable
-from fractions import Fraction
-from typing import ParamSpec, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, final
 
-from geomkfac.errors import ValuesError
-from geomkfac.maps.activations.scalar_function import Activation
-from geomkfac.names import enter, look_up
-
-A = TypeVar("A", bound=Activation)
-P = ParamSpec("P")
-
-ACTIVATIONS: dict[str, Activation] = {}
-"""The activations that have a name of their own, with the usual parameters: those `registered`."""
-
-WITH_PARAMETERS: dict[str, Callable[..., Activation]] = {}
-"""What makes the activation of a name with numbers in brackets, such as ``leaky_relu(0.2)``."""
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 
 
-def registered(phi: A) -> A:
-    """The same activation, which `activation` finds by its name from now on.
+@final
+@dataclass(frozen=True, slots=True)
+class InPyTorch:
+    """What PyTorch calls an activation, in words: nothing of it is imported.
 
-    Raises
-    ------
-    ValuesError : another one has its name.
-    """
-    enter("activation", phi.name, phi, ACTIVATIONS)
-    return phi
-
-
-def with_parameters(make: Callable[P, A]) -> Callable[P, A]:
-    """The same function, which `activation` calls from now on where numbers follow its name in brackets."""
-    enter("activation with parameters", make.__name__, make, WITH_PARAMETERS)
-    return make
-
-
-def activation(name_or_object: str | Activation) -> Activation:
-    """The activation of that name, or the object itself.
-
-    Parameters
+    Attributes
     ----------
-    name_or_object : one of `ACTIVATIONS`, or a name with parameters, as ``phi.name`` writes it
-
-    Raises
-    ------
-    UnknownNameError
-        For any other name; it lists those known, and the nearest.
-    ValuesError
-        Where what stands in brackets are no parameters of the function.
-
-    Examples
-    --------
-    >>> activation("tanh")
-    Tanh()
-    >>> activation("leaky_relu(0.2)")
-    LeakyRelu(slope=0.2)
+    module : of torch.nn: ``"LeakyReLU"``
+    function : of torch or torch.nn.functional, with the module's arguments; empty where there is none
+    parameters : what the activation's own parameters are called there: ``{"slope": "negative_slope"}``
+    settings : arguments with which the module is this activation: ``{"approximate": "tanh"}``
     """
-    if isinstance(name_or_object, Activation):
-        return name_or_object
-    if isinstance(name_or_object, str) and "(" in name_or_object:
-        return _with_parameters(name_or_object)
-    return look_up("activation", name_or_object, ACTIVATIONS)
+
+    module: str
+    function: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
-def _with_parameters(text: str) -> Activation:
-    try:
-        call = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError:
-        call = None
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-        raise _unreadable(text, "brackets that do not close, or more than one name")
-    make = look_up("activation with parameters", call.func.id, WITH_PARAMETERS)
-    try:
-        numbers = [_number(argument) for argument in call.args]
-        named = {str(keyword.arg): _number(keyword.value) for keyword in call.keywords}
-        return make(*numbers, **named)
-    except ValuesError:
-        raise
-    except (TypeError, ValueError, ZeroDivisionError) as error:
-        raise _unreadable(text, str(error)) from error
+class Activation(ABC):
+    """A function of one scalar, applied to every entry of an array z of any shape."""
+
+    __slots__ = ()
+
+    smooth: ClassVar[bool] = True
+    """Whether it has derivatives of every order, everywhere."""
+
+    pytorch: ClassVar[InPyTorch | None] = None
+    """What it is called in PyTorch; None where PyTorch has it not."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The name, as `activation` takes it."""
+
+    @property
+    def formula(self) -> str:
+        """``phi(z)`` as SymPy reads it, in z and the activation's own parameters; empty where nobody wrote it down."""
+        return ""
+
+    @property
+    def positively_homogeneous(self) -> bool:
+        """Whether ``phi(c z) = c phi(z)`` for every number c > 0."""
+        return False
+
+    def value(self, ns: Namespace, z: Array) -> Array:
+        """``phi(z)``, of the shape of `z`; `ns` is the namespace of `z`."""
+        return self.value_and_derivative(ns, z)[0]
+
+    def derivative(self, ns: Namespace, z: Array) -> Array:
+        """``phi'(z)``, of the shape of `z`."""
+        return self.value_and_derivative(ns, z)[1]
+
+    @abstractmethod
+    def value_and_derivative(self, ns: Namespace, z: Array) -> tuple[Array, Array]:
+        """``(phi(z), phi'(z))``, with the work that they have in common done once."""
+
+    @abstractmethod
+    def second_derivative(self, ns: Namespace, z: Array) -> Array:
+        """``phi''(z)``, of the shape of `z`."""
 
 
-def _number(node: ast.expr) -> int | float | Fraction:
-    """The int, float or fraction that stands there."""
-    text = ast.unparse(node).replace(" ", "")
-    try:
-        return int(text)
-    except ValueError:
-        return Fraction(text) if "/" in text else float(text)
-
-
-def _unreadable(text: str, why: str) -> ValuesError:
-    return ValuesError(
-        "an activation with parameters cannot be read.\n  required: a name with numbers in brackets, such as "
-        f"'leaky_relu(0.2)', of {', '.join(WITH_PARAMETERS)}\n  came    : {text!r}\nThere: {why}."
-    )
+def decay(ns: OrderedNamespace, z: Array) -> Array:
+    """``exp(-|z|)``, which cannot overflow."""
+    return ns.exp(-ns.abs(z))

@@ -9,8 +9,8 @@ from typing import ClassVar, final
 from geomkfac.arrays.array import Array, Scalar
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import KindError, ValuesError
-from geomkfac.maps.activations.activation import registered, with_parameters
-from geomkfac.maps.activations.scalar_function import Activation, InPyTorch
+from geomkfac.maps.activations.activation import Activation, InPyTorch
+from geomkfac.maps.activations.by_name import registered, with_parameters
 
 
 @final

@@ -21,8 +21,8 @@ from typing import ClassVar, final
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace, OrderedNamespace
-from geomkfac.maps.activations.activation import registered
-from geomkfac.maps.activations.scalar_function import Activation, InPyTorch
+from geomkfac.maps.activations.activation import Activation, InPyTorch
+from geomkfac.maps.activations.by_name import registered
 
 
 class SymmetricallyGated(Activation):

@@ -7,8 +7,8 @@ from typing import ClassVar, final
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
-from geomkfac.maps.activations.activation import registered
-from geomkfac.maps.activations.scalar_function import Activation, InPyTorch, decay
+from geomkfac.maps.activations.activation import Activation, InPyTorch, decay
+from geomkfac.maps.activations.by_name import registered
 
 
 @final

@@ -11,9 +11,9 @@ from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import ShapeError
 from geomkfac.metrics.families.by_name import registered
-from geomkfac.metrics.families.exponentials import refuse_overflow
 from geomkfac.metrics.families.family_targets import as_rows
 from geomkfac.metrics.families.output_family import OutputFamily, diagonal_factor, sample_weights
+from geomkfac.metrics.families.overflow import refuse_overflow
 
 
 @registered

@@ -10,9 +10,9 @@ from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import KindError
 from geomkfac.metrics.families.by_name import registered
-from geomkfac.metrics.families.exponentials import refuse_overflow
 from geomkfac.metrics.families.family_targets import as_rows, dtype_kind, refuse_entries
 from geomkfac.metrics.families.output_family import LossInPyTorch, OutputFamily, diagonal_factor, sample_weights
+from geomkfac.metrics.families.overflow import refuse_overflow
 from geomkfac.metrics.families.poisson_counts import counts_from_uniform, minus_log_probability
 
 

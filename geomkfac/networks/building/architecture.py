@@ -13,8 +13,8 @@ from typing import Any, TypeAlias, final
 
 from geomkfac.arrays.borders import Padding
 from geomkfac.errors import UnknownNameError, ValuesError
-from geomkfac.maps.activations.activation import ACTIVATIONS, WITH_PARAMETERS, activation
-from geomkfac.maps.activations.scalar_function import Activation
+from geomkfac.maps.activations.activation import Activation
+from geomkfac.maps.activations.by_name import ACTIVATIONS, WITH_PARAMETERS, activation
 from geomkfac.names import look_up
 
 Numbers: TypeAlias = int | Sequence[int]

@@ -13,8 +13,8 @@ from geomkfac.arrays.windows import Windows, per_axis
 from geomkfac.counts import checked_count
 from geomkfac.errors import ShapeError, ValuesError
 from geomkfac.maps import AffineMaps, CoordinatewiseMap, SmoothMap
+from geomkfac.maps.activations.activation import Activation
 from geomkfac.maps.activations.polynomials import identity
-from geomkfac.maps.activations.scalar_function import Activation
 from geomkfac.networks.building.architecture import (
     Architecture,
     AveragePooling,

@@ -22,7 +22,7 @@ from geomkfac.arrays.namespace import Namespace
 from geomkfac.networks.moments.totals import Sums, Total
 from geomkfac.networks.passes.at_places import CovectorsAtPlaces
 from geomkfac.networks.passes.chain_pass import Pass
-from geomkfac.networks.passes.uses import Use
+from geomkfac.networks.passes.layer_inputs import Use
 from geomkfac.spaces import Chunk, Span, Vector
 
 Sharing: TypeAlias = Literal["expand", "reduce", "kfc"]

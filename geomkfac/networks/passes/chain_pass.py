@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from geomkfac.arrays.array import Array
+from geomkfac.networks.passes.layer_inputs import Use
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.passes.stages import AffineStage, Stage
-from geomkfac.networks.passes.uses import Use
 from geomkfac.spaces import Point, Vector
 
 

@@ -10,8 +10,8 @@ from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.maps import Derivative
 from geomkfac.networks.passes.chain_pass import Pass
+from geomkfac.networks.passes.layer_inputs import PointUse, Use
 from geomkfac.networks.passes.layers import Layer
-from geomkfac.networks.passes.uses import PointUse, Use
 from geomkfac.spaces import Frame, Point, Vector
 
 At: TypeAlias = Literal["every", "last"]

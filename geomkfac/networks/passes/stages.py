@@ -19,8 +19,8 @@ from geomkfac.arrays.borders import Borders
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.arrays.windows import Windows
 from geomkfac.maps import AffineMaps, SmoothMap
+from geomkfac.networks.passes.layer_inputs import PatchUse, PointUse, Use
 from geomkfac.networks.passes.layers import Layer
-from geomkfac.networks.passes.uses import PatchUse, PointUse, Use
 from geomkfac.spaces import AffineSpace, Point, PowerSpace, ProductSpace, Vector
 from geomkfac.spaces.frames.change import map_components
 from geomkfac.spaces.frames.frame import Frame, derived_frame

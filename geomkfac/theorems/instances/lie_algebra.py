@@ -14,7 +14,7 @@ from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import OrderedNamespace
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.basis import Bases, transformed
-from geomkfac.theorems.instances.invariance import updated
+from geomkfac.theorems.instances.invariance_claim import updated
 from geomkfac.theorems.instances.symmetry_condition import Generator, Symmetries, solved
 from geomkfac.theorems.instances.textbook.fully_connected import random_network
 from geomkfac.updates import Update

@@ -14,7 +14,7 @@ from typing import Protocol, final
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
-from geomkfac.maps.activations.scalar_function import Activation as ScalarFunction
+from geomkfac.maps.activations.activation import Activation as ScalarFunction
 from geomkfac.maps.activations.sigmoids import tanh
 from geomkfac.metrics import Bernoulli
 from geomkfac.theorems.engine.world import World

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from geomkfac.theorems.engine.statement import Check, Comparisons, Identity, Mutant, Statement
 from geomkfac.theorems.engine.world import Sizes, World
-from geomkfac.theorems.instances.invariance import InvarianceClaim
+from geomkfac.theorems.instances.invariance_claim import InvarianceClaim
 from geomkfac.updates import DiagonalFisher, EigenvalueCorrectedKfac, Foof, Kfac, Update
 
 

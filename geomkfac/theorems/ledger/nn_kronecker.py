@@ -7,7 +7,7 @@ from geomkfac.arrays.namespace import Namespace
 from geomkfac.operators import KroneckerProduct
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, same
 from geomkfac.theorems.engine.world import Sizes, World
-from geomkfac.theorems.instances.groups import random_change
+from geomkfac.theorems.instances.basis_groups import random_change
 
 
 def vec(world: World, X: Array) -> Array:

@@ -10,8 +10,8 @@ from geomkfac.metrics import Bernoulli, DenseTensor
 from geomkfac.spaces import AffineSpace, VectorSpace
 from geomkfac.theorems.engine.statement import Check, Comparisons, Mutant, Statement, given, order, same
 from geomkfac.theorems.engine.world import Sizes, World
+from geomkfac.theorems.instances.basis_groups import random_change
 from geomkfac.theorems.instances.calculus import expressions, gradient, hessian, quadratic, variables
-from geomkfac.theorems.instances.groups import random_change
 
 
 # -- Newton --------------------------------------------------------------------------------------------------

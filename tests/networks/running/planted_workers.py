@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geomkfac.maps import activation
-from geomkfac.maps.activations.scalar_function import Activation
+from geomkfac.maps.activations.activation import Activation
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from geomkfac.errors import ValuesError
 from geomkfac.testing import assert_invariant
 from geomkfac.theorems.engine.world import CONDITION, Sizes, World
 from geomkfac.theorems.instances.basis import random_bases, transformed
-from geomkfac.theorems.instances.invariance import updated
+from geomkfac.theorems.instances.invariance_claim import updated
 from geomkfac.theorems.instances.smooth_functions import activation, loss
 from geomkfac.theorems.instances.textbook.fully_connected import MatrixNetwork
 from geomkfac.updates import Newton

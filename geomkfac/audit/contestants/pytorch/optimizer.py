@@ -24,7 +24,7 @@ from geomkfac.audit.contestants.contestant import (
     flat,
     import_torch,
 )
-from geomkfac.audit.contestants.pytorch.making import FORMS, Maker, NotMadeError
+from geomkfac.audit.contestants.pytorch.construction import FORMS, Maker, NotMadeError
 from geomkfac.audit.contestants.pytorch.stepping import (
     BEFORE,
     BOTH,

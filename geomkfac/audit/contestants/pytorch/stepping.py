@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, final
 
-from geomkfac.audit.contestants.pytorch.making import NotMadeError
+from geomkfac.audit.contestants.pytorch.construction import NotMadeError
 from geomkfac.audit.contestants.pytorch.surroundings import alone, drew, narrowings, surrounded, widened
 from geomkfac.audit.contestants.pytorch.twin_loss import TwinLoss
 from geomkfac.audit.twins.storage import Arrays

@@ -13,7 +13,7 @@ import pytest
 
 from geomkfac.arrays import LIBRARIES, LIBRARY_ON, floating_namespace
 from geomkfac.arrays.floats import devices
-from geomkfac.cli.devices import library_on
+from geomkfac.cli.device_option import library_on
 from geomkfac.cli.info import EXTRAS
 from geomkfac.errors import DeviceError, GeomkfacError, KindError, MissingExtraError
 from geomkfac.interop import read_arrays

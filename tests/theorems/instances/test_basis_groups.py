@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from geomkfac.arrays import GF, floating, generator, rational
 from geomkfac.errors import UnknownNameError
 from geomkfac.theorems.engine.world import Sizes, World
-from geomkfac.theorems.instances.groups import GROUPS, larger_groups, random_change
+from geomkfac.theorems.instances.basis_groups import GROUPS, larger_groups, random_change
 
 EXACT = (GF(2**31 - 1), rational)
 PAIRS = [(one, other) for one in GROUPS for other in GROUPS if one != other]

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from geomkfac.arrays import GF, namespace_of
 from geomkfac.errors import KindError, UnknownNameError, ValuesError
-from geomkfac.maps.activations.activation import ACTIVATIONS, activation
+from geomkfac.maps.activations.activation import Activation
+from geomkfac.maps.activations.by_name import ACTIVATIONS, activation
 from geomkfac.maps.activations.polynomials import identity, polynomial
 from geomkfac.maps.activations.rectifiers import elu, leaky_relu, relu, softplus
-from geomkfac.maps.activations.scalar_function import Activation
 from geomkfac.maps.activations.self_gated import gelu
 from geomkfac.maps.activations.sigmoids import logistic, tanh
 

@@ -14,7 +14,7 @@ from geomkfac.errors import ShapeError
 from geomkfac.theorems.engine.statement import Comparisons, given, same
 from geomkfac.theorems.engine.world import World
 from geomkfac.theorems.instances.basis import Bases, transformed
-from geomkfac.theorems.instances.groups import random_change
+from geomkfac.theorems.instances.basis_groups import random_change
 from geomkfac.theorems.instances.second_derivatives import hessian_of_pass
 from geomkfac.theorems.instances.textbook.fully_connected import (
     MatrixNetwork,
