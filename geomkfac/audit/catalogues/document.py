@@ -45,11 +45,10 @@ def figure(made: Catalogue) -> str:
 
 def _order(made: Catalogue) -> Order:
     """Between the groups that a catalogue speaks of: others may have been added since it was made."""
-    order = Order.of(subgroups())
-    asked: set[str] = set()
+    names: set[str] = set()
     for report in made.named().values():
-        asked.update(report["left_out"], (one["group"] for one in report["findings"]))
-    return order.restricted(asked) if asked else order
+        names.update(report["left_out"], (one["group"] for one in report["findings"]))
+    return Order.of(subgroups(names or None))
 
 
 def markdown(made: Catalogue, *, notes: str = "", figure: str = "") -> str:

@@ -8,7 +8,7 @@ together, the scale of the loss, how parameters are stored, or are smooth and no
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -87,12 +87,9 @@ ACTIONS = (*(one.name for one in OF_ONE_SPACE.values() if one.audited and one.na
 PLACES = ("input", "activation", "pre-activation", "output")
 
 
-def larger_actions(action: str) -> tuple[str, ...]:
-    """The next larger ones."""
-    if action == "whitening":
-        return ("affine",)
-    above = [one for one in ACTIONS if one in larger_groups(action)]
-    return tuple(one for one in above if not any(one in larger_groups(other) for other in above))
+def larger_actions(action: str) -> frozenset[str]:
+    """Those whose members make all that the members of an action make."""
+    return frozenset({"affine"}) if action == "whitening" else larger_groups(action)
 
 
 def contains(action: str, other: str) -> bool:
@@ -249,23 +246,29 @@ GROUPS: tuple[Group, ...] = (
 """The groups that are audited."""
 
 
-def subgroups() -> dict[str, tuple[tuple[str, ...], ...]]:
+def subgroups(names: Collection[str] | None = None) -> dict[str, tuple[tuple[str, ...], ...]]:
     """The order of the groups, by their names.
+
+    Parameters
+    ----------
+    names : of some of them, between which alone the order is asked for; None for all
 
     Returns
     -------
     {name: groups above}: each group above is a tuple of names, whose *joint* invariance implies this one's.  One
     name where this is a subgroup of one group; two where it needs both.
     """
+    known = {group.name: group for group in GROUPS if names is None or group.name in names}
+    bases = [group for group in known.values() if isinstance(group, ChangeOfBasis)]
     order: dict[str, tuple[tuple[str, ...], ...]] = {}
-    for group in GROUPS:
+    for name, group in known.items():
+        order[name] = ()
         if isinstance(group, ChangeOfBasis):
-            above = [ChangeOfBasis(action, group.place) for action in larger_actions(group.action)]
-            order[group.name] = tuple((one.name,) for one in above)
+            above = [one for one in bases if one.place == group.place and one.action in larger_actions(group.action)]
+            beyond = frozenset().union(*(larger_actions(one.action) for one in above))
+            order[name] = tuple((one.name,) for one in above if one.action not in beyond)
         elif isinstance(group, OfUnits):
             parts = OF_UNITS[group.action]
-            both = ChangeOfBasis(parts.after, "activation"), ChangeOfBasis(parts.before, "pre-activation")
-            order[group.name] = (tuple(one.name for one in both),)
-        else:
-            order[group.name] = ()
+            both = ChangeOfBasis(parts.after, "activation").name, ChangeOfBasis(parts.before, "pre-activation").name
+            order[name] = (both,) if known.keys() >= set(both) else ()
     return order

@@ -27,6 +27,8 @@ from geomkfac.audit.verdicts.other_draws import apart_by_draws, weighed
 from geomkfac.audit.verdicts.report import Finding
 from geomkfac.display.audit.order import Order
 from geomkfac.errors import FileFormatError, MissingExtraError, UnknownNameError, ValuesError
+from geomkfac.theorems.instances.groups import GROUPS as TABLE
+from geomkfac.theorems.instances.groups import larger_groups
 
 from ...updates.profiles import is_rule
 
@@ -279,7 +281,12 @@ def test_the_table_says_where_each_rule_stands(small):
     text = markdown(small, notes="## Surprises\n\nNone.", figure="lattice.svg")
     rows = {line.split(" | ")[0][2:]: line.split(" | ")[1:] for line in text.splitlines() if line.startswith("| ")}
     assert rows["GradientDescent()"][:4] == ["orthogonal", "orthogonal", "shift, orthogonal", "shift, orthogonal"]
-    assert rows["Kfac(joint=False)"][:4] == ["diagonal, orthogonal", "diagonal, orthogonal", "affine", "affine"]
+    # The largest linear groups, where weights are multiplied with what moves.
+    linear = {one.name for one in TABLE.values() if one.audited and one.shift is None}
+    largest = {name for name in linear if not linear & larger_groups(name)}
+    *moving, before, after = rows["Kfac(joint=False)"][:4]
+    assert [set(cell.split(", ")) for cell in moving] == [largest, largest]
+    assert (before, after) == ("affine", "affine")
     assert "![" in text
     assert "(lattice.svg)" in text
     assert "## Surprises" in text
