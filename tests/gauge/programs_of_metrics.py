@@ -68,7 +68,7 @@ def a_degenerate_form(kind: Kind) -> Any:
 
 @program(
     "KroneckerTensor", "IndependenceMetric", "DirectSumTensor", "AdditiveMetric", "ConstantMetric", "Metric",
-    rounds_nothing=False, slots=2, solves=100.0,
+    "MetricTensor.dense", rounds_nothing=False, slots=2, solves=100.0,
 )
 def the_metric_of_a_layer(kind: Kind) -> Any:
     w, iota, zeta = layer(kind)
@@ -84,7 +84,7 @@ def the_metric_of_a_layer(kind: Kind) -> Any:
     left, right = g.coordinates(frame).blocks[0].factors
     return (
         left, right, g.flat(v).coordinates(frame.dual), g.sharp(g.flat(v)).coordinates(frame),
-        smallest.coordinates(frame.parts[0]),
+        smallest.coordinates(frame.parts[0]), g.dense().coordinates(frame), few.dense().coordinates(frame.parts[0]),
     )
 
 
