@@ -71,7 +71,8 @@ def assert_invariant(update: Any, group: str | None = None, **settings: Any) -> 
     activations, preactivations : first form: which changes of basis, by the names of the table
         `geomkfac.theorems.instances.basis_groups.GROUPS`: ``"affine"``, ``"linear"``, ``"translation"``,
         ``"orthogonal"``, ``"rigid"`` (orthogonal and translated), ``"similarity"`` (times a number besides),
-        ``"shear"``, ``"diagonal"``, ``"fixed"``, ...; the inputs and outputs of the network are activations; ``"affine"`` by default
+        ``"shear"``, ``"diagonal"``, ``"fixed"``, ...; the inputs and outputs of the network are activations;
+        ``"affine"`` by default
     widths : first form: dimensions of the layers, inputs first; ``(1, 1)`` at least
     data : first form: N; by default enough for every A to be invertible
     covectors : first form: K, of the output metric at each datum; by default enough for every G to be invertible

@@ -27,8 +27,8 @@ from geomkfac.audit.verdicts.other_draws import apart_by_draws, weighed
 from geomkfac.audit.verdicts.report import Finding
 from geomkfac.display.audit.order import Order
 from geomkfac.errors import FileFormatError, MissingExtraError, UnknownNameError, ValuesError
-from geomkfac.theorems.instances.groups import GROUPS as TABLE
-from geomkfac.theorems.instances.groups import larger_groups
+from geomkfac.theorems.instances.basis_groups import GROUPS as TABLE
+from geomkfac.theorems.instances.basis_groups import larger_groups
 
 from ...updates.profiles import is_rule
 
