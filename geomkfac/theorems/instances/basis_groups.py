@@ -76,7 +76,7 @@ class Numbers(ABC):
 
 
 @final
-class _OfWorld(Numbers):
+class NumbersOfWorld(Numbers):
     """What a world draws, over its kind of scalar."""
 
     def __init__(self, world: World) -> None:
@@ -250,7 +250,7 @@ def random_change(world: World, group: str, n: int) -> Change:
     ------
     UnknownNameError : there is no such group.
     """
-    return look_up("group of changes of basis", group, GROUPS).member(_OfWorld(world), n)
+    return look_up("group of changes of basis", group, GROUPS).member(NumbersOfWorld(world), n)
 
 
 def larger_groups(group: str) -> frozenset[str]:

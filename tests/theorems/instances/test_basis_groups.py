@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from geomkfac.arrays import GF, floating, generator, rational
@@ -42,6 +42,8 @@ def test_members_lie_in_their_group_and_in_all_larger_ones(group, kind, n, seed)
 def test_products_and_inverses_of_members_are_members(group, kind, n, seed):
     here = world(kind, group, seed)
     ns, ((B, c), (D, e)) = here.ns, [random_change(here, group, n) for _ in range(2)]
+    # Few digits make a singular matrix now and then.
+    assume(ns.rank(B) == n)
     assert is_member(ns, group, (D @ B, D @ c + e))
     back = ns.inverse(B)
     assert is_member(ns, group, (back, -(back @ c)))
