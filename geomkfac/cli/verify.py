@@ -16,7 +16,6 @@ from geomkfac.arrays.floats.threads import processors
 from geomkfac.cli import options
 from geomkfac.cli.device_option import DEVICE, library_on
 from geomkfac.cli.printing import checked_document, print_json, progress_bar, write_line
-from geomkfac.display import ledger_page
 from geomkfac.errors import ValuesError
 
 if TYPE_CHECKING:
@@ -71,6 +70,8 @@ def verify(
     reports = _reports(statements, trials, seed, jobs, mutants, library, directory)
     holds = all(report.holds for report in reports if report.results)
     if html is not None:
+        from geomkfac.display import ledger_page
+
         html.write_text(ledger_page(reports), encoding="utf-8")
     if as_json:
         print_json({"holds": holds, "statements": [report.to_json() for report in reports]})

@@ -171,6 +171,8 @@ class _SavedPass(Saving):
 
     def _compare(self, facts: dict[str, str], arrays: dict[str, Any]) -> None:
         other = [name for name, fact in self.facts.items() if facts.get(name) != fact]
+        if "format" in other:  # Of another version: what else differs may do so for that reason alone.
+            other = ["format"]
         lines = [f"  {name}: now {self.facts[name]}, saved {facts.get(name, 'nothing')}" for name in other]
         if not other:
             probes = (name for name in self.probes if self._differs(name, arrays))

@@ -69,6 +69,9 @@ class PointSpace(Space):
         inverse, _ = self._flat_matrix(back)
         return BaseChange(self.kind, self.dim, matrix, inverse, translation)
 
+    def _hull_frame(self, frame: Frame) -> Frame:
+        return derived_frame(self.hull, (frame,))
+
     def _hull_change(self, source: Frame, target: Frame) -> HullChange:
         """The change that two frames of this space induce on its hull."""
         return HullChange(1, self._flat_change(source, target))

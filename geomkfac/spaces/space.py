@@ -63,9 +63,8 @@ class Space(ABC):
     def dual(self) -> Space:
         """The dual of a vector space."""
 
-    @property
-    def hull(self) -> Space:
-        """The vector hull of an affine space."""
+    def _hull_frame(self, frame: Frame) -> Frame:
+        """The frame of the hull that a frame of an affine space determines."""
         raise SpaceMismatchError(f"the hull is of an affine space, not of {self!r}.")
 
     @abstractmethod

@@ -134,6 +134,19 @@ def test_another_pass_does_not_go_on_from_the_file(change: dict[str, Any], said:
         net.moments(weights, data, loss, **{"chunk_size": CHUNK, "checkpoint": checkpoint} | change)
 
 
+def test_of_a_file_of_another_version_the_version_alone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, weights, data, loss, iota = problem()
+    checkpoint = Checkpoint(tmp_path / "sums.npz", iota)
+    with monkeypatch.context() as before:
+        before.setattr(checkpoints, "FORMAT", "geomkfac moments, 0")
+        net.moments(weights, data, loss, chunk_size=CHUNK, checkpoint=checkpoint)
+    with pytest.raises(ValuesError, match=r"format: now .*saved geomkfac moments, 0") as refused:
+        net.moments(net.random_weights(np.random.default_rng(9), iota), data, loss, checkpoint=checkpoint)
+    assert "weights" not in str(refused.value)
+
+
 def test_other_weights_data_activations_and_families_do_not_go_on_from_the_file(tmp_path: Path) -> None:
     net, weights, data, loss, iota = problem(activation="tanh", family=gk.Categorical())
     path = tmp_path / "sums.npz"

@@ -137,3 +137,10 @@ def test_what_lives_in_the_wrong_space_is_refused_by_the_hull() -> None:
         _ = A.dual
     with pytest.raises(SpaceMismatchError, match="not a map"):
         a(a)
+
+
+def test_vector_spaces_have_no_hull() -> None:
+    V = VectorSpace("V", 2)
+    assert not hasattr(V, "hull")
+    with pytest.raises(SpaceMismatchError, match="of an affine space"):
+        _ = V.frame("e").hull

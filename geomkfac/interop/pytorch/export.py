@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, final
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from geomkfac.arrays.array import Array
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
@@ -261,6 +261,7 @@ def _flat_change(space: Any, source: Frame, target: Frame) -> BaseChange:
     matrix: Array = None
     translation: Array = None
     if any(change.matrix is not None for change in changes):
+        block_diag = import_module("scipy.linalg").block_diag
         matrix = block_diag(*(np.eye(one.dim) if one.matrix is None else one.matrix for one in changes))
     if any(change.translation is not None for change in changes):
         parts = [np.zeros(change.dim) if change.translation is None else change.translation for change in changes]

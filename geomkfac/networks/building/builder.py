@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from inspect import signature
 from typing import Any, final
 
 from geomkfac.arrays.borders import Borders, padding_of
@@ -39,10 +40,28 @@ ActivationOf = Callable[[Frame, Frame], SmoothMap]
 
 
 def activation_between(spec: str | Activation | ActivationOf, source: Frame, target: Frame) -> SmoothMap:
-    """The activation of that name, coordinatewise in these frames; or the smooth map that a callable makes of them."""
-    if callable(spec) and not isinstance(spec, str | Activation):
-        return spec(source, target)
-    return CoordinatewiseMap(source, target, spec)
+    """The activation of that name, coordinatewise in these frames; or the smooth map that a callable makes of them.
+
+    Raises
+    ------
+    UnknownNameError : it is no activation, and makes no smooth map of two frames.
+    """
+    if callable(spec) and _takes_frames(spec):
+        made = spec(source, target)
+        if isinstance(made, SmoothMap):
+            return made
+    return CoordinatewiseMap(source, target, spec)  # type: ignore[arg-type]
+
+
+def _takes_frames(spec: Any) -> bool:
+    """Whether it is a function of two frames, and not numpy.tanh, say, or an activation's class."""
+    if isinstance(spec, str | Activation | type) or type(spec).__name__ == "ufunc":
+        return False
+    try:
+        signature(spec).bind(None, None)
+    except (TypeError, ValueError):  # It takes others, or does not tell.
+        return False
+    return True
 
 
 @final

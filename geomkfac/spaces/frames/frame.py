@@ -66,7 +66,7 @@ class Frame(ABC):
     @kept
     def hull(self) -> Frame:
         """The frame of the hull: basis vectors of weight 0, then the origin, of weight 1."""
-        return derived_frame(self.space.hull, (self,))
+        return self.space._hull_frame(self)
 
     def dense_change(self, matrix: Any, translation: Any = None, *, name: str = "dense") -> DenseFrame:
         """A frame with ``y_new = matrix @ vec(y_old) + translation`` on flattened components.

@@ -102,7 +102,7 @@ class Sample:
                 "Pass the list or loader itself, or a callable that makes a fresh iterator."
             )
         if count is not None:
-            checked_count("the number of data", count)
+            checked_count("the number of data", count, advice="Leave it out where nobody knows it.")
         if not callable(batches) and not isinstance(batches, Iterable):
             raise KindError(f"batches must be an iterable or a callable, not {type(batches).__name__}.")
 
