@@ -21,5 +21,5 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], 
 
 settings.register_profile("dev", PATIENT, max_examples=15)
 settings.register_profile("ci", PATIENT, max_examples=15)
-settings.register_profile("thorough", PATIENT, max_examples=40)
+settings.register_profile("thorough", PATIENT, max_examples=25)
 settings.load_profile("ci" if IN_CI else "dev")
