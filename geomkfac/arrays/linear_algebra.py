@@ -20,11 +20,13 @@ class LinearAlgebra(ABC):
     def gram(self, x: Array) -> Array:
         """``x.mT @ x``, exactly symmetric; `x` (*batch, N, n)."""
 
-    def homogeneous_gram(self, x: Array) -> Array | None:
-        """The gram matrix (n + 1, n + 1) of the rows of `x` (N, n) with a one appended; None where concatenating
-        is as good.
-        """
-        return None
+    def has_homogeneous_gram(self, x: Array) -> bool:
+        """Whether `homogeneous_gram` of `x` is there; where it is not, concatenating is as good."""
+        return False
+
+    def homogeneous_gram(self, x: Array) -> Array:
+        """The gram matrix (n + 1, n + 1) of the rows of `x` (N, n) with a one appended."""
+        raise NotImplementedError
 
     @abstractmethod
     def congruence(self, matrix: Array, form: Array) -> Array: ...

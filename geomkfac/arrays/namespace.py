@@ -158,6 +158,23 @@ class Namespace(ABC):
         weights must not be negative (their square roots are folded in).
         """
 
+    def cross(self, x: Array, y: Array) -> Array:
+        """``sum_n x_n y_nᵀ`` for `x` of shape (N, m) and `y` (N, n); shape (m, n)."""
+        return self.matmul(x.mT, y)
+
+    def row_sum(self, x: Array) -> Array:
+        """The sum over the first axis, as accurate for many rows as for few."""
+        return self.sum(x, axis=0)
+
+    def rounding_of_sums(self, terms: int) -> float:
+        """What `gram`, `cross` and `row_sum` of `terms` rows may be off by, relative to the sum of what is added."""
+        return 0.0
+
+    @property
+    def wide(self) -> Namespace:
+        """The namespace in which sums over data grow: of twice the precision where this one has few digits."""
+        return self
+
     def homogeneous_gram(self, x: Array, weights: Array | None = None) -> Array:
         """``sum_n w_n [x_n; 1] [x_n; 1]ᵀ`` for `x` of shape (N, n) and `weights` (N,); shape (n + 1, n + 1).
 
@@ -165,9 +182,9 @@ class Namespace(ABC):
         """
         count, n = x.shape
         if weights is None:
-            weighted, total = self.sum(x, axis=0), self.scalar(count)
+            weighted, total = self.row_sum(x), self.scalar(count)
         else:
-            weighted, total = self.matmul(weights, x), self.sum(weights)
+            weighted, total = self.row_sum(x * weights[:, None]), self.sum(weights)
         column = self.reshape(weighted, (n, 1))
         top = self.concat([self.gram(x, weights), column], axis=1)
         bottom = self.concat([column.mT, self.reshape(total, (1, 1))], axis=1)
@@ -379,6 +396,10 @@ class OrderedNamespace(Namespace):
 
     def random(self, rng: RandomSource, shape: tuple[int, ...]) -> Array:
         return self.cast_numpy(rng.standard_normal(shape))
+
+    @abstractmethod
+    def power_of_two(self, x: Array) -> Array:
+        """The largest power of two in each positive entry; 1 for others."""
 
     @abstractmethod
     def cast_numpy(self, x: Any) -> Array:

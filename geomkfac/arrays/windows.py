@@ -212,8 +212,8 @@ class Windows:
             rows = u[start : start + part.shape[0], ...]
             start += part.shape[0]
             moved = ns.permute(rows, [*range(1, rest + 1), 0, rest + 1, rest + 2])
-            flat = ns.reshape(moved, (-1, u.shape[-1])).mT
-            block = ns.concat([ns.matmul(flat, self._rows(ns, wide, delta)) for delta in self._rest()], axis=-1)
+            flat = ns.reshape(moved, (-1, u.shape[-1]))
+            block = ns.concat([ns.cross(flat, self._rows(ns, wide, delta)) for delta in self._rest()], axis=-1)
             total = block if total is None else total + block
         return total
 
@@ -252,7 +252,7 @@ class Windows:
                 roots = ns.ordered("weights").sqrt(weights)
                 left = right = wide * roots[:, None, None]
         weighted = left if roots is None else left * roots[:, None, None]
-        sums = ns.concat([ns.sum(self._rows(ns, weighted, delta), axis=0) for delta in self._rest()], axis=0)
+        sums = ns.concat([ns.row_sum(self._rows(ns, weighted, delta)) for delta in self._rest()], axis=0)
         column = ns.reshape(sums, (-1, 1))
         top = ns.concat([self._moments(ns, left, right), column], axis=1)
         corner = ns.reshape(number * ns.scalar(places), (1, 1))
@@ -300,7 +300,7 @@ class Windows:
                 shifts = [u * self.dilation[axis] for axis, u in enumerate(difference)]
                 moved = (*(slice(a + s, b + s) for (a, b), s in zip(cell, shifts, strict=True)), ...)
                 other = ns.reshape(right[moved] if cell else right, (-1, left.shape[-1]))
-                block = ns.matmul(rows.mT, other)
+                block = ns.cross(rows, other)
             for number in inside:
                 totals[number] = block if totals[number] is None else totals[number] + block
         return totals

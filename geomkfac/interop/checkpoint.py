@@ -26,13 +26,14 @@ from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import FileFormatError, KindError, ShapeError, ValuesError
 from geomkfac.interop.files import PathLike, read_arrays, write_arrays
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
+from geomkfac.networks.moments.reference import continued, frame_about, single
 from geomkfac.networks.moments.second_moments import RunningMoments
 from geomkfac.networks.running.summing import Keeper, Saving
 from geomkfac.networks.running.tasks import MomentsTask
 from geomkfac.spaces import Chunk, Parameterization, Point, Sample, Span
 from geomkfac.spaces.samples.targets import parts_of
 
-FORMAT = "geomkfac moments, 2"
+FORMAT = "geomkfac moments, 3"
 ABANDONED = 3600.0
 """Seconds after which a file that was left half written is nobody's."""
 
@@ -149,7 +150,7 @@ class _SavedPass(Saving):
         try:
             arrays = read_arrays(self._path)
             about = json.loads(bytes(arrays.pop("about")).decode())
-            facts, done, terms = dict(about["facts"]), about["done"], about["terms"]
+            facts, done = dict(about["facts"]), about["done"]
         except FileFormatError as error:
             raise FileFormatError(f"{error}\nOr delete it, and the sums begin anew.") from error
         except (KeyError, TypeError, ValueError) as error:
@@ -158,7 +159,7 @@ class _SavedPass(Saving):
         if type(done) is not int or not 0 < done <= (self.sample.count or done):
             raise self._damaged(f"sums over {done!r} data")
         try:
-            self.task.resume(sums, self._moments(arrays, terms, done))
+            self.task.resume(sums, self._moments(arrays, about, done))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise self._damaged(f"sums that do not fit the network ({error})") from error
         return done
@@ -205,32 +206,49 @@ class _SavedPass(Saving):
 
     def _write(self, sums: RunningMoments, done: int) -> None:
         ns, iota, found = self.ns, self.iota, self.task.moments(sums)
-        about = {"facts": self.facts, "done": done, "terms": [layer.terms for layer in found.layers]}
+        about = {
+            "facts": self.facts,
+            "done": done,
+            "terms": [layer.terms for layer in found.layers],
+            "doubts": [layer.doubt for layer in found.layers],
+        }
         arrays = {"about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
         for index, layer in enumerate(found.layers, start=1):
-            there = layer.stored_in(iota[layer.space], ns)
-            arrays |= {f"layer{index}.{name}": _stored(ns, getattr(there, name)) for name in SUMS}
-        arrays["weight"] = _stored(ns, found.weight)
+            about_data = continued(ns, layer.space, iota[layer.space], layer)
+            there = layer.stored_in(about_data.frame, ns.wide)
+            origin = None if about_data.origin is None else ns.wide.cast(about_data.origin)
+            arrays |= {f"layer{index}.{name}": _stored(ns.wide, getattr(there, name)) for name in SUMS}
+            arrays |= {
+                f"layer{index}.origin": _stored(ns.wide, origin),
+                f"layer{index}.per_unit": _stored(ns, about_data.per_unit),
+                f"layer{index}.noise": _stored(ns, there.noise),
+            }
+        arrays["weight"] = _stored(ns.wide, found.weight)
         if found.loss is not None:
-            arrays["loss"] = _stored(ns, found.loss)
+            arrays["loss"] = _stored(ns.wide, found.loss)
         if found.known is not None:
             arrays["known"] = _stored(ns, found.known.basis().coordinates(iota))
         arrays |= {f"probe.{name}": probe for name, probe in self.probes.items()}
         write_arrays(self._path, arrays)
 
-    def _moments(self, arrays: dict[str, Any], terms: list[list[int]], done: int) -> KfacMoments:
-        ns, iota, task = self.ns, self.iota, self.task
+    def _moments(self, arrays: dict[str, Any], about: dict[str, Any], done: int) -> KfacMoments:
+        ns, iota, task, terms, doubts = self.ns, self.iota, self.task, about["terms"], about["doubts"]
         layers = []
         for index, layer in enumerate(task.layers):
             m, n = layer.space.codomain.dim, layer.space.domain.dim + 1
             shapes = zip(SUMS, ((n, n), (m, m), ()), strict=True)
-            A, G, places = (_restored(ns, arrays[f"layer{index + 1}.{name}"], shape) for name, shape in shapes)
+            named = {name: arrays[f"layer{index + 1}.{name}"] for name in (*SUMS, "origin", "per_unit", "noise")}
+            A, G, places = (_restored(ns.wide, named[name], shape) for name, shape in shapes)
             first, second = terms[index]
-            layers.append(LayerMoments(layer.space, iota[layer.space], A, G, (int(first), int(second)), places))
-        weight = _restored(ns, arrays["weight"], ())
+            own = single(layer.space.domain).dim
+            origin, per_unit, noise = (_vector(ns, named[name], own) for name in ("origin", "per_unit", "noise"))
+            frame = frame_about(ns, layer.space, iota[layer.space], origin, per_unit)
+            counts, doubt = (int(first), int(second)), doubts[index]
+            layers.append(LayerMoments(layer.space, frame, A, G, counts, places, noise, doubt))
+        weight = _restored(ns.wide, arrays["weight"], ())
         if not self.sample.streamed and self.sample.weights is None and not _is_count(ns, weight, done):
             raise ValueError(f"a total weight that is not {done}")
-        loss = None if task.losses is None else _restored(ns, arrays["loss"], ())
+        loss = None if task.losses is None else _restored(ns.wide, arrays["loss"], ())
         known = None
         if "known" in arrays:
             direction = task.function.outputs.direction
@@ -314,6 +332,11 @@ def _restored(ns: Namespace, array: Any, shape: tuple[int, ...]) -> Array:
     for index, entry in np.ndenumerate(array):
         exact[index] = Fraction(str(entry))
     return ns.asarray(exact)
+
+
+def _vector(ns: Namespace, array: Any, n: int) -> Array:
+    """An array (n,), or None where an empty one stands for it."""
+    return _restored(ns, array, (n,)) if array.size or not n else None
 
 
 def _is_count(ns: Namespace, weight: Array, count: int) -> bool:

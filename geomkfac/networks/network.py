@@ -130,8 +130,9 @@ class Network(LayeredFunction):
         ----------
         **running : how the pass is run, as `Running` has it: chunk_size, memory_limit, executor, progress
         """
-        sums = self._summed(self._layers(weights), sample, output, running, differentials=False)
-        return sums.mean(sums.loss)
+        layers = self._layers(weights)
+        sums = self._summed(layers, sample, output, running, differentials=False)
+        return layers[0].omega.namespace.cast(sums.mean(sums.loss))
 
     def predictions(self, weights: Point, points: Point, output: PlacedFamily) -> Array:
         """Means of the targets at each point: probabilities, or means in the family's frame; (*batch, *places, k)."""
@@ -158,7 +159,7 @@ class Network(LayeredFunction):
         """The mean loss and its differential, from one pass; see `loss` and `differential`."""
         layers = self._layers(weights)
         sums = self._summed(layers, sample, output, running)
-        return sums.mean(sums.loss), self._differential(layers, sums)
+        return layers[0].omega.namespace.cast(sums.mean(sums.loss)), self._differential(layers, sums)
 
     def _summed(
         self, layers: tuple[Layer, ...], sample: Sample, output: OutputModel, running: Running,
@@ -172,9 +173,10 @@ class Network(LayeredFunction):
 
     def _differential(self, layers: tuple[Layer, ...], sums: LossSums) -> Vector:
         direction = self.weight_space.direction
-        frame = derived_frame(direction, tuple(layer.frame.linear for layer in layers)).dual
-        means = tuple(sums.mean(total) for total in sums.layers)
-        made: Vector = direction.dual.from_components(frame, means, layers[0].omega.namespace)
+        frames = (sums.reference(index).frame.linear for index in range(len(layers)))
+        frame, ns = derived_frame(direction, tuple(frames)).dual, layers[0].omega.namespace
+        means = tuple(ns.cast(sums.mean(total)) for total in sums.layers)
+        made: Vector = direction.dual.from_components(frame, means, ns)
         return made
 
     # -- metrics ---------------------------------------------------------------------------------------
@@ -265,7 +267,8 @@ class Network(LayeredFunction):
             return pulled_back(layers, run, metric.of(run, chunk), weights)
 
         sums = summed(GatheringTask(self, layers, much, make), sample, {})
-        return exact_metric(layers, self.weight_space.direction, sums.things.value, sums.weight.value)
+        weight = layers[0].omega.namespace.cast(sums.weight.value)
+        return exact_metric(layers, self.weight_space.direction, sums.things.value, weight)
 
     def gauss_newton_metric(self, weights: Point, sample: Sample, metric: Metric) -> CovectorTensor:
         """``E[J^T G J]`` for a metric on the outputs, such as EuclideanMetric(frame).  Source: LG E3.3, E3.4."""

@@ -32,19 +32,22 @@ def frozen_copy(namespace: Namespace, x: Array) -> Array:
     return copy
 
 
-def exceeds_noise(namespace: OrderedNamespace, array: Array, factor: Array, terms: int = 0) -> bool:
-    """Whether the smallest eigenvalue of `array` (k, k), scaled to unit diagonal, is above max(k, terms) * epsilon.
+def exceeds_noise(
+    namespace: OrderedNamespace, array: Array, factor: Array, noise: float | None = None
+) -> bool:
+    """Whether the smallest eigenvalue of `array` (k, k), scaled to unit diagonal, is above `noise`, or k * epsilon.
 
     By inverse iteration with its Cholesky `factor`: pivots alone do not tell, as one that is noise makes
     the next ones large.
     """
     size = array.shape[0]
+    bound = size * namespace.epsilon if noise is None else noise
     lengths = namespace.sqrt(namespace.diagonal(array))[:, None]
     vector = namespace.random(np.random.default_rng(0), (size, 1))
     for _ in range(_INVERSE_ITERATIONS):
         image = lengths * namespace.cholesky_solve(factor, lengths * vector)
         growth = namespace.norm(image) / namespace.norm(vector)
-        if not growth * max(size, terms) * namespace.epsilon < 1:
+        if not growth * bound < 1:
             return False
         vector = image / namespace.norm(image)
     return True

@@ -20,19 +20,22 @@ from geomkfac.spaces.frames.gauge import random_change
 from geomkfac.spaces.power import PowerSpace
 from geomkfac.spaces.samples.sample import Sample
 from geomkfac.spaces.space import BaseSpace, Space
-from geomkfac.spaces.whitening import centering, root_and_inverse, split_moments
+from geomkfac.spaces.whitening import centering, contragredient, require_white, root_of, split_moments
 
 Root = Literal["symmetric", "cholesky"]
 
 
 class Form(Protocol):
-    """What is needed of a symmetric form: its space, its matrix in a frame, and its null directions."""
+    """What is needed of a symmetric form: its space and own frame, its matrix in a frame, and its null directions."""
 
     @property
     def space(self) -> Any: ...
 
     @property
     def radical(self) -> Any: ...
+
+    @property
+    def storage_frame(self) -> Any: ...
 
     def coordinates(self, frame: Any, /) -> Any: ...
 
@@ -191,14 +194,16 @@ class Parameterization:
     def centered(self, g: KroneckerFactored, *, name: str = "centered") -> Parameterization:
         """Origins of the activation spaces moved to the means that stand in g's own factors.
 
+        Means and covariances are read in the frames in which g's factors stand, whose origins lie among the data.
         Of a layer on patches or maps, the mean over its offsets; of two layers on one space, the first one's.
         """
         changes: dict[BaseSpace, tuple[Any, Any]] = {}
         for activations, _ in g.kronecker_factors():
             space = _base_of_hull(activations)
             if space not in changes:
-                mean, _ = _local_moments(activations, self)
-                changes[space] = (None, -centering(mean))
+                mean, _ = _local_moments(activations)
+                matrix, translation = self.base_frame(space).change_from(_own_frame(activations))
+                changes[space] = (None, -(matrix @ centering(mean) + translation))
         return self.change(changes, name=name)
 
     def whitened(
@@ -226,6 +231,7 @@ class Parameterization:
         Raises
         ------
         DegenerateMetricError : a factor is degenerate and no norm was named.
+        ConditioningError : what was made is not white: a mean or a form is off 0 and 1 by more than 1e-3.
 
         Source: GK-1.
         """
@@ -237,22 +243,29 @@ class Parameterization:
             space = _base_of_hull(activations)
             if space not in done:
                 done.add(space)
-                frame = base.base_frame(space)
-                mean, covariance = _local_moments(activations, base)
-                vanishing = _vanishing(activations, base)
-                _, inverse = root_and_inverse(
-                    covariance, vanishing, root, norm is not None, f"the covariance in {space!r}"
-                )
-                frames[space] = frame.change(inverse, -(inverse @ centering(mean)), name=name)
+                own, what = _own_frame(activations), f"the covariance in {space!r}"
+                mean, covariance = _local_moments(activations)
+                outward, _ = base.base_frame(space).change_from(own)
+                found = root_of(covariance, _vanishing(activations), outward, root, norm is not None, what)
+                frames[space] = own.change(found.change, -(found.change @ centering(mean)), name=name)
+                mean, covariance = _local_moments(activations, frames[space])
+                require_white(covariance, mean, found.projection, what)
             target = preactivations.space.of
             if target in done:
                 continue
             done.add(target)
-            frame = base.base_frame(target)
-            matrix = preactivations.coordinates(frame.linear)
-            null = preactivations.radical.basis().coordinates(frame.linear)
-            forth, _ = root_and_inverse(matrix, null, root, norm is not None, f"the metric on {target!r}")
-            frames[target] = frame.change(forth, None, name=name)
+            linear, what = preactivations.storage_frame, f"the metric on {target!r}"
+            own = linear.parts[0]
+            outward, _ = base.base_frame(target).change_from(own)
+            null = preactivations.radical.basis().coordinates(linear)
+            matrix = preactivations.coordinates(linear)
+            # A form on vectors, whose coordinates change by the inverse transpose of what is found on covectors.
+            found = root_of(matrix, null, contragredient(outward), root, norm is not None, what)
+            forth = contragredient(found.change)
+            # The origin is no matter of the metric: it stays where the norm's frame has it.
+            _, origin = own.change_from(base.base_frame(target))
+            frames[target] = own.change(forth, -(forth @ origin), name=name)
+            require_white(preactivations.coordinates(frames[target].linear), None, found.projection, what)
         return self._with(frames.values(), name)
 
     def _with(self, frames: Iterable[BaseFrame], name: str) -> Parameterization:
@@ -286,38 +299,33 @@ def _base_of_hull(form: Form) -> AffineSpace:
     return space
 
 
-def _local_moments(form: Form, frames: Parameterization) -> tuple[Array, Array]:
-    """Mean (n,) and covariance (n, n) of activations at one place, from ``E[a (x) a]`` on a hull.
+def _own_frame(form: Form) -> BaseFrame:
+    """The base frame of activations at single places over which a form on a hull stands."""
+    frame: Any = form.storage_frame.dual.parts[0]
+    return frame.parts[0] if isinstance(frame.space, PowerSpace) else frame  # type: ignore[no-any-return]
 
-    Where it is the hull of A^K, averages over the K places.
+
+def _local_moments(form: Form, frame: BaseFrame | None = None) -> tuple[Array, Array]:
+    """Mean (n,) and covariance (n, n) of activations at one place, from ``E[a (x) a]`` on a hull; by default in its
+    own frame.
     """
     space = form.space.of.of
-    moments = form.coordinates(frames[space].hull.dual)
-    if not isinstance(space, PowerSpace):
-        return split_moments(moments)
-    n, places = space.base.dim, space.places
-    weight = moments[-1, -1]
-    mean: Array = None
-    square: Array = None
-    for place in range(places):
-        own = slice(place * n, (place + 1) * n)
-        first, second = moments[own, -1] / weight, moments[own, own] / weight
-        mean = first if mean is None else mean + first
-        square = second if square is None else square + second
-    mean = mean / places
-    return mean, square / places - mean[:, None] * mean[None, :]
+    power = isinstance(space, PowerSpace)
+    stands: Any = form.storage_frame
+    if frame is not None:
+        stands = (space.frame(frame) if power else frame).hull.dual
+    return split_moments(form.coordinates(stands), space.places if power else 1)
 
 
-def _vanishing(form: Form, frames: Parameterization) -> Array:
+def _vanishing(form: Form) -> Array:
     """The linear parts of affine functions that vanish on all data: null for the covariance.
 
     On a power none is known: a function of a patch is not one of single places.
     """
     space = form.space.of.of
     if isinstance(space, PowerSpace):
-        matrix = form.coordinates(frames[space].hull.dual)
-        return namespace_of(matrix).zeros((0, space.base.dim))
-    return form.radical.basis().coordinates(frames[space].hull.dual)[:, :-1]
+        return namespace_of(form.coordinates(form.storage_frame)).zeros((0, space.base.dim))
+    return form.radical.basis().coordinates(form.storage_frame)[:, :-1]
 
 
 @final

@@ -70,9 +70,18 @@ def moments_saved_and_read_again(kind: Kind) -> Any:
         first = net.kfac_metric(weights, data, loss, executor=executor, **how)
         again = net.kfac_metric(weights, data, loss, **how)
         saved = interop.read_arrays(f"{folder}/sums.npz")
-    # Exact numbers are written as text.
-    names = (f"layer{index}.{name}" for index in (1, 2) for name in ("activations", "covectors"))
-    written = tuple(saved[name].astype(float) for name in names)
+    # Exact numbers are written as text.  Sums of inputs stand about a point that the file names.
+    written = []
+    for index in (1, 2):
+        A, G, origin, per_unit = (
+            saved[f"layer{index}.{name}"].astype(float) for name in ("activations", "covectors", "origin", "per_unit")
+        )
+        T = np.eye(len(A))
+        if origin.size:
+            T[:-1, -1] = origin
+        if per_unit.size:
+            T[:-1, :-1] /= per_unit
+        written += [T @ A @ T.T, G]
     factors = (factor for g in (first, again) for block in g.coordinates(iota).blocks for factor in block.factors)
     return *written, *factors
 

@@ -9,7 +9,7 @@ computes in the functions of the standard.  Values are checked at the door
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from importlib import import_module
 from typing import Any, final
@@ -65,13 +65,14 @@ class FloatingKind(Kind):
 class FloatingNamespace(OrderedNamespace):
     """Floating point of one array library `xp`, dtype and device.  Interned: from `floating.namespace_of`."""
 
-    __slots__ = ("_integer", "epsilon", "kind", "name", "place")
+    __slots__ = ("_integer", "_wide", "epsilon", "kind", "name", "place")
 
     def __init__(self, xp: Any, dtype: Any, device: Any) -> None:
         self.kind = floating
         self.xp = xp
         self.dtype = dtype
         self.device = device
+        self._wide: FloatingNamespace | None = None
         self.epsilon = float(xp.finfo(dtype).eps)
         # JAX has none of 64 bits unless they are switched on.
         self._integer = xp.asarray(np.zeros(0, dtype=np.int64), device=device).dtype
@@ -116,6 +117,10 @@ class FloatingNamespace(OrderedNamespace):
     def cast_numpy(self, x: Any) -> Array:
         entries = np.asarray(x, dtype=dtype_name(self.dtype))
         return self.xp.asarray(entries, dtype=self.dtype, device=self.device)
+
+    def power_of_two(self, x: Array) -> Array:
+        host = self.to_numpy(x)
+        return self.cast_numpy(np.where(host > 0, np.ldexp(np.ones_like(host), np.frexp(host)[1] - 1), 1))
 
     def to_numpy(self, x: Array) -> Any:
         if array_api_compat.is_torch_array(x):
@@ -203,11 +208,49 @@ class FloatingNamespace(OrderedNamespace):
         return self.linalg.matmul(a, b)
 
     def gram(self, x: Array, weights: Array | None = None) -> Array:
-        return self.linalg.gram(x if weights is None else x * self.xp.sqrt(weights)[..., None])
+        if weights is not None:
+            x = x * self.xp.sqrt(weights)[..., None]
+        return self.linalg.gram(x) if x.ndim != 2 else self._pairwise(self.linalg.gram, x)
 
     def homogeneous_gram(self, x: Array, weights: Array | None = None) -> Array:
-        gram = self.linalg.homogeneous_gram(x) if weights is None else None
-        return Namespace.homogeneous_gram(self, x, weights) if gram is None else gram
+        if weights is not None or not self.linalg.has_homogeneous_gram(x):
+            return Namespace.homogeneous_gram(self, x, weights)
+        return self._pairwise(self.linalg.homogeneous_gram, x)
+
+    def cross(self, x: Array, y: Array) -> Array:
+        return self._pairwise(lambda a, b: self.matmul(a.mT, b), x, y)
+
+    def row_sum(self, x: Array) -> Array:
+        # A product is faster than a sum, and does not add row by row, where equal rows all round the same way.
+        flat = self.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
+        total = self._pairwise(lambda rows: self.matmul(self.ones((rows.shape[0],)), rows), flat)
+        return self.reshape(total, tuple(x.shape[1:]))
+
+    def rounding_of_sums(self, terms: int) -> float:
+        return min(terms, self._rows_at_once) * self.epsilon
+
+    @property
+    def _rows_at_once(self) -> int:
+        return _ROWS if self.epsilon < _FEW_DIGITS else _ROWS_OF_FEW_DIGITS
+
+    def _pairwise(self, sum_of: Callable[..., Array], *rows: Array) -> Array:
+        """A sum over rows (N, ...) by halves, so that what rounds does not grow with their number."""
+        count = rows[0].shape[0]
+        if count <= self._rows_at_once:
+            return sum_of(*rows)
+        half = count // 2
+        total = self._pairwise(sum_of, *(x[:half, ...] for x in rows))
+        total += self._pairwise(sum_of, *(x[half:, ...] for x in rows))
+        return total
+
+    @property
+    def wide(self) -> FloatingNamespace:
+        if self._wide is None:
+            try:
+                self._wide = floating.namespace_of(self.xp.asarray(np.zeros(0), device=self.device))
+            except (ValueError, TypeError):  # A device may have no double precision.
+                self._wide = self
+        return self._wide
 
     def congruence(self, matrix: Array, form: Array) -> Array:
         return self.linalg.congruence(matrix, form)
@@ -246,6 +289,12 @@ class FloatingNamespace(OrderedNamespace):
     def erfcx(self, x: Array) -> Array:
         return special.erfcx(library_name(self.xp), x)
 
+
+_FEW_DIGITS = 1e-10
+"""Between the epsilons of float64 and of float32."""
+
+_ROWS, _ROWS_OF_FEW_DIGITS = 1 << 15, 1 << 10
+"""So many products are summed by a library in one call, in an order of its own; what they round is bounded by this."""
 
 floating = FloatingKind()
 """The kind of floating-point numbers."""

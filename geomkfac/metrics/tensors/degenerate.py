@@ -1,11 +1,15 @@
 """Degenerate forms in coordinates: their rank, their null directions, their smallest solutions.
 
-Over exact kinds rank and null space are exact.  In floating point they depend on the frame, the one
-decision that is not intrinsic, so it is made once for each form and everything else follows it.  What
-provenance gives is used first.  The rest is decided on the form scaled to unit diagonal in its storage
-frame, so that units do not matter: a Cholesky factorisation whose inverse iteration shows all eigenvalues
-larger than n * epsilon settles it; else eigenvalues at most n * epsilon times the largest are zero.  A form
-that is a sum of N products, N > n, carries up to N * epsilon, and so much counts as zero there.
+Over exact kinds rank and null space are exact.  In floating point they are decided, once for each form, and
+everything else follows the decision.  What provenance gives is used first.  The rest is decided on the form scaled
+to unit diagonal in its storage frame, so that units do not matter; for sums over data that frame has its origin among
+the data (`networks.moments.reference`).  An eigenvalue counts as zero where rounding may have made it:
+
+- by linear algebra, n * epsilon times the largest;
+- by the sum, what its blocks of products may round, which does not grow with their number (`rounding_of_sums`);
+- by the data: with noise s_i in coordinate i, a direction v has the square sum_i (s_i v_i)^2 from it alone.
+
+Where a Cholesky factorisation and inverse iteration show all eigenvalues to be larger, no eigenvalue is computed.
 """
 
 from __future__ import annotations
@@ -24,6 +28,9 @@ from geomkfac.errors import (
 )
 from geomkfac.operators.square_matrix import SquareMatrix, exceeds_noise
 
+CERTAIN = 4.0
+"""Squares up to so many times what noise makes on the average are noise."""
+
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,14 +40,15 @@ class NullSpace:
     Attributes
     ----------
     columns : array, shape (n, k), a basis
-    lengths : array, shape (n,), the scaling to unit diagonal, bounded below for coordinates far shorter than
-        the longest; None exactly
+    lengths : array, shape (n,), the scaling to unit diagonal, 1 where the diagonal is zero; None exactly
     directions : array, shape (n, k), ``lengths * columns`` made orthonormal; the columns themselves exactly
+    cut : what counted as zero at most, of the form scaled to unit diagonal; 0 exactly
     """
 
     columns: Array
     lengths: Array | None
     directions: Array
+    cut: float = 0.0
 
     @property
     def dim(self) -> int:
@@ -51,44 +59,45 @@ class NullSpace:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class PseudoInverse:
-    """A symmetric X (n, n) with ``form @ X @ form = form``, and what counted as zero for it.
+    """A symmetric X (n, n) with ``form @ X @ form = form``.
 
     Attributes
     ----------
     inverse : array, shape (n, n)
     top : the largest eigenvalue of the form scaled to unit diagonal; 0 exactly
-    cut : what cannot be told from zero there, see `null_space`
     """
 
     inverse: Array
     top: float
-    cut: float
 
 
-def null_space(ns: Namespace, form: Array, known: Array | None = None, terms: int = 0) -> NullSpace:
+def null_space(
+    ns: Namespace, form: Array, known: Array | None = None, terms: int = 0, noise: Array | None = None
+) -> NullSpace:
     """The null space of a symmetric PSD form (n, n).
 
     Parameters
     ----------
     known : null directions that provenance gives, as columns (n, r), or None; exact kinds need none
-    terms : how many products were summed for an entry, where that is known.  Each may round the same way
-        (a constant input does), so that the form scaled to unit diagonal carries terms * epsilon.
+    terms : how many products were summed for an entry, where that is known
+    noise : array (n,), the standard deviation of what rounding did to the coordinates before they were squared; by
+        default n * epsilon of the longest, as where they were mixed with that
     """
     if ns.kind.is_exact:
         columns = ns.nullspace(form)
         return NullSpace(columns, None, columns)
     ordered = ns.ordered("rank")
-    lengths, scaled = _unit_diagonal(ordered, form)
+    lengths, scaled, shares = _unit_diagonal(ordered, form, noise)
     given = None if known is None or not known.shape[1] else known * lengths[:, None]
     if given is not None:
         # Known null directions are filled in, so that what is left to decide is the rest.
         directions, _ = ordered.qr(given)
         scaled = scaled + directions @ directions.mT
-    found = _scaled_null(ordered, scaled, terms)
+    found, cut = _scaled_null(ordered, scaled, terms, shares)
     if given is not None:
         found = ordered.concat([given, found], axis=1)
     directions = ordered.qr(found)[0] if found.shape[1] else found
-    return NullSpace(found / lengths[:, None], lengths, directions)
+    return NullSpace(found / lengths[:, None], lengths, directions, cut)
 
 
 def no_null_space(ns: Namespace, n: int) -> NullSpace:
@@ -119,36 +128,54 @@ def positive_factor(ns: OrderedNamespace, form: Array, what: str) -> Array:
     )
 
 
-def _unit_diagonal(ns: OrderedNamespace, form: Array) -> tuple[Array, Array]:
+def _unit_diagonal(ns: OrderedNamespace, form: Array, noise: Array | None = None) -> tuple[Array, Array, Array]:
+    """Lengths (n,), the form divided by them on both sides, and what noise adds to its diagonal, (n,).
+
+    A coordinate that is nothing but noise becomes one of length sqrt(epsilon), so that it mixes with no other.
+    """
     if form.shape[0] == 0:
-        return ns.zeros((0,)), form
+        return ns.zeros((0,)), form, ns.zeros((0,))
     squares = ns.maximum(ns.diagonal(form), 0.0)
-    top = float(ns.max(squares)) or 1.0
-    # A coordinate may hold rounding of the longest one, n * epsilon of its length.  With this summand such
-    # a direction stays below the cut of n * epsilon, and one of another unit stays above.
-    lengths = ns.sqrt(squares + form.shape[0] * ns.epsilon * top)
-    return lengths, form / (lengths[:, None] * lengths[None, :])
+    lengths = ns.sqrt(ns.where(squares > 0, squares, 1.0))
+    if noise is None:
+        noise = ns.max(ns.where(squares > 0, lengths, 0.0), axis=0, keepdims=True) * (form.shape[0] * ns.epsilon)
+    shares = ns.where(squares > 0, noise / lengths, 0.0)
+    shares = shares * shares
+    lost = shares * CERTAIN >= 1
+    lengths = ns.where(lost, lengths / ns.epsilon**0.5, lengths)
+    shares = ns.where(lost, ns.epsilon / CERTAIN, shares)
+    # One after the other: the product of two lengths may be larger than any number.
+    return lengths, form / lengths[:, None] / lengths[None, :], shares
 
 
-def _scaled_null(ns: OrderedNamespace, scaled: Array, terms: int) -> Array:
+def _scaled_null(ns: OrderedNamespace, scaled: Array, terms: int, shares: Array) -> tuple[Array, float]:
+    """Null directions (n, k) of a form scaled to unit diagonal, orthonormal, and the largest square that is zero."""
     n = scaled.shape[0]
     if n == 0:
-        return scaled
+        return scaled, 0.0
     if float(ns.max(-ns.diagonal(scaled))) < -0.5:
-        factor = SquareMatrix((scaled + scaled.mT) / 2, "the form").cholesky()
-        if factor is not None and exceeds_noise(ns, scaled, factor, terms):
-            return ns.zeros((n, 0))
+        bound = max(n * ns.epsilon, ns.rounding_of_sums(terms)) + CERTAIN * float(ns.max(shares))
+        factor = SquareMatrix((scaled + scaled.mT) / 2, "the form").cholesky() if bound < 1 else None
+        if factor is not None and exceeds_noise(ns, scaled, factor, bound):
+            return ns.zeros((n, 0)), bound
     values, vectors = ns.eigh(scaled)
-    cut = _cut(ns, n, float(values[-1]), terms)
-    nullity = ns.count(values <= cut)
-    return vectors[:, :nullity]
+    cuts = ns.row_sum(vectors * vectors * shares[:, None]) * CERTAIN
+    cuts = cuts + relative_cut(ns, n, terms, float(values[-1]))
+    zero = ns.to_numpy(ns.where(values <= cuts, 1.0, 0.0)).tolist()
+    if not any(zero):
+        return ns.zeros((n, 0)), float(ns.max(cuts))
+    null = ns.take(vectors, [index for index, is_zero in enumerate(zero) if is_zero], 1)
+    return null, float(ns.max(ns.where(values <= cuts, cuts, 0.0)))
 
 
-def _cut(ns: Namespace, n: int, top: float, terms: int) -> float:
-    return max(n * top, terms) * ns.epsilon
+def relative_cut(ns: Namespace, n: int, terms: int, top: float = 1.0) -> float:
+    """What linear algebra on a form (n, n) scaled to unit diagonal, and the sum of its `terms` products, may leave of
+    zero.
+    """
+    return max(n * top * ns.epsilon, ns.rounding_of_sums(terms))
 
 
-def pseudo_inverse(ns: Namespace, form: Array, null: NullSpace, terms: int = 0) -> PseudoInverse:
+def pseudo_inverse(ns: Namespace, form: Array, null: NullSpace) -> PseudoInverse:
     """A symmetric solver for covectors in the range of a form, zero on a complement of its null space.
 
     The complement leaves out one coordinate for each null direction.  Which one is an accident of the frame:
@@ -160,13 +187,12 @@ def pseudo_inverse(ns: Namespace, form: Array, null: NullSpace, terms: int = 0) 
     rest = ns.take(ns.take(form, kept, 0), kept, 1)
     embedding = ns.take(ns.eye(n), kept, 0)
     if ns.kind.is_exact or not kept:
-        return PseudoInverse(embedding.mT @ ns.inverse(rest) @ embedding, 0.0, 0.0)
+        return PseudoInverse(embedding.mT @ ns.inverse(rest) @ embedding, 0.0)
     ordered = ns.ordered("minimal_solution")
-    lengths, scaled = _unit_diagonal(ordered, rest)
+    lengths, scaled, _ = _unit_diagonal(ordered, rest, ordered.zeros((len(kept),)))
     values, vectors = ordered.eigh((scaled + scaled.mT) / 2)
-    top = float(values[-1])
     rows = embedding.mT @ (vectors / lengths[:, None])
-    return PseudoInverse((rows / values) @ rows.mT, top, _cut(ns, n, top, terms))
+    return PseudoInverse((rows / values) @ rows.mT, float(values[-1]))
 
 
 def _pivots(ns: Namespace, null: Array) -> set[int]:
@@ -198,13 +224,16 @@ def _later(ns: Namespace, count: int, column: int) -> Array:
     return ns.concat([ns.zeros((column + 1,)), ns.ones((count - column - 1,))], axis=0)
 
 
-def weighted_pseudo_inverse(ns: Namespace, inverse: Array, null: NullSpace, weight: Array) -> Array:
+def weighted_pseudo_inverse(
+    ns: Namespace, inverse: Array, null: NullSpace, weight: Array, *, positive: bool = False
+) -> Array:
     """The map from covectors in the range of a form to the solution smallest in `weight`, (n, n).
 
     Parameters
     ----------
     inverse : array, shape (n, n), of a `PseudoInverse`
     weight : symmetric array (n, n), nondegenerate on the null space
+    positive : whether it is known to be nondegenerate
 
     Notes
     -----
@@ -213,6 +242,7 @@ def weighted_pseudo_inverse(ns: Namespace, inverse: Array, null: NullSpace, weig
     Raises
     ------
     DegenerateMetricError : the weight is degenerate on the null space.
+    ConditioningError : it is not, and cannot be told from one that is.
     """
     if null.dim == 0:
         return inverse
@@ -221,15 +251,24 @@ def weighted_pseudo_inverse(ns: Namespace, inverse: Array, null: NullSpace, weig
     if not ns.kind.is_exact:
         gram = (gram + gram.mT) / 2
         if SquareMatrix(gram, "the norm on the radical").cholesky() is None:
-            raise norm_is_degenerate()
+            raise _norm_is_unclear(ns, null.dim) if positive else norm_is_degenerate()
     try:
         coefficients = ns.solve(gram, against.mT)
     except SingularMatrixError as error:
-        raise norm_is_degenerate() from error
+        raise (_norm_is_unclear(ns, null.dim) if positive else norm_is_degenerate()) from error
     rest = ns.eye(inverse.shape[0]) - columns @ coefficients
     projected = rest @ inverse @ rest.mT
     # Where coordinates differ much in size the first pass cancels large numbers; the second is exact on that.
     return projected if ns.kind.is_exact else rest @ projected @ rest.mT
+
+
+def _norm_is_unclear(ns: Namespace, nullity: int) -> ConditioningError:
+    return ConditioningError(
+        f"the smallest solution cannot be told in {ns.name}.\n"
+        "  required: a norm that tells the null directions of the metric apart\n"
+        f"  came    : one in which {nullity} of them agree up to rounding, as constant coordinates far from the origin "
+        "do\nName the norm of a basis with its origin among the data, iota.centered(g).euclidean; or damp the metric."
+    )
 
 
 def norm_is_degenerate() -> DegenerateMetricError:

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from geomkfac.arrays.array import Array, Scalar
 from geomkfac.arrays.namespace import Namespace, OrderedNamespace
-from geomkfac.errors import FrameError, NotPositiveError, ShapeError, UnknownNameError
+from geomkfac.errors import ConditioningError, FrameError, NotPositiveError, ShapeError, UnknownNameError
 from geomkfac.kept import Kept, kept
 from geomkfac.metrics.tensors.degenerate import (
     NullSpace,
@@ -17,6 +17,7 @@ from geomkfac.metrics.tensors.degenerate import (
     positive_factor,
     pseudo_inverse,
     range_bound,
+    relative_cut,
     weighted_pseudo_inverse,
 )
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
@@ -34,12 +35,17 @@ class DenseTensor(MetricTensor):
 
     Made by `from_coordinates`; everything that solves needs batch shape ().  Where provenance shows that
     it is nondegenerate (`positive`: an inner product, or what was damped by one), no rank is decided.
+    Of a sum over data, `terms` is how many products were summed for an entry, and `noise` (dim,) the standard
+    deviation by which the coordinates of what was squared are rounded; a `doubt` says why the sum may show a direction
+    as null that is none, and refuses to decide so.
     """
 
     __slots__ = (
+        "_doubt",
         "_kept",
         "_known",
         "_matrix",
+        "_noise",
         "_positive",
         "_terms",
         "namespace",
@@ -59,9 +65,12 @@ class DenseTensor(MetricTensor):
         *,
         positive: bool = False,
         terms: int = 0,
+        noise: Array | None = None,
+        doubt: str | None = None,
     ) -> None:
         self.space, self.storage_frame, self._matrix, self.namespace = space, frame, matrix, ns
-        self.provenance, self._known, self._positive, self._terms = provenance, known, positive, terms
+        self.provenance, self._known, self._positive = provenance, known, positive
+        self._terms, self._noise, self._doubt = terms, noise, doubt
         self._kept = Kept()
 
     @staticmethod
@@ -169,11 +178,19 @@ class DenseTensor(MetricTensor):
         known = None
         if self._known is not None and not self.kind.is_exact:
             known = self.namespace.cast(self._known.columns(self.storage_frame))
-        return null_space(self.namespace, self._one(), known, self._terms)
+        found = null_space(self.namespace, self._one(), known, self._terms, self._noise)
+        if self._doubt is not None and found.dim:
+            raise ConditioningError(
+                f"the rank of {self!r} is open.\n  required: directions that are null on the data themselves\n"
+                f"  came    : {found.dim} that {self.namespace.name} cannot tell from null; {self._doubt}\n"
+                "Compute in the basis of the data, or in one made from it (iota.centered, iota.whitened); or damp the "
+                "metric."
+            )
+        return found
 
     @kept
     def _pseudo_inverse(self) -> PseudoInverse:
-        return pseudo_inverse(self.namespace, self._one(), self._null(), self._terms)
+        return pseudo_inverse(self.namespace, self._one(), self._null())
 
     def _one(self) -> Array:
         if self._matrix.ndim != 2:
@@ -192,12 +209,8 @@ class DenseTensor(MetricTensor):
     def _decision(self) -> str:
         if self.kind.is_exact:
             return "the rank is exact"
-        n, terms, epsilon = self.space.dim, self._terms, self.namespace.epsilon
-        formula = "n * epsilon" if terms <= n else f"epsilon for each of {terms} products summed, "
-        return (
-            "the rank was decided in the storage frame, scaled to unit diagonal, with tolerance "
-            f"{formula} = {max(n, terms) * epsilon:.1e}"
-        )
+        cut = relative_cut(self.namespace, self.space.dim, self._terms)
+        return f"the rank was decided in the storage frame, scaled to unit diagonal, with tolerance {cut:.1e}"
 
     # -- solving -----------------------------------------------------------------------------------------
     def _sharp(self, phi: Vector) -> Vector:
@@ -239,13 +252,14 @@ class DenseTensor(MetricTensor):
         if not self.nullity:
             return self._sharp(phi)
         rows = self._columns(phi, self.storage_frame.dual)
-        solution = self.namespace.matmul(rows, self._smallest_in(norm.dense().components_in(self.storage_frame)))
+        solution = self.namespace.matmul(rows, self._smallest_in(norm.dense()))
         self._require_range(rows, solution)
         return self._wrap(solution, dual=False)
 
-    def _smallest_in(self, weight: Array) -> Array:
-        """The map to the solution smallest in `weight`, a matrix in the storage frame."""
-        return weighted_pseudo_inverse(self.namespace, self._pseudo_inverse().inverse, self._null(), weight)
+    def _smallest_in(self, norm: DenseTensor) -> Array:
+        """The map to the solution smallest in a norm, a matrix in the storage frame."""
+        weight, inverse = norm.components_in(self.storage_frame), self._pseudo_inverse().inverse
+        return weighted_pseudo_inverse(self.namespace, inverse, self._null(), weight, positive=norm._positive)
 
     def _require_range(self, rows: Array, solution: Array) -> None:
         null = self._null()
@@ -261,7 +275,7 @@ class DenseTensor(MetricTensor):
         scaled = rows / null.lengths
         gap, size = (_row_norms(ordered, x) for x in (ns.matmul(scaled, null.directions), scaled))
         energy = ns.sum(rows * solution, axis=-1)
-        bound = range_bound(ordered, energy, self._pseudo_inverse().cut, size, self.space.dim)
+        bound = range_bound(ordered, energy, null.cut, size, self.space.dim)
         if float(ordered.max(gap - bound)) > 0:
             raise not_in_range(
                 repr(self),
@@ -290,9 +304,11 @@ class DenseTensor(MetricTensor):
 
     def _scaled(self, factor: Array) -> MetricTensor:
         matrix, label = self._matrix * factor, f"c ({self.provenance})"
+        noise = None if self._noise is None else self._noise * abs(float(factor)) ** 0.5
         return DenseTensor(
-            self.space, self.storage_frame, matrix, self.namespace, label, self._known, terms=self._terms
-        )
+            self.space, self.storage_frame, matrix, self.namespace, label, self._known,
+            terms=self._terms, noise=noise, doubt=self._doubt,
+        )  # fmt: skip
 
     def _plus(self, other: MetricTensor) -> MetricTensor:
         second = other.dense()

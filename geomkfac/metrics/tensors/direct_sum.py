@@ -44,9 +44,9 @@ class DirectSumTensor(MetricTensor):
         self.namespace = parts[0].namespace
         self.provenance = " + ".join(part.provenance for part in parts)
 
-    def kronecker_factors(self) -> tuple[tuple[MetricTensor, MetricTensor], ...]:
+    def kronecker_factors(self) -> tuple[tuple[DenseTensor, DenseTensor], ...]:
         """The pairs (form on Hull(A)*, form on TZ), one per layer."""
-        pairs: list[tuple[MetricTensor, MetricTensor]] = []
+        pairs: list[tuple[DenseTensor, DenseTensor]] = []
         for part in self.parts:
             factors = getattr(part, "kronecker_factors", None)
             if factors is None:

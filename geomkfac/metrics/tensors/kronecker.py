@@ -108,7 +108,7 @@ class KroneckerTensor(LayerTensor[KroneckerProduct]):
         self.provenance = f"({h.provenance}) (x) ({k.provenance})"
         self._kept = Kept()
 
-    def kronecker_factors(self) -> tuple[tuple[MetricTensor, MetricTensor], ...]:
+    def kronecker_factors(self) -> tuple[tuple[DenseTensor, DenseTensor], ...]:
         """``((h, k),)``."""
         return ((self.domain_form, self.codomain_form),)
 
@@ -149,10 +149,7 @@ class KroneckerTensor(LayerTensor[KroneckerProduct]):
             return self._projected(self._particular(phi), norm)
         if (h.nullity and norm.codomain_form.nullity) or (k.nullity and norm.domain_form.nullity):
             raise norm_is_degenerate()
-        domain, codomain = self.storage_frame.parts
-        a_plus = h._smallest_in(norm.domain_form.components_in(domain.dual))
-        g_plus = k._smallest_in(norm.codomain_form.components_in(codomain))
-        return self._solved(phi, a_plus, g_plus)
+        return self._solved(phi, h._smallest_in(norm.domain_form), k._smallest_in(norm.codomain_form))
 
     def _solved(self, phi: Vector, a_plus: Array, g_plus: Array) -> Vector:
         components = phi.components_in(self.storage_frame.dual)
@@ -175,7 +172,7 @@ class KroneckerTensor(LayerTensor[KroneckerProduct]):
         first, second, size = (ordered.sqrt(ns.sum(x * x, axis=(-2, -1))) for x in (*gaps, scaled))
         energy = ns.sum(covector * solution, axis=(-2, -1))
         a, g = h._pseudo_inverse(), k._pseudo_inverse()
-        bound = range_bound(ordered, energy, max(a.cut * g.top, g.cut * a.top), size, self.space.dim)
+        bound = range_bound(ordered, energy, max(left.cut * g.top, right.cut * a.top), size, self.space.dim)
         if float(ordered.max(ordered.maximum(first, second) - bound)) > 0:
             raise not_in_range(
                 repr(self),

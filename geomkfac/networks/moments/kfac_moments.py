@@ -22,6 +22,7 @@ from geomkfac.maps.affine import AffineMaps
 from geomkfac.metrics.tensors.dense import DenseTensor
 from geomkfac.metrics.tensors.direct_sum import DirectSumTensor
 from geomkfac.metrics.tensors.kronecker import KroneckerTensor
+from geomkfac.networks.moments.reference import carried
 from geomkfac.networks.moments.second_moments import Sharing, divisors
 from geomkfac.networks.moments.totals import nonzero
 from geomkfac.spaces import Frame, Hull, Span
@@ -40,6 +41,11 @@ class LayerMoments:
     covectors : array, shape (m, m), a sum over data and places
     terms : how many products were summed for an entry of each
     places : total weight of the places at which the layer was applied, an array of shape ()
+    noise : array (n,), the standard deviation of what single inputs were rounded by, in the frame; None where it is
+        no more than a rounding of each
+    doubt : why the inputs' second moments may show a direction as null that is none; None where they do not
+
+    Sums of float32 are float64 where the library has it.
     """
 
     space: AffineMaps
@@ -48,14 +54,31 @@ class LayerMoments:
     covectors: Array
     terms: tuple[int, int]
     places: Array
+    noise: Array | None = None
+    doubt: str | None = None
 
     def forms(self, ns: Namespace, known: Span | None = None) -> tuple[DenseTensor, DenseTensor]:
-        """The sums as forms, on Hull(A)* and on TZ; `known` null directions of the second."""
+        """The sums as forms in a namespace, on Hull(A)* and on TZ; `known` null directions of the second."""
         domain, codomain = self.frame.parts
         dual, direction = Hull(self.space.domain).dual, self.space.codomain.direction
-        first, second = self.terms
-        h = DenseTensor(dual, domain.hull.dual, self.activations, ns, "E[a (x) a]", terms=first)
-        return h, DenseTensor(direction, codomain.linear, self.covectors, ns, "E[g(z)]", known, terms=second)
+        (first, second), A, G = self.terms, ns.cast(self.activations), ns.cast(self.covectors)
+        noise = self._hull_noise(ns, A)
+        h = DenseTensor(dual, domain.hull.dual, A, ns, "E[a (x) a]", terms=first, noise=noise, doubt=self.doubt)
+        return h, DenseTensor(direction, codomain.linear, G, ns, "E[g(z)]", known, terms=second)
+
+    def _hull_noise(self, ns: Namespace, A: Array) -> Array | None:
+        """The noise of inputs at all places taken together and of the homogeneous coordinate, which has none.
+
+        In the scale of the form, which its last entry shows.
+        """
+        if ns.kind.is_exact:
+            return None
+        own, n = self.noise, self.space.domain.dim
+        if own is None:
+            return ns.zeros((n + 1,))
+        copies = n // own.shape[0]
+        noise = ns.concat([*[ns.cast(own)] * copies, ns.zeros((1,))], axis=0)
+        return noise * ns.ordered("rounding").sqrt(A[-1, -1])
 
     def merged(self, other: LayerMoments, ns: Namespace) -> LayerMoments:
         """The sums of both, in the frame of the first."""
@@ -63,13 +86,15 @@ class LayerMoments:
             raise SpaceMismatchError(
                 f"moments merge when they are of one network.\n  left : {self.space!r}\n  right: {other.space!r}"
             )
-        there = other.stored_in(self.frame, ns)
+        there = other.stored_in(self.frame, ns.wide)
         return replace(
             self,
             activations=self.activations + there.activations,
             covectors=self.covectors + there.covectors,
             terms=(self.terms[0] + other.terms[0], self.terms[1] + other.terms[1]),
             places=self.places + other.places,
+            noise=_larger(ns, self.noise, there.noise),
+            doubt=self.doubt or other.doubt,
         )
 
     def stored_in(self, frame: Frame, ns: Namespace) -> LayerMoments:
@@ -79,7 +104,8 @@ class LayerMoments:
         domain, codomain = frame.parts
         h, k = self.forms(ns)
         activations, covectors = h.components_in(domain.hull.dual), k.components_in(codomain.linear)
-        return replace(self, frame=frame, activations=activations, covectors=covectors)
+        noise = carried(ns, self.noise, self.frame, frame)
+        return replace(self, frame=frame, activations=activations, covectors=covectors, noise=noise)
 
 
 @final
@@ -130,7 +156,7 @@ class KfacMoments:
         weight = nonzero(self.weight)
         if self.loss is None:
             raise ValuesError("these moments hold no loss.\nTake them with net.moments(..., with_loss=True).")
-        return self.loss / weight
+        return self.namespace.cast(self.loss / weight)
 
     def metric(self) -> DirectSumTensor:
         """The K-FAC metric: the means, as a direct sum of tensor products.  Source: LG D3.9, D4.3, D5.3.
@@ -153,3 +179,9 @@ class KfacMoments:
             known = self.known if index == self.output else None
             parts.append(KroneckerTensor(*mean.forms(self.namespace, known)))
         return DirectSumTensor(*parts)
+
+
+def _larger(ns: Namespace, one: Array | None, other: Array | None) -> Array | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return ns.ordered("rounding").maximum(one, other)

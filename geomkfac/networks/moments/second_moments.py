@@ -45,7 +45,7 @@ def divisors(sharing: Sharing, weight: Array, places: Array) -> tuple[Array, Arr
 
 @final
 class RunningMoments(Sums):
-    """The sums for A and G of every layer, in the frames of the layers.
+    """The sums for A and G of every layer, in the frames of its references.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class RunningMoments(Sums):
         if not self._add_summed_forms(ns, chunk, run, metric):
             self._add_covectors(ns, chunk, run, metric, at_once)
         for index, use in enumerate(run.uses()):
-            self._add_inputs(ns, index, use, chunk.weights, weights)
+            self._add_inputs(ns, index, self.reference(index).about(ns, use), chunk.weights, weights)
 
     # -- A ---------------------------------------------------------------------------------------------
     def _add_inputs(self, ns: Namespace, index: int, use: Use, given: Array | None, weights: Array) -> None:

@@ -9,6 +9,7 @@ from typing import Self, final
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.array import Array
 from geomkfac.errors import ValuesError
+from geomkfac.networks.moments.reference import Reference
 
 
 @final
@@ -18,7 +19,7 @@ class Total:
 
     Attributes
     ----------
-    value : the sum; None of nothing.  A sum of lists is their concatenation
+    value : the sum, in the wide namespace of what is added; None of nothing.  A sum of lists is their concatenation
     terms : how many products were summed for an entry of it
     """
 
@@ -28,7 +29,7 @@ class Total:
     def add(self, part: Array, terms: int = 0) -> None:
         """Add what nobody else holds: it may become the sum itself."""
         if self.value is None:
-            self.value = part
+            self.value = part if isinstance(part, list) else namespace_of(part).wide.cast(part)
         else:
             self.value += part
         self.terms += terms
@@ -46,12 +47,20 @@ class Sums(ABC):
     ----------
     weight : of the weights w of the data
     loss : of w L; of nothing where it is not asked for
+    references : where the sums of every layer are taken; None where none was chosen yet, or none is needed
     """
 
-    __slots__ = ("loss", "weight")
+    __slots__ = ("loss", "references", "weight")
 
     def __init__(self) -> None:
         self.weight, self.loss = Total(), Total()
+        self.references: tuple[Reference, ...] | None = None
+
+    def reference(self, index: int) -> Reference:
+        """Where the sums of one layer are taken."""
+        if self.references is None:
+            raise RuntimeError("a reference is chosen before data are added")
+        return self.references[index]
 
     @property
     @abstractmethod
@@ -63,7 +72,7 @@ class Sums(ABC):
         return total.value / nonzero(self.weight.value)
 
     def absorb(self, others: Self) -> None:
-        """Add the sums over other data, which are lost."""
+        """Add the sums over other data, which are lost; they are taken about the same points."""
         theirs = (others.weight, others.loss, *others.more)
         for mine, other in zip((self.weight, self.loss, *self.more), theirs, strict=True):
             mine.absorb(other)

@@ -39,6 +39,17 @@ class Use(ABC):
         """The mean over places of each datum's inputs, (N, n)."""
 
     @abstractmethod
+    def moved(self, ns: Namespace, origin: Array, per_unit: Array | None) -> Use:
+        """The same inputs in the coordinates ``(a - origin) * per_unit``; both (n,), or None for ones.
+
+        Of inputs at several places taken together, at each of them.
+        """
+
+    @abstractmethod
+    def inputs(self, part: slice) -> Array:
+        """The inputs of a part of the data, in an array whose last axis holds coordinates."""
+
+    @abstractmethod
     def contract(self, ns: Namespace, rows: Array) -> Array:
         """``sum_{n, p} u [a; 1]^T`` for covectors `rows` (N, *places, m); (m, n + 1)."""
 
@@ -99,8 +110,14 @@ class PointUse(Use):
 
     def contract(self, ns: Namespace, rows: Array) -> Array:
         flat = ns.reshape(rows, (-1, rows.shape[-1]))
-        column = ns.reshape(ns.sum(flat, axis=0), (-1, 1))
-        return ns.concat([ns.matmul(flat.mT, self._flat(ns)), column], axis=1)
+        column = ns.reshape(ns.row_sum(flat), (-1, 1))
+        return ns.concat([ns.cross(flat, self._flat(ns)), column], axis=1)
+
+    def moved(self, ns: Namespace, origin: Array, per_unit: Array | None) -> PointUse:
+        return PointUse(_moved(ns, self._rows, origin, per_unit), self._valid)
+
+    def inputs(self, part: slice) -> Array:
+        return self._rows[part, ...]
 
     def rows(self, ns: Namespace) -> Array:
         rows = ns.reshape(self._rows, (self.count, self.places, -1))
@@ -127,6 +144,12 @@ class PatchUse(Use):
     def gram(self, ns: Namespace, weights: Array | None) -> Array:
         return self._windows.homogeneous_gram(ns, self._padded, weights)
 
+    def moved(self, ns: Namespace, origin: Array, per_unit: Array | None) -> PatchUse:
+        return PatchUse(_moved(ns, self._padded, origin, per_unit), self._windows)
+
+    def inputs(self, part: slice) -> Array:
+        return self._padded[part, ...]
+
     def means(self, ns: Namespace) -> Array:
         axes = tuple(range(1, len(self._windows.grid) + 1))
         # A mean of patches is made of means of slices, one per offset.
@@ -134,9 +157,14 @@ class PatchUse(Use):
         return ns.concat(parts, axis=-1) / ns.scalar(self.places)
 
     def contract(self, ns: Namespace, rows: Array) -> Array:
-        column = ns.reshape(ns.sum(ns.reshape(rows, (-1, rows.shape[-1])), axis=0), (-1, 1))
+        column = ns.reshape(ns.row_sum(ns.reshape(rows, (-1, rows.shape[-1]))), (-1, 1))
         return ns.concat([self._windows.contract(ns, self._padded, rows), column], axis=1)
 
     def rows(self, ns: Namespace) -> Array:
         patches = self._windows.patches(ns, self._padded)
         return ns.reshape(patches, (self.count, self.places, patches.shape[-1]))
+
+
+def _moved(ns: Namespace, rows: Array, origin: Array, per_unit: Array | None) -> Array:
+    grouped = ns.reshape(rows, (*tuple(rows.shape)[:-1], -1, origin.shape[0])) - origin
+    return ns.reshape(grouped if per_unit is None else grouped * per_unit, tuple(rows.shape))

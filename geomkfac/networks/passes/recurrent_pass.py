@@ -89,14 +89,14 @@ class RecurrentPass(Pass):
             )
             after = arriving if after is None else after + arriving
             form = _pulled_form(ns, self.derivatives[t], after, on_state, on_zeta)
-            part = ns.sum(form, axis=0)
+            part = ns.row_sum(form)
             total = part if total is None else total + part
             after = _pulled_form(ns, recurrent.derivative, form, on_zeta, on_state)
-        forms = {2: ns.sum(ns.sum(local, axis=0), axis=0), 0: total}
+        forms = {2: ns.row_sum(ns.sum(local, axis=1)), 0: total}
         forms[1] = _form_in(ns, total, on_zeta, driving.frame.parts[1].dual)
         if len(self.layers) == 4:
             own = self.layers[3].frame.parts[1].linear.dual
-            forms[3] = _form_in(ns, ns.sum(after, axis=0), on_state, own)
+            forms[3] = _form_in(ns, ns.row_sum(after), on_state, own)
         return forms
 
     def _arriving(self, on_states: Vector, t: int) -> Vector | None:

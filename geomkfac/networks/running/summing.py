@@ -7,17 +7,18 @@ by the workers of an executor, telling of its progress, and saving the sums on t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, final
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.floats.memory import in_hand
 from geomkfac.counts import checked_count
 from geomkfac.errors import KindError, ValuesError
 from geomkfac.metrics.families.output_family import OutputModel
+from geomkfac.networks.moments.reference import FIRST_DATA, FirstInputs, Reference, rounding, single
 from geomkfac.networks.moments.totals import Sums
 from geomkfac.networks.passes.at_places import losses
 from geomkfac.networks.passes.chain_pass import Pass
@@ -26,6 +27,7 @@ from geomkfac.networks.running.layered_function import LayeredFunction
 from geomkfac.networks.running.memory_limit import AtOnce, at_once_within, bytes_of
 from geomkfac.spaces import Chunk, Piece, Point, Sample
 from geomkfac.spaces.samples.pieces import chunk_weights
+from geomkfac.spaces.samples.rounding import DISTURBED, disturbed
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -51,6 +53,8 @@ class Task(ABC, Generic[S]):
     layers : its layers, at their weights
     at_once : how many data are taken at a time, and how many covectors of each are pulled back together
     losses : whose losses are summed as well; None for none
+    references : where the sums of every layer are taken; None to choose them from the first data
+    about_data : whether there are such sums
     """
 
     __slots__ = ()
@@ -59,10 +63,18 @@ class Task(ABC, Generic[S]):
     layers: tuple[Layer, ...]
     at_once: AtOnce
     losses: OutputModel | None
+    references: tuple[Reference, ...] | None
+    about_data: bool
 
     @abstractmethod
-    def start(self) -> S:
+    def empty(self) -> S:
         """Empty sums."""
+
+    def start(self) -> S:
+        """Empty sums, taken about the references."""
+        sums = self.empty()
+        sums.references = self.references
+        return sums
 
     @abstractmethod
     def add(self, sums: S, chunk: Chunk, run: Pass, weights: Array) -> None:
@@ -79,10 +91,56 @@ class Task(ABC, Generic[S]):
         with in_hand(piece.count, ns):
             chunk = piece.load()
             run, weights = self.function._pass_of(self.layers, chunk), chunk_weights(chunk, ns)
+            if self.about_data and sums.references is None:
+                sums.references = self._chosen([(chunk, run)])
             sums.weight.add(ns.sum(weights))
             if self.losses is not None:
                 sums.loss.add(ns.sum(weights * losses(self.losses, run, chunk)))
             self.add(sums, chunk, run, weights)
+
+    def referred(self, sample: Sample) -> Self:
+        """The same task, its references chosen from the first data of a sample."""
+        if not self.about_data or self.references is not None:
+            return self
+        ns = self.layers[0].omega.namespace
+
+        def passes() -> Iterator[tuple[Chunk, Pass]]:
+            for piece in sample.pieces(min(FIRST_DATA, self.at_once.data)):
+                with in_hand(piece.count, ns):
+                    chunk = piece.load()
+                    yield chunk, self.function._pass_of(self.layers, chunk)
+
+        return replace(self, references=self._chosen(passes()))  # type: ignore[type-var]
+
+    def _chosen(self, passes: Iterable[tuple[Chunk, Pass]]) -> tuple[Reference, ...]:
+        """The references, from the first data of the passes, which are begun only where more are wanted."""
+        ns = self.layers[0].omega.namespace
+        if ns.kind.is_exact:
+            return tuple(Reference(layer.frame) for layer in self.layers)
+        inputs, first = FirstInputs(self.layers), None
+        for chunk, run in passes:
+            first = (chunk, run) if first is None else first
+            inputs.add(run.uses(), chunk.first, chunk.count)
+            if chunk.first + chunk.count >= FIRST_DATA:
+                break
+        found = inputs.references(lambda: self._rounding(first))
+        if first is None or first[0].rounded is None or first[0].rounded.doubt is None:
+            return found
+        # The doubt is of the data, which some layers take.
+        doubt, data = first[0].rounded.doubt, single(first[0].points.space)
+        return tuple(
+            replace(reference, doubt=doubt) if single(layer.space.domain) is data else reference
+            for layer, reference in zip(self.layers, found, strict=True)
+        )
+
+    def _rounding(self, first: Any) -> Sequence[Array | None]:
+        """What rounding does to the inputs of every layer, measured on the first data moved by as much."""
+        ns, (chunk, run) = self.layers[0].omega.namespace.ordered("rounding"), first
+        if not isinstance(chunk.points, Point):  # Of a module, which takes tensors.
+            return [None] * len(self.layers)
+        few = chunk.part(0, min(DISTURBED, chunk.count))
+        moved = replace(few, points=disturbed(few.points, None if few.rounded is None else few.rounded.noise))
+        return rounding(ns, self.layers, run.uses(), self.function._pass_of(self.layers, moved).uses())
 
     def sums_of(self, piece: Piece) -> S:
         """The sums over one piece of the data: what a worker does."""
@@ -167,8 +225,15 @@ def checked_running(running: Running) -> tuple[int | None, int | None]:
 
 def summed(task: Task[S], sample: Sample, running: Running, saving: Saving | None = None) -> S:
     """A task's sums over a sample."""
-    began, sums, executor, progress = monotonic(), task.start(), running.get("executor"), running.get("progress")
+    began, executor, progress = monotonic(), running.get("executor"), running.get("progress")
+    sums = task.start()
     done = resumed = 0 if saving is None else saving.resume(sums)
+    if resumed:
+        task = replace(task, references=sums.references)  # type: ignore[type-var]
+    elif executor is not None or sample.streamed or task.at_once.data < FIRST_DATA:
+        # Else the first chunk holds the data that choose them.
+        task = task.referred(sample)
+        sums.references = task.references
 
     def tell() -> None:
         if progress is not None:

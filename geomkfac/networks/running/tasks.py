@@ -9,6 +9,7 @@ from typing import Any, final, get_args
 from geomkfac.arrays.array import Array
 from geomkfac.metrics.families.output_family import OutputModel
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
+from geomkfac.networks.moments.reference import Reference, continued
 from geomkfac.networks.moments.second_moments import RunningMoments, Sharing
 from geomkfac.networks.moments.totals import Sums, Total
 from geomkfac.networks.passes.at_places import OutputMetric, check_word, differentials
@@ -50,8 +51,13 @@ class LossTask(Task[LossSums]):
     at_once: AtOnce
     losses: OutputModel | None
     differentials: OutputModel | None
+    references: tuple[Reference, ...] | None = None
 
-    def start(self) -> LossSums:
+    @property
+    def about_data(self) -> bool:  # type: ignore[override]
+        return self.differentials is not None
+
+    def empty(self) -> LossSums:
         return LossSums(len(self.layers))
 
     def add(self, sums: LossSums, chunk: Chunk, run: Pass, weights: Array) -> None:
@@ -61,7 +67,8 @@ class LossTask(Task[LossSums]):
         shares = ns.reshape(weights, (chunk.count, *(1,) * len(run.places)))
         covectors = differentials(self.differentials, run, chunk).scaled(shares)
         for index, rows in run.backward(covectors[None]):
-            sums.layers[index].add(uses[index].contract(ns, rows[0, ...]))
+            use = sums.reference(index).about(ns, uses[index])
+            sums.layers[index].add(use.contract(ns, rows[0, ...]))
 
 
 @final
@@ -84,11 +91,13 @@ class MomentsTask(Task[RunningMoments]):
     losses: OutputModel | None
     metric: OutputMetric
     sharing: Sharing
+    references: tuple[Reference, ...] | None = None
+    about_data: bool = True
 
     def __post_init__(self) -> None:
         check_word("sharing", self.sharing, get_args(Sharing))
 
-    def start(self) -> RunningMoments:
+    def empty(self) -> RunningMoments:
         return RunningMoments(len(self.layers), self.sharing)
 
     def add(self, sums: RunningMoments, chunk: Chunk, run: Pass, weights: Array) -> None:
@@ -96,18 +105,32 @@ class MomentsTask(Task[RunningMoments]):
 
     def moments(self, sums: RunningMoments) -> KfacMoments:
         """The sums, with the frames that they stand in.  The arrays are the sums' own, and change where these grow."""
+        parts = enumerate(zip(self.layers, sums.activations, sums.covectors, sums.places, strict=True))
         layers = tuple(
-            LayerMoments(layer.space, layer.frame, A.value, G.value, (A.terms, G.terms), places.value)
-            for layer, A, G, places in zip(self.layers, sums.activations, sums.covectors, sums.places, strict=True)
+            LayerMoments(
+                layer.space,
+                sums.reference(index).frame,
+                A.value,
+                G.value,
+                (A.terms, G.terms),
+                places.value,
+                sums.reference(index).noise,
+                sums.reference(index).doubt,
+            )
+            for index, (layer, A, G, places) in parts
         )
         ns, output = self.layers[0].omega.namespace, self.function.output_layer
         return KfacMoments(layers, sums.weight.value, sums.known, ns, output, self.sharing, sums.loss.value)
 
     def resume(self, sums: RunningMoments, moments: KfacMoments) -> None:
-        """Put moments into empty sums, from whatever frames they stand in."""
+        """Put moments into empty sums, which go on in the frames of these."""
         sums.weight, sums.loss, sums.known = Total(moments.weight), Total(moments.loss), moments.known
-        for index, (layer, saved) in enumerate(zip(self.layers, moments.layers, strict=True)):
-            there = saved.stored_in(layer.frame, moments.namespace)
+        sums.references = tuple(
+            continued(moments.namespace, layer.space, layer.frame, saved)
+            for layer, saved in zip(self.layers, moments.layers, strict=True)
+        )
+        for index, saved in enumerate(moments.layers):
+            there = saved.stored_in(sums.references[index].frame, moments.namespace.wide)
             sums.activations[index] = Total(there.activations, there.terms[0])
             sums.covectors[index] = Total(there.covectors, there.terms[1])
             sums.places[index] = Total(there.places)
@@ -138,8 +161,10 @@ class GatheringTask(Task[Gathered]):
     at_once: AtOnce
     make: Callable[[Chunk, Any, Array], Any]
     losses: None = None
+    references: None = None
+    about_data: bool = False
 
-    def start(self) -> Gathered:
+    def empty(self) -> Gathered:
         return Gathered()
 
     def add(self, sums: Gathered, chunk: Chunk, run: Pass, weights: Array) -> None:

@@ -13,6 +13,7 @@ feel; gauge fuzzing draws it at random.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, final
@@ -129,6 +130,28 @@ class BaseFrame(Frame):
             translation = _checked(ns, translation, (dim,), "translation of the change of basis")
         step = BaseChange(self.space.kind, dim, matrix, inverse, translation)
         return BaseFrame(self.space, name or f"{self.name}'", self, step)
+
+    def about(self, origin: Array, per_unit: Array | None) -> BaseFrame:
+        """The frame in which ``y_new = (y_old - origin) * per_unit``, made once for equal numbers; floating point only.
+
+        Parameters
+        ----------
+        origin : array, shape (dim,), of any namespace
+        per_unit : array, shape (dim,), of powers of two; None for ones
+        """
+        ns = self.space.kind.default_namespace
+        origin, scales = ns.cast(origin), None if per_unit is None else ns.cast(per_unit)
+        digits = b"" if scales is None else scales.tobytes()
+        identity = hashlib.sha256(self._id.encode() + origin.tobytes() + digits).hexdigest()
+        return interned(_by_id, identity, lambda: self._made_about(origin, scales, identity))
+
+    def _made_about(self, origin: Array, scales: Array | None, identity: str) -> BaseFrame:
+        matrix = inverse = None
+        if scales is not None:
+            eye = self.space.kind.default_namespace.eye(self.space.dim)
+            matrix, inverse, origin = eye * scales, eye / scales, origin * scales
+        step = BaseChange(self.space.kind, self.space.dim, matrix, inverse, -origin)
+        return BaseFrame(self.space, f"{self.name}, about the data", self, step, identity)
 
     def change_from(self, other: BaseFrame) -> tuple[Array, Array]:
         """``(matrix, translation)`` with ``y_self = matrix @ y_other + translation``, float64 or exact."""

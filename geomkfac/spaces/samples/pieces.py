@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, final
 
@@ -12,6 +12,7 @@ from geomkfac.arrays.mapped import read_rows, rows_of
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.spaces.element import Point
 from geomkfac.spaces.frames.frame import Frame
+from geomkfac.spaces.samples.rounding import DISTURBED, Rounded, rounding_in
 from geomkfac.spaces.samples.targets import map_targets, slice_targets
 
 
@@ -27,6 +28,8 @@ class Chunk:
     targets : array whose first axis has length N, a tuple or dict of such, or None
     weights : array (N,), not normalised, or None for ones
     lengths : integers (N,), how many steps of each sequence count, or None for all
+    rounded : what storing the points in their frame did to them; known of the first data of a sample, None where that
+        is one rounding
     """
 
     first: int
@@ -34,6 +37,7 @@ class Chunk:
     targets: Any
     weights: Array | None
     lengths: Any = None
+    rounded: Rounded | None = None
 
     @property
     def count(self) -> int:
@@ -49,11 +53,20 @@ class Chunk:
             slice_targets(self.targets, start, stop),
             None if self.weights is None else self.weights[rows],
             None if self.lengths is None else self.lengths[rows],
+            self.rounded,
         )
 
     def stored_in(self, frame: Frame) -> Chunk:
-        """The same data, the points stored in `frame`."""
-        return Chunk(self.first, self.points.expressed_in(frame), self.targets, self.weights, self.lengths)
+        """The same data, the points stored in `frame`.
+
+        Raises
+        ------
+        ConditioningError : these are the first data of a sample, and in that frame they would lose what they say.
+        """
+        rounded = None
+        if self.first == 0 and not self.points.kind.is_exact:
+            rounded = rounding_in(self.points[: min(DISTURBED, self.count)], self.rounded, frame)
+        return replace(self, points=self.points.expressed_in(frame), rounded=rounded)
 
 
 @final

@@ -34,10 +34,12 @@ class TorchLinearAlgebra(LibraryLinearAlgebra):
             return LibraryLinearAlgebra.gram(self, x)
         return self._own.from_numpy(self._host.gram(x.numpy()))
 
-    def homogeneous_gram(self, x: Array) -> Array | None:
-        if self._host is None or x.requires_grad:
-            return None
-        return self._own.from_numpy(self._host.homogeneous_gram(x.numpy()))
+    def has_homogeneous_gram(self, x: Array) -> bool:
+        return self._host is not None and not x.requires_grad
+
+    def homogeneous_gram(self, x: Array) -> Array:
+        host: Any = self._host
+        return self._own.from_numpy(host.homogeneous_gram(x.numpy()))
 
     def solve(self, a: Array, b: Array) -> Array:
         linalg = self._own.linalg

@@ -1,0 +1,282 @@
+"""The points about which sums over data are taken, and their units.
+
+A second moment E[a (x) a] is a form on a hull, and its sum may be taken in any frame.  About the origin of a frame that
+lies far from the data, a timestamp's for instance, it loses what the data say: the mean outweighs the rest.  So a layer
+whose inputs lie far from the origin, or have units far from 1, gets a frame of its own for the sums: its origin lies
+among the first data, and its units are theirs.  Which data come in a chunk plays no part.  Over exact kinds the frame
+is the layer's own.
+Source: LG 3.1; Chan, Golub, LeVeque 1983 on sums about a point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, final
+
+from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
+from geomkfac.errors import ConditioningError
+from geomkfac.maps.affine import AffineMaps
+from geomkfac.networks.passes.layer_inputs import Use
+from geomkfac.networks.passes.layers import Layer
+from geomkfac.spaces import BaseFrame, Frame, PowerSpace
+from geomkfac.spaces.frames.frame import derived_frame
+from geomkfac.spaces.samples.rounding import root_mean_square
+
+FIRST_DATA = 1000
+"""Among so many data the reference points are chosen; among all, where there are fewer."""
+
+EVERY, OF_FIRST = 8, 64
+"""Of these, the very first and then every eighth are looked at, by their number: chunks play no part."""
+
+FAR = 1 / 6
+"""An origin is far from the data from epsilon ** -FAR standard deviations on: a third of the digits of a square."""
+
+ORDINARY = 2.0**32
+"""Standard deviations from one over this to this need no other unit: powers of two change no digit."""
+
+
+KNOWN = 2.0**-10
+"""To so much of their size inputs must be known, whatever rounds them."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """Where the sums of one layer are taken.
+
+    Attributes
+    ----------
+    frame : of the weight space of the layer; its part on the inputs has its origin among the data
+    origin, per_unit : arrays (n,), coordinates of that origin in the layer's own frame, and one over the units; None
+        where the frame is the layer's own
+    noise : array (n,), the standard deviation of what the inputs were rounded by, in `frame`; None where nobody asked
+    doubt : why second moments may show a direction as null that is none; None where they do not
+    """
+
+    frame: Frame
+    origin: Array | None = None
+    per_unit: Array | None = None
+    noise: Array | None = None
+    doubt: str | None = None
+
+    def about(self, ns: Namespace, use: Use) -> Use:
+        """What the layer saw, in the frame of the sums."""
+        if self.origin is None:
+            return use
+        return use.moved(ns, self.origin, self.per_unit)
+
+
+class Taken(Protocol):
+    """Sums that were taken somewhere."""
+
+    @property
+    def frame(self) -> Frame: ...
+
+    @property
+    def noise(self) -> Array | None: ...
+
+    @property
+    def doubt(self) -> str | None: ...
+
+
+@final
+class FirstInputs:
+    """What the layers took of the first data: how far from their origins it lies, and how wide it is spread."""
+
+    __slots__ = ("_layers", "_ns", "_spreads")
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers, self._ns = layers, layers[0].omega.namespace
+        self._spreads = [_Spread() for _ in layers]
+
+    def add(self, uses: Sequence[Use], first: int, count: int) -> None:
+        """Add what the layers took of a chunk of `count` data, of which the first has this number."""
+        ns, stop = self._ns.ordered("a reference point"), min(count, FIRST_DATA - first)
+        later = max(OF_FIRST, -(-first // EVERY) * EVERY) - first
+        parts = [part for part in (slice(0, min(OF_FIRST - first, stop)), slice(later, stop, EVERY)) if _any(part)]
+        for layer, spread, use in zip(self._layers, self._spreads, uses, strict=True):
+            if parts and single(layer.space.domain).dim:
+                rows = [_inputs(ns, layer, use, part) for part in parts]
+                spread.add(ns, rows[0] if len(rows) == 1 else ns.concat(rows, axis=0))
+
+    def references(self, noise: Callable[[], Sequence[Array | None]]) -> tuple[Reference, ...]:
+        """The reference of every layer.
+
+        Parameters
+        ----------
+        noise : measures, for each layer, the standard deviation of what rounding does to its inputs, (n,); it is asked
+            only where a layer gets a frame of its own
+
+        Raises
+        ------
+        ConditioningError : inputs are too large for their squares to be summed, or are nothing but rounding.
+        """
+        ns = self._ns.ordered("a reference point")
+        wide = ns.wide.ordered("a reference point")
+        found = [spread.found(ns) if spread.count else None for spread in self._spreads]
+        if not any(found):
+            return tuple(Reference(layer.frame) for layer in self._layers)
+        made = []
+        for index, (layer, spread, own, measured) in enumerate(
+            zip(self._layers, self._spreads, found, noise(), strict=True)
+        ):
+            if measured is not None and spread.count:
+                spread.require_known(ns, measured, index)
+            if own is None or not isinstance(_single(layer.frame), BaseFrame):
+                made.append(Reference(layer.frame, noise=measured))
+                continue
+            origin, units, deviation = own
+            if measured is not None:
+                # What is nothing but rounding has no unit.
+                units = wide.where(deviation > 2.0 * wide.cast(measured), units, 1.0)
+            made.append(_about(ns, layer.space, layer.frame, origin, units, measured))
+        return tuple(made)
+
+
+@final
+class _Spread:
+    """The first inputs of one layer, as deviations from the very first."""
+
+    __slots__ = ("count", "pivot", "sums")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.pivot: Array = None
+        self.sums: Array = None
+
+    def add(self, ns: OrderedNamespace, rows: Array) -> None:
+        """Add inputs (N, n)."""
+        wide = ns.wide
+        if self.pivot is None:
+            self.pivot = ns.copy(rows[0, ...])
+        deviations = wide.cast(rows - self.pivot)
+        # The sums of deviations, and of their squares.
+        sums = wide.row_sum(wide.concat([deviations, deviations * deviations], axis=1))
+        self.sums = sums if self.sums is None else self.sums + sums
+        self.count += int(rows.shape[0])
+
+    def _moments(self, ns: OrderedNamespace) -> tuple[Any, Array, Array, Array]:
+        """The wide namespace; pivot, mean deviation from it, and variance, all (n,)."""
+        wide: Any = ns.wide
+        n, means = self.pivot.shape[0], self.sums / self.count
+        mean, square = means[:n], means[n:]
+        return wide, wide.cast(self.pivot), mean, wide.maximum(square - mean * mean, 0.0)
+
+    def found(self, ns: OrderedNamespace) -> tuple[Array, Array, Array] | None:
+        """Origin, units and deviation (n,); None where the layer's own frame is as good."""
+        wide, pivot, mean, variance = self._moments(ns)
+        squares = (pivot + mean) * (pivot + mean)
+        odd = (variance > ORDINARY**2) | ((variance < ORDINARY**-2) & (variance > 0))
+        if not wide.count((squares > ns.epsilon ** (-2 * FAR) * variance) | odd):
+            return None
+        deviation = wide.sqrt(variance)
+        units = wide.power_of_two(deviation)
+        # A constant input is its own origin, exactly; of others the origin has few digits, in whatever order one adds.
+        origin = wide.where(deviation > 0, wide.floor((pivot + mean) / units + 0.5) * units, pivot)
+        ordinary = (units >= 1 / ORDINARY) & (units <= ORDINARY)
+        return origin, wide.where(ordinary, 1.0, units), deviation
+
+    def require_known(self, ns: OrderedNamespace, noise: Array, index: int) -> None:
+        """Refuse inputs that are mostly rounding."""
+        wide, pivot, mean, variance = self._moments(ns)
+        size = float(wide.sqrt(wide.max(variance + (pivot + mean) * (pivot + mean))))
+        largest = float(ns.max(noise))
+        if largest > KNOWN * size:
+            worst = int(ns.argmax(noise, axis=0))
+            raise ConditioningError(
+                f"rounding in {ns.name} reaches the inputs of layer {index + 1}.\n"
+                f"  required: inputs known to {KNOWN:.0e} of their size, {size:.3g}\n"
+                f"  came    : coordinate {worst} known to {largest:.1e}, as the data lie far from the origin for their "
+                "spread, or the weights cancel\n"
+                "Move the origin of the data to their mean (iota.centered), or compute in float64."
+            )
+
+
+def continued(ns: Namespace, space: AffineMaps, own: Frame, saved: Taken) -> Reference:
+    """The reference in which sums go on that were `saved`, for a layer whose own frame is `own`."""
+    base, there, noise = _single(own), _single(saved.frame), saved.noise
+    if ns.kind.is_exact or saved.frame is own or not isinstance(base, BaseFrame) or not isinstance(there, BaseFrame):
+        return Reference(own, noise=noise, doubt=saved.doubt)
+    matrix, translation = there.change_from(base)
+    numbers = base.space.kind.default_namespace
+    if numbers.equal(matrix, numbers.eye(base.space.dim) * numbers.diagonal(matrix)):
+        units = 1.0 / numbers.diagonal(matrix)
+        origin = -translation * units
+    else:
+        origin, noise = numbers.solve(matrix, -translation[:, None])[:, 0], None
+        units = numbers.ones(origin.shape)
+    found = _about(ns.ordered("a reference point"), space, own, origin, units, None)
+    return replace(found, noise=found.noise if noise is None else noise, doubt=saved.doubt)
+
+
+def carried(ns: Namespace, noise: Array | None, source: Frame, target: Frame) -> Array | None:
+    """What inputs were rounded by, (n,), in another frame of the weight space."""
+    old, new = _single(source), _single(target)
+    if noise is None or source is target or not isinstance(old, BaseFrame) or not isinstance(new, BaseFrame):
+        return noise
+    matrix = ns.cast(new.change_from(old)[0])
+    return ns.ordered("rounding").sqrt(ns.matmul(matrix * matrix, noise * noise))
+
+
+def _about(
+    ns: OrderedNamespace, space: AffineMaps, own: Frame, origin: Array, units: Array, measured: Array | None
+) -> Reference:
+    """The reference about an origin (n,), in units (n,), both in the layer's own frame."""
+    rounded, per_unit = ns.cast(origin), ns.cast(1.0 / units)
+    noise = ns.epsilon * ns.abs(rounded)
+    if measured is not None:
+        noise = ns.maximum(noise, measured)
+    scaled = None if ns.equal(per_unit, ns.ones(per_unit.shape)) else per_unit
+    return Reference(frame_about(ns, space, own, rounded, scaled), rounded, scaled, noise * per_unit)
+
+
+def frame_about(ns: Namespace, space: AffineMaps, own: Frame, origin: Array | None, per_unit: Array | None) -> Frame:
+    """The frame of a layer's weight space whose part on the inputs is ``(a - origin) * per_unit`` of its own one.
+
+    Parameters
+    ----------
+    origin, per_unit : arrays (n,), as in `Reference`; None, both, for the own frame, and for units of 1
+    """
+    if origin is None:
+        return own
+    frame: Frame = _single(own).about(origin, per_unit)
+    if isinstance(space.domain, PowerSpace):
+        frame = derived_frame(space.domain, (frame,))
+    return derived_frame(space, (frame, own.parts[1]))
+
+
+def rounding(
+    ns: OrderedNamespace, layers: Sequence[Layer], uses: Sequence[Use], disturbed: Sequence[Use]
+) -> list[Array]:
+    """For each layer what its inputs move, in the root mean square, where data move by one rounding, (n,)."""
+    found = []
+    for layer, use, other in zip(layers, uses, disturbed, strict=True):
+        if not single(layer.space.domain).dim:
+            found.append(ns.zeros((0,)))
+            continue
+        part = slice(0, other.count)
+        moved = _inputs(ns, layer, other, part) - _inputs(ns, layer, use, part)
+        found.append(2.0 * root_mean_square(ns, moved))
+    return found
+
+
+def _any(part: slice) -> bool:
+    return bool(part.start < part.stop)
+
+
+def _inputs(ns: Namespace, layer: Layer, use: Use, part: slice) -> Array:
+    """Inputs of a part of the data, (rows, n), of a power of a space at single places."""
+    return ns.reshape(use.inputs(part), (-1, single(layer.space.domain).dim))
+
+
+def single(space: Any) -> Any:
+    """The space of single inputs: of a power the base."""
+    return space.base if isinstance(space, PowerSpace) else space
+
+
+def _single(frame: Frame) -> Any:
+    """The frame of single inputs that a frame of the weight space is made of."""
+    domain: Any = frame.parts[0]
+    return domain.parts[0] if isinstance(domain.space, PowerSpace) else domain
