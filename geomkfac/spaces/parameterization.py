@@ -252,7 +252,8 @@ class Parameterization:
             matrix = preactivations.coordinates(frame.linear)
             null = preactivations.radical.basis().coordinates(frame.linear)
             forth, _ = root_and_inverse(matrix, null, root, norm is not None, f"the metric on {target!r}")
-            frames[target] = frame.change(forth, None, name=name)
+            # G = R R^T becomes (R^T)^{-T} G (R^T)^{-1} = 1.
+            frames[target] = frame.change(forth.mT, None, name=name)
         return self._with(frames.values(), name)
 
     def _with(self, frames: Iterable[BaseFrame], name: str) -> Parameterization:
