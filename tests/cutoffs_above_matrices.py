@@ -30,6 +30,7 @@ from geomkfac.interop import (
 )
 from geomkfac.metrics.families.poisson_counts import MOST
 from geomkfac.testing import Bench, LawViolatedError
+from geomkfac.testing.comparison import STEPS
 from geomkfac.theorems import Check, Order, Sizes, World, same
 from geomkfac.theorems.engine.numeric_evidence import FAR, counterexample, numeric
 from geomkfac.theorems.engine.orders import measured_orders
@@ -198,29 +199,33 @@ def stands_clear(ns: Any, n: int, times: float) -> bool:
     return measured_orders([[order]])[0].exponent is not None
 
 
-def differing(n: int, grade: Any, by: float) -> Any:
+def differing(n: int, grade: Any, by: float, drawn: bool = True) -> Any:
     """What an N or C check says of an identity whose sides differ by that much, relatively."""
 
     def identity(world: World) -> Any:
-        x = world.array(n)
+        x = world.array(n) if drawn else world.ns.ones((n,))
         yield same("x", x, x * (1 + by))
 
     check = Check(grade, "check", identity, (Sizes((n,)),), "floating", condition_power=2)
     return (numeric if grade == "N" else counterexample)(check, (0, "cut-off", n), 2)
 
 
-def tolerance(n: int) -> float:
-    """What rounding explains: of one product by a number that is off by an epsilon, a few epsilons."""
-    found = float(differing(n, "N", 0.0).details["tolerance"])
-    sizes = Sizes((n,))
-    length = max(sizes.data * sizes.covectors, n + 1)
-    assert 2.0**-52 <= found / (10**2 * math.sqrt(length)) <= 4 * 2.0**-52
+def tolerance(n: int, drawn: bool = True) -> float:
+    """What rounding explains: an epsilon, for conversions in bases of condition 10 and sums of that length.
+
+    A number whose last digit is changed by an epsilon moves by 4/3 of it at most.
+    """
+    found, sizes = float(differing(n, "N", 0.0, drawn).details["tolerance"]), Sizes((n,))
+    rounding = found / (10**2 * math.sqrt(max(sizes.data * sizes.covectors, n + 1))) * 2.0**52
+    assert 1 - 1e-9 <= rounding <= (1.5 if drawn else 1 + 1e-9)
     return found
 
 
 def is_no_rounding(ns: Any, n: int, times: float) -> bool:
     """In double precision."""
-    return not differing(n, "N", times * tolerance(n)).holds
+    found = {differing(n, "N", times * tolerance(n, drawn), drawn).holds for drawn in (True, False)}
+    assert len(found) == 1
+    return not found.pop()
 
 
 def is_clear(ns: Any, n: int, times: float) -> bool:
@@ -231,8 +236,9 @@ def breaks_a_law(ns: Any, n: int, times: float) -> bool:
     V = gk.VectorSpace("V", n)
     bench = Bench([V], np.random.default_rng(0), ns)
     left, shift = bench.draw(V), V.from_components(bench.first[V], ns.ones((n,)), ns)
-    size = 1 + 2 * bench.size(left)
-    right = left + shift * (times * bench.tolerance(V) * size / math.sqrt(n))
+    # As many roundings as there are steps, in sums of n terms and 1, in two frames.
+    rounding = STEPS * ns.epsilon * (n + 1) * bench.condition
+    right = left + shift * (times * rounding * (1 + 2 * bench.size(left)) / math.sqrt(n))
     return raised(LawViolatedError, lambda: bench.same("a law", left, right))
 
 
