@@ -209,10 +209,10 @@ Run: TypeAlias = Callable[..., Any]
 def moments_of(given: Problem, fisher: Any, sharing: Any) -> Run:
     """The moments of a sample, with the losses where the kind has these."""
 
-    def run(sample: Sample, **running: Any) -> Any:
+    def run(sample: Sample, weights: Any = None, **running: Any) -> Any:
         return given.net.moments(
-            given.weights, sample, given.loss, fisher=fisher, samples=2, seed=3, sharing=sharing,
-            with_loss=not given.exact, **running,
+            given.weights if weights is None else weights, sample, given.loss, fisher=fisher, samples=2, seed=3,
+            sharing=sharing, with_loss=not given.exact, **running,
         )  # fmt: skip
 
     return run
@@ -273,6 +273,13 @@ def merged(*sizes: int, numbered: bool = True) -> Callable[[Problem, Run], Any]:
     return cut
 
 
+def in_other_frames(given: Problem, run: Run) -> Any:
+    """Two parts merged, of which one was made in other frames."""
+    here, there = given.parts((2, 4), numbered=True)
+    kappa = given.iota.random(np.random.default_rng(7))
+    return run(here) + run(there.expressed_in(kappa), weights=given.weights.expressed_in(kappa))
+
+
 def resumed(first: int, stop: int, then: int) -> Callable[[Problem, Run], Any]:
     """Interrupted after `stop` data in chunks of `first`, and gone on with in chunks of `then`."""
 
@@ -294,14 +301,19 @@ OF_MOMENTS: dict[str, Callable[[Problem, Run], Any]] = ALL | {
     "two parts merged": merged(4, 2),
     "parts of one datum merged": merged(*(1,) * COUNT),
     "parts numbered from 0 merged": merged(1, 3, 2, numbered=False),
+    "parts in other frames merged": in_other_frames,
     "resumed": resumed(2, 3, 3),
 }
 
 
 def is_open(cutting: str, given: Problem, fisher: str = "exact") -> bool:
-    """Batches have no lengths, files hold floating point, and the targets drawn go by the numbers of the data."""
+    """Batches have no lengths, files hold floating point, and the targets drawn go by the numbers of the data.
+
+    Conversions round more than the bound knows of.
+    """
     return not (
         (cutting == "batches" and given.lengths)
         or (cutting == "files" and given.exact)
+        or (cutting == "parts in other frames merged" and not given.exact)
         or (cutting == "parts numbered from 0 merged" and fisher == "sampled")
     )
