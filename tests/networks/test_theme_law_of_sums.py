@@ -43,7 +43,9 @@ from .same_sums import Whole, same_losses
 FISHERS, SHARINGS = get_args(Fisher), get_args(Sharing)
 EVERY = tuple(itertools.product(FISHERS, SHARINGS, (False, True)))
 USUAL = ("GF(p)", "categorical, float64")
-SLOW = ("categorical, float32", "gaussian, float64", "gaussian, float32")
+SELDOM = ("categorical, float32", "gaussian, float64", "gaussian, float32")
+SLOW = {*SELDOM, "recurrent, after the last step"}
+"""What is seldom met, and an architecture that is like another one but for lengths."""
 
 
 def some_of(index: int) -> tuple[tuple[Any, Any, bool], ...]:
@@ -56,13 +58,13 @@ def some_of(index: int) -> tuple[tuple[Any, Any, bool], ...]:
 
 ALONE = [
     (index, name, arithmetic)
-    for arithmetic, (index, name) in itertools.product((*USUAL, *SLOW), enumerate(ARCHITECTURES))
+    for arithmetic, (index, name) in itertools.product((*USUAL, *SELDOM), enumerate(ARCHITECTURES))
     if arithmetic != "GF(p)" or name not in ORDERED
 ]
 CASES = [
     pytest.param(
         name, arithmetic, some_of(index + len(arithmetic)), id=f"{name}, {arithmetic}",
-        marks=[pytest.mark.slow] * (arithmetic in SLOW),
+        marks=[pytest.mark.slow] * bool({name, arithmetic} & SLOW),
     )
     for index, name, arithmetic in ALONE
 ] + [
@@ -135,7 +137,8 @@ def test_losses_are_linear_in_the_weights_of_the_data(name: str, arithmetic: str
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["of weight one", "weighted"])
 @pytest.mark.parametrize(("name", "arithmetic"), [
-    pytest.param(name, arithmetic, marks=[pytest.mark.slow] * (arithmetic in SLOW)) for _, name, arithmetic in ALONE
+    pytest.param(name, arithmetic, marks=[pytest.mark.slow] * bool({name, arithmetic} & SLOW))
+    for _, name, arithmetic in ALONE
 ])
 def test_losses_and_differentials_of_data_that_are_cut_are_those_of_the_whole(
     name: str, arithmetic: str, weighted: bool
