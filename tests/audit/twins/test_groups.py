@@ -74,7 +74,7 @@ def is_member(name: str, change: tuple[Any, Any]) -> bool:
     return all(np.abs(residual).max(initial=0.0) < 1e-3 for residual in residuals)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("group", [group for group in GROUPS if isinstance(group, ChangeOfBasis)], ids=lambda g: g.name)
 def test_a_member_is_in_no_smaller_group(group: ChangeOfBasis, seed: int) -> None:
     """A whitening is in none but those in which it must be."""
