@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,23 @@ def test_a_mean_over_the_map_correlates_derivatives_entirely():
     assert layer.derivatives.shape == (3, 5, 5)
     assert layer.across_derivatives.shape == (3, 3)
     assert layer.activations.shape == (2, 7, 7)
+
+
+@pytest.mark.parametrize("fisher", ["exact", "sampled", "empirical"])
+def test_data_in_batches_are_measured_as_the_whole(fisher):
+    rng = np.random.default_rng(0)
+    net, iota = gk.ConvolutionalNetwork.from_shape((4, 4), 2, [gk.Convolution(2, 2), "tanh", gk.Convolution(2, 2)])
+    weights, loss = net.random_weights(rng, iota), gk.Categorical().on(iota)
+    X, y = rng.standard_normal((20, 4, 4, 2)), rng.integers(0, 2, (20, 2, 2))
+    batches = [(X[start:stop], y[start:stop]) for start, stop in ((0, 3), (3, 4), (4, 15), (15, 20))]
+    samples = iota.sample(X, y), iota.sample(batches)
+    found = [net.assumptions(weights, sample, loss, iota, fisher=fisher) for sample in samples]
+    for whole, cut in zip(*found, strict=True):
+        for field in dataclasses.fields(whole):
+            one, other = (np.asarray(getattr(layer, field.name)) for layer in (whole, cut))
+            # Quotients of sums that are off by ROUNDING; and roots of these, which are no smaller than a thousandth.
+            assert one.ndim or one == 0 or one > 0.001, field.name
+            assert np.abs(one - other).max() <= 1000 * ROUNDING, field.name
 
 
 def test_homogeneity_is_measured_without_what_chance_adds():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 import geomkfac as gk
 from geomkfac.errors import KindError, MemoryLimitError, ValuesError, WorkerError
 from geomkfac.interop import Checkpoint, kfac_of_module
+from geomkfac.metrics.families.output_family import Fisher
 from geomkfac.networks import Progress, worker_processes
+from geomkfac.networks.moments.second_moments import Sharing
 
 from .drawn import Attention, Residual, filled, inputs, nn, roundings, same, torch
 from .refused import Own
@@ -61,9 +63,9 @@ def problem(name: str, dtype: Any = None) -> tuple[Any, Any, dict[str, Any]]:
     return module, X, {"class_axis": axis, "fisher": "sampled", "samples": 2}
 
 
-def metric_of(problem: tuple[Any, Any, dict[str, Any]], **running: Any) -> dict[str, tuple[Any, Any]]:
+def metric_of(problem: tuple[Any, Any, dict[str, Any]], y: Any = None, **running: Any) -> dict[str, tuple[Any, Any]]:
     module, X, how = problem
-    return kfac_of_module(module, X, None, gk.Categorical(), **how, **running).factors()
+    return kfac_of_module(module, X, y, gk.Categorical(), **(how | running)).factors()
 
 
 def alike(left: dict[str, tuple[Any, Any]], right: dict[str, tuple[Any, Any]]) -> bool:
@@ -75,10 +77,16 @@ def alike(left: dict[str, tuple[Any, Any]], right: dict[str, tuple[Any, Any]]) -
 @pytest.mark.parametrize("name", MODULES)
 def test_every_chunk_size_gives_the_same_factors(name: str) -> None:
     given = problem(name)
-    whole = metric_of(given)
-    bound = roundings(given[0], given[1].double(), whole)
-    for size in (1, 2, CHUNK, 19, 100):
-        assert same(metric_of(given, chunk_size=size), whole, bound)
+    with torch.no_grad():
+        z = given[0](given[1])
+    y = torch.tensor(np.random.default_rng(5).integers(0, 2, z.select(given[2]["class_axis"], 0).shape))
+    # What `kfac_of_module` shares with networks meets all pairs in tests/networks/test_theme_law_of_sums.py.
+    for fisher, sharing in zip(get_args(Fisher), get_args(Sharing), strict=True):
+        how: dict[str, Any] = {"y": y, "fisher": fisher, "sharing": sharing}
+        whole = metric_of(given, **how)
+        bound = roundings(given[0], given[1].double(), whole)
+        for size in (1, CHUNK, 19, 100):
+            assert same(metric_of(given, chunk_size=size, **how), whole, bound), (fisher, sharing, size)
 
 
 def test_progress_is_told_after_every_chunk() -> None:

@@ -101,6 +101,32 @@ def test_samples_depend_on_the_seed_and_the_datum_alone(case: str, dtype: Any, c
         assert not np.array_equal(whole, a_family.sampled_factor(ns, z, Draws(seed), start, 5)[1])
 
 
+def softmax(z: Any) -> Any:
+    return np.exp(z) / np.exp(z).sum(axis=-1, keepdims=True)
+
+
+MEANS: dict[str, Any] = {
+    "categorical": softmax,
+    "reduced_categorical": lambda z: softmax(np.concatenate([z, 0 * z[:, :1]], axis=1)),
+    "bernoulli": lambda z: 1 / (1 + np.exp(-z)),
+    "gaussian": lambda z: z,
+    "a covariance": lambda z: z,
+    "heteroscedastic_gaussian": lambda z: z[:, :2],
+    "poisson": np.exp,
+    "side by side": lambda z: np.concatenate(
+        [softmax(np.concatenate([z[:, :2], 0 * z[:, :1]], axis=1)), np.exp(z[:, 2:3]), z[:, 3:]], axis=1
+    ),
+}
+
+
+@ALL
+def test_predictions_are_the_means_of_the_targets(case: str) -> None:
+    z = outputs()
+    expected = MEANS[case](z)
+    # Exponentials, and a quotient of sums of five.
+    assert np.all(np.abs(CASES[case][0].predictions(namespace_of(z), z) - expected) <= 16 * EPSILON * np.abs(expected))
+
+
 def squares(case: str, z: Any) -> tuple[Any, Any]:
     """``E[g gᵀ]`` and the standard deviation of each product of one draw's entries; from 200,000 others, within 2 %."""
     _, covectors = CASES[case][0].sampled_factor(namespace_of(z), z, Draws(99), 0, 200_000)
