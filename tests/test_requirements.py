@@ -116,3 +116,11 @@ def test_a_package_that_is_installed_in_another_version_is_named(tmp_path: Path)
     constraints.write_text("pytest==0.1\n")
     done = lowest("--installed", str(constraints))
     assert (done.returncode, done.stderr) == (1, f"pytest {there} is installed, not 0.1\n")
+
+
+def test_the_documents_name_the_version() -> None:
+    head = re.search(r"^## \[(.+?)\] - ", (ROOT / "docs" / "changelog.md").read_text("utf-8"), re.MULTILINE)
+    assert head is not None
+    assert head[1] == geomkfac.__version__
+    named = re.findall(r"geomkfac-([0-9.]+)-py3-none-any\.whl", (ROOT / "README.md").read_text("utf-8"))
+    assert set(named) == {geomkfac.__version__}
