@@ -252,8 +252,12 @@ def test_weakly_typed_jax_arrays_take_their_own_dtype() -> None:
 def test_jax_doubles_are_refused_where_jax_would_round_them() -> None:
     jax = pytest.importorskip("jax")
     x = namespace("jax-float64").ones((2,))
-    with jax.enable_x64(False), pytest.raises(KindError, match="jax_enable_x64"):
-        gk.floating.namespace_of(x).asarray(x)
+    jax.config.update("jax_enable_x64", False)
+    try:
+        with pytest.raises(KindError, match="jax_enable_x64"):
+            gk.floating.namespace_of(x).asarray(x)
+    finally:
+        jax.config.update("jax_enable_x64", True)
 
 
 # -- linear algebra ---------------------------------------------------------------------------------------------
