@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from geomkfac.metrics import DirectSumTensor
+from geomkfac.metrics import DenseTensor, DirectSumTensor
 
 RANKS = (
-    "Ranks are decided on the factor scaled to unit diagonal, in the basis in which it was measured: eigenvalues that "
-    "rounding cannot tell from zero count as zero. The constants of a softmax are known, and need no decision."
+    "Ranks are decided about a point among the data, on the factor scaled to unit diagonal: eigenvalues that rounding "
+    "may have made count as zero. The constants of a softmax are known, and need no decision."
 )
 
 
@@ -27,15 +27,26 @@ def degeneracies(metric: DirectSumTensor, output: str, output_layer: int | None)
             relations = _count(activations.nullity, "independent affine relation")
             notes.append(
                 f"A{index} is degenerate in {_count(activations.nullity, 'direction')}: on these data the inputs of "
-                f"layer {layer} satisfy {relations} (a constant coordinate is one)."
+                f"layer {layer} satisfy {relations}, to rounding (a constant coordinate is one){_gap(activations)}."
             )
         if preactivations.nullity:
             softmax = output == "categorical" and index == output_layer
             notes.append(
                 f"G{layer} is degenerate in {_count(preactivations.nullity, 'direction')}: "
-                f"{_unseen(preactivations.nullity, layer, softmax)}."
+                f"{_unseen(preactivations.nullity, layer, softmax)}{_gap(preactivations)}."
             )
+        for name, form in ((f"A{index}", activations), (f"G{layer}", preactivations)):
+            if not form.is_clear:
+                notes.append(f"The rank of {name} is not clear-cut: in another basis rounding may decide otherwise.")
     return notes
+
+
+def _gap(form: DenseTensor) -> str:
+    """What was measured on either side of the cut."""
+    if form.gap is None:
+        return ""
+    zero, nonzero = form.gap
+    return f"; eigenvalues up to {zero:.1e} count as zero, the next is {nonzero:.1e}"
 
 
 def _unseen(nullity: int, layer: int, softmax: bool) -> str:

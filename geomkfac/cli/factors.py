@@ -17,8 +17,8 @@ from geomkfac.cli.network_problem import Measurement, NetworkProblem, basis, nam
 from geomkfac.cli.printing import number, print_json, table, write_line
 from geomkfac.errors import ValuesError
 from geomkfac.interop import write_arrays
-from geomkfac.metrics import DirectSumTensor
-from geomkfac.spaces import BaseFrame, Parameterization
+from geomkfac.metrics import DenseTensor, DirectSumTensor
+from geomkfac.spaces import BaseFrame, Parameterization, PowerSpace
 
 OUT: Any = typer.Option(
     "--out", metavar="FILE", help="Write the factors and the basis to this .npz or .safetensors file."
@@ -49,6 +49,7 @@ def factors(
     metric, loss = moments.metric(), float(moments.mean_loss())
     chosen = basis(asked.basis, problem, norm, measured, metric)
     notes = degeneracies(metric, asked.output, problem.net.output_layer)
+    white = _white(metric, chosen) if asked.basis == "whitened" else None
     report: dict[str, Any] = {
         "basis": asked.basis,
         "norm": asked.norm,
@@ -60,7 +61,7 @@ def factors(
         "loss": loss,
         "layers": _layers(metric, problem.given, chosen),
         "notes": notes,
-        "choice": _choice(asked.basis, asked.norm, bool(notes)),
+        "choice": _choice(asked.basis, asked.norm, any(form.nullity for form in _forms(metric)), white),
         "out": out,
     }
     if out is not None:
@@ -71,16 +72,41 @@ def factors(
         _show(report)
 
 
-def _choice(basis_name: str, norm: str, degenerate: bool) -> str:
-    """What was chosen where the factors are degenerate, and by whom."""
-    if not degenerate:
+def _choice(basis_name: str, norm: str, degenerate: bool, white: tuple[float, float] | None) -> str:
+    """What was chosen where the factors are degenerate, and by whom; what whitened ones were measured to be."""
+    if white is None:
+        if degenerate:
+            return "These are the factors as they are: nothing was chosen in their null directions."
         return "No factor is degenerate: no norm was needed."
-    if basis_name != "whitened":
-        return "These are the factors as they are: nothing was chosen in their null directions."
+    zero, one = white
+    made = f"eigenvalues of the whitened factors were measured to be within {one:.1e} of 1"
+    if not degenerate:
+        return f"No factor is degenerate: no norm was needed. The {made}."
     return (
         f"Whitening leaves the lengths of null directions open; they keep those of the norm that you named: {norm}, "
-        "the Euclidean norm of the given basis. On them the whitened factor is 0, elsewhere it is the identity."
+        f"the Euclidean norm of the given basis. The {made}, and on null directions within {zero:.1e} of 0."
     )
+
+
+def _forms(metric: DirectSumTensor) -> list[DenseTensor]:
+    return [form for pair in metric.kronecker_factors() for form in pair]
+
+
+def _white(metric: DirectSumTensor, chosen: Parameterization) -> tuple[float, float]:
+    """How far eigenvalues of whitened factors are from 0 on null directions, and from 1 elsewhere.
+
+    Factors of patches are left out: they are whitened at single places.
+    """
+    zero = one = 0.0
+    for form in _forms(metric):
+        if isinstance(getattr(form.space.of, "of", None), PowerSpace):
+            continue
+        matrix = form.coordinates(chosen[form.space])
+        ns = namespace_of(matrix).ordered("eigenvalues")
+        values = ns.to_numpy(ns.eigh(matrix)[0])
+        zero = max(zero, *abs(values[: form.nullity]), 0.0)
+        one = max(one, *abs(values[form.nullity :] - 1), 0.0)
+    return float(zero), float(one)
 
 
 def _layers(metric: DirectSumTensor, given: Parameterization, chosen: Parameterization) -> list[dict[str, Any]]:
@@ -99,13 +125,13 @@ def _layers(metric: DirectSumTensor, given: Parameterization, chosen: Parameteri
 
 
 def condition(matrix: Array, nullity: int) -> float:
-    """The largest eigenvalue over the smallest that is not null; infinite where all are."""
+    """The largest eigenvalue over the smallest that is not null; infinite where that cannot be told from zero."""
     ns = namespace_of(matrix).ordered("a condition number")
     values = ns.to_numpy(ns.eigh(matrix)[0])
     if nullity >= len(values):
         return float("inf")
-    smallest = float(values[nullity])
-    return float(values[-1]) / smallest if smallest > 0 else float("inf")
+    smallest, largest = float(values[nullity]), float(values[-1])
+    return largest / smallest if smallest > len(values) * ns.epsilon * largest else float("inf")
 
 
 def _arrays(problem: NetworkProblem, metric: DirectSumTensor, chosen: Parameterization) -> dict[str, Any]:
@@ -137,8 +163,8 @@ def _show(report: dict[str, Any]) -> None:
     columns = ["layer", "factor", "size", "rank", "condition (given)"]
     table([*columns, f"condition ({report['basis']})"] if elsewhere else columns, rows)
     write_line(
-        "Condition: the largest eigenvalue over the smallest that is not null, in the basis in brackets; "
-        "the rank is the same in every basis."
+        "Condition: the largest eigenvalue over the smallest that is not null, in the basis in brackets; inf where "
+        "arithmetic there cannot tell that from zero."
     )
     for note in report["notes"]:
         write_line(f"- {note}")

@@ -89,6 +89,7 @@ def step(
         "device": device,
         "loss_before": before,
         "loss_after": loss,
+        "loss_rose": loss > before,
         "predicted_decrease": rate * float(dh(vector)),
         "length_in_metric": abs(rate) * math.sqrt(max(0.0, float(metric(vector, vector)))),
         "length_given": abs(rate) * _length(vector, problem.given),
@@ -181,6 +182,8 @@ def _show(report: dict[str, Any]) -> None:
     write_line(f"loss before              {report['loss_before']:.12g}")
     write_line(f"loss after               {report['loss_after']:.12g}")
     write_line(f"decrease to first order  {report['predicted_decrease']:.6g}")
+    if report["loss_rose"]:
+        write_line("The loss rose: the step is too long for its first order. Take a smaller --rate, or add --damping.")
     write_line(f"length of the step       {report['length_in_metric']:.6g} in the K-FAC metric")
     write_line(f"                         {report['length_given']:.6g} in the given basis")
     if report["out"] is not None:

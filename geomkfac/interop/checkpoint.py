@@ -336,7 +336,7 @@ def _restored(ns: Namespace, array: Any, shape: tuple[int, ...]) -> Array:
 
 def _vector(ns: Namespace, array: Any, n: int) -> Array:
     """An array (n,), or None where an empty one stands for it."""
-    return _restored(ns, array, (n,)) if array.size or not n else None
+    return _restored(ns, array, (n,)) if array.size else None
 
 
 def _is_count(ns: Namespace, weight: Array, count: int) -> bool:

@@ -43,12 +43,16 @@ class NullSpace:
     lengths : array, shape (n,), the scaling to unit diagonal, 1 where the diagonal is zero; None exactly
     directions : array, shape (n, k), ``lengths * columns`` made orthonormal; the columns themselves exactly
     cut : what counted as zero at most, of the form scaled to unit diagonal; 0 exactly
+    zero, nonzero : the largest eigenvalue that counted as zero, and the smallest that did not; None where none was
+        computed
     """
 
     columns: Array
     lengths: Array | None
     directions: Array
     cut: float = 0.0
+    zero: float | None = None
+    nonzero: float | None = None
 
     @property
     def dim(self) -> int:
@@ -93,11 +97,13 @@ def null_space(
         # Known null directions are filled in, so that what is left to decide is the rest.
         directions, _ = ordered.qr(given)
         scaled = scaled + directions @ directions.mT
-    found, cut = _scaled_null(ordered, scaled, terms, shares)
+    spectrum = _scaled_null(ordered, scaled, terms, shares)
+    found = spectrum.null
     if given is not None:
         found = ordered.concat([given, found], axis=1)
     directions = ordered.qr(found)[0] if found.shape[1] else found
-    return NullSpace(found / lengths[:, None], lengths, directions, cut)
+    columns = found / lengths[:, None]
+    return NullSpace(columns, lengths, directions, spectrum.cut, spectrum.zero, spectrum.nonzero)
 
 
 def no_null_space(ns: Namespace, n: int) -> NullSpace:
@@ -148,24 +154,37 @@ def _unit_diagonal(ns: OrderedNamespace, form: Array, noise: Array | None = None
     return lengths, form / lengths[:, None] / lengths[None, :], shares
 
 
-def _scaled_null(ns: OrderedNamespace, scaled: Array, terms: int, shares: Array) -> tuple[Array, float]:
-    """Null directions (n, k) of a form scaled to unit diagonal, orthonormal, and the largest square that is zero."""
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _Spectrum:
+    """Null directions (n, k) of a form scaled to unit diagonal, orthonormal; the rest as in `NullSpace`."""
+
+    null: Array
+    cut: float = 0.0
+    zero: float | None = None
+    nonzero: float | None = None
+
+
+def _scaled_null(ns: OrderedNamespace, scaled: Array, terms: int, shares: Array) -> _Spectrum:
     n = scaled.shape[0]
     if n == 0:
-        return scaled, 0.0
+        return _Spectrum(scaled)
     if float(ns.max(-ns.diagonal(scaled))) < -0.5:
         bound = max(n * ns.epsilon, ns.rounding_of_sums(terms)) + CERTAIN * float(ns.max(shares))
         factor = SquareMatrix((scaled + scaled.mT) / 2, "the form").cholesky() if bound < 1 else None
         if factor is not None and exceeds_noise(ns, scaled, factor, bound):
-            return ns.zeros((n, 0)), bound
+            return _Spectrum(ns.zeros((n, 0)), bound)
     values, vectors = ns.eigh(scaled)
     cuts = ns.row_sum(vectors * vectors * shares[:, None]) * CERTAIN
     cuts = cuts + relative_cut(ns, n, terms, float(values[-1]))
-    zero = ns.to_numpy(ns.where(values <= cuts, 1.0, 0.0)).tolist()
-    if not any(zero):
-        return ns.zeros((n, 0)), float(ns.max(cuts))
-    null = ns.take(vectors, [index for index, is_zero in enumerate(zero) if is_zero], 1)
-    return null, float(ns.max(ns.where(values <= cuts, cuts, 0.0)))
+    pairs = list(zip(ns.to_numpy(values).tolist(), ns.to_numpy(cuts).tolist(), strict=True))
+    null = [index for index, (value, cut) in enumerate(pairs) if value <= cut]
+    return _Spectrum(
+        ns.take(vectors, null, 1),
+        max((pairs[index][1] for index in null), default=max(cut for _, cut in pairs)),
+        max((pairs[index][0] for index in null), default=None),
+        min((value for value, cut in pairs if value > cut), default=None),
+    )
 
 
 def relative_cut(ns: Namespace, n: int, terms: int, top: float = 1.0) -> float:

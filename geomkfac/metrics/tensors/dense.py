@@ -29,6 +29,10 @@ from geomkfac.spaces.frames.change import SlotChange
 from geomkfac.spaces.frames.frame import DenseFrame, change_of, convert
 
 
+CLEAR = 100.0
+"""A rank is clear-cut where what is not zero exceeds by this factor what may be."""
+
+
 @final
 class DenseTensor(MetricTensor):
     """A metric tensor with components (*batch, dim, dim) in vec order of a frame.
@@ -200,6 +204,24 @@ class DenseTensor(MetricTensor):
     @property
     def nullity(self) -> int:
         return self._null().dim
+
+    @property
+    def gap(self) -> tuple[float, float] | None:
+        """The largest eigenvalue that counts as zero, and the smallest that does not, scaled to unit diagonal.
+
+        None where no rank had to be decided: over exact kinds, and where none is near zero or provenance knows.
+        """
+        null = self._null()
+        return None if null.zero is None or null.nonzero is None else (abs(null.zero), null.nonzero)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the rank is clear-cut: what counts is larger than what may be rounding by a factor of 100.
+
+        That is what a change of basis of condition 10 makes of it; where it is not, another basis may decide otherwise.
+        """
+        null = self._null()
+        return null.nonzero is None or null.nonzero > CLEAR * null.cut
 
     @property
     def radical(self) -> Subspace:

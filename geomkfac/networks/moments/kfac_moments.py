@@ -74,7 +74,7 @@ class LayerMoments:
         if ns.kind.is_exact:
             return None
         own, n = self.noise, self.space.domain.dim
-        if own is None:
+        if own is None or not n:
             return ns.zeros((n + 1,))
         copies = n // own.shape[0]
         noise = ns.concat([*[ns.cast(own)] * copies, ns.zeros((1,))], axis=0)
