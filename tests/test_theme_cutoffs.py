@@ -18,13 +18,14 @@ from geomkfac.errors import SingularMatrixError
 
 from .cutoffs_above_matrices import ABOVE_MATRICES
 from .cutoffs_of_matrices import OF_MATRICES, damped, solves
+from .cutoffs_of_ranks import OF_RANKS
 from .places import HOST, namespace
 
 PACKAGE = Path(gk.__file__).parent
 SIZES = (2, 3, 6)
 """A cut-off that should grow with the size of a matrix, and does not, is found at the largest."""
 
-CUTOFFS = OF_MATRICES | ABOVE_MATRICES
+CUTOFFS = OF_MATRICES | ABOVE_MATRICES | OF_RANKS
 IN_LIBRARIES = {"arrays/floats/solvers/by_torch.py", "arrays/floats/solvers/by_library.py"}
 """Solvers, whose cut-off is the same in every library."""
 
@@ -33,9 +34,7 @@ NONE_THERE = {
     "audit/": "verdicts have tests of their own, tests/audit",
     "maps/activations/self_gated.py": "a grid on which numbers are split exactly",
     "metrics/families/heteroscedastic.py": "how precisely numbers are drawn",
-    "metrics/tensors/degenerate.py": "ranks have tests of their own, tests/metrics/tensors/test_degenerate.py",
     "networks/running/summing.py": "how many bytes a number has",
-    "spaces/whitening.py": "ranks have tests of their own, tests/metrics/tensors/test_degenerate.py",
     "theorems/engine/world.py": "a change of the last digit",
     "theorems/instances/symmetry_condition.py": "an error bar: tests/theorems/instances/test_lie_algebra.py",
     "theorems/ledger/": "statements, which have their own mutants",

@@ -91,7 +91,8 @@ def step(
         "loss_after": loss,
         "loss_rose": loss > before,
         "predicted_decrease": rate * float(dh(vector)),
-        "length_in_metric": abs(rate) * math.sqrt(max(0.0, float(metric(vector, vector)))),
+        # Undamped, the step's square is what dh says of it, which null directions of the metric cannot spoil.
+        "length_in_metric": abs(rate) * math.sqrt(max(0.0, float(metric(vector, vector) if kind else dh(vector)))),
         "length_given": abs(rate) * _length(vector, problem.given),
         "notes": degeneracies(metric, asked.output, problem.net.output_layer),
         "out": out,

@@ -31,6 +31,7 @@ from geomkfac.networks.moments.second_moments import RunningMoments
 from geomkfac.networks.running.summing import Keeper, Saving
 from geomkfac.networks.running.tasks import MomentsTask
 from geomkfac.spaces import Chunk, Parameterization, Point, Sample, Span
+from geomkfac.spaces.samples.rounding import Doubt
 from geomkfac.spaces.samples.targets import parts_of
 
 FORMAT = "geomkfac moments, 3"
@@ -210,7 +211,7 @@ class _SavedPass(Saving):
             "facts": self.facts,
             "done": done,
             "terms": [layer.terms for layer in found.layers],
-            "doubts": [layer.doubt for layer in found.layers],
+            "doubts": [None if layer.doubt is None else [layer.doubt.seen, layer.doubt.why] for layer in found.layers],
         }
         arrays = {"about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
         for index, layer in enumerate(found.layers, start=1):
@@ -243,7 +244,7 @@ class _SavedPass(Saving):
             own = single(layer.space.domain).dim
             origin, per_unit, noise = (_vector(ns, named[name], own) for name in ("origin", "per_unit", "noise"))
             frame = frame_about(ns, layer.space, iota[layer.space], origin, per_unit)
-            counts, doubt = (int(first), int(second)), doubts[index]
+            counts, doubt = (int(first), int(second)), None if doubts[index] is None else Doubt(*doubts[index])
             layers.append(LayerMoments(layer.space, frame, A, G, counts, places, noise, doubt))
         weight = _restored(ns.wide, arrays["weight"], ())
         if not self.sample.streamed and self.sample.weights is None and not _is_count(ns, weight, done):

@@ -107,8 +107,13 @@ def root_of(form: Array, null: Array, outward: Array, kind: str, degenerate_allo
             "Name a norm that gives them a length, with the symmetric root: whitened(g, norm=iota.euclidean)."
         )
     if kind == "cholesky":
-        lower = ns.cholesky(ns.congruence(outward, matrix))
-        return Root(ns.triangular_solve(lower, outward), ns.eye(n))
+        # With C = K K^T and T K = L Q, Q orthogonal, T C T^T is L L^T, and L^{-1} T is Q K^{-1}.
+        inner = ns.cholesky(matrix)
+        turn, triangle = ns.qr(ns.matmul(outward, inner).mT)
+        turn = turn * ns.sign(ns.diagonal(triangle))[None, :]
+        lower = ns.cumulative_sum(ns.eye(n), axis=0)
+        change = ns.matmul(ns.triangular_solve(inner, turn, transpose=True).mT, ns.inverse(outward)) * lower
+        return Root(ns.matmul(change, outward), ns.eye(n))
     if nullity == known and known:
         vectors = ns.concat([directions, vectors[:, known:]], axis=1)
     # Functionals on which the form is 1, and those on which it is 0; in the norm's coordinates, these orthonormal and

@@ -198,7 +198,7 @@ def pseudo_inverse(ns: Namespace, form: Array, null: NullSpace) -> PseudoInverse
     """A symmetric solver for covectors in the range of a form, zero on a complement of its null space.
 
     The complement leaves out one coordinate for each null direction.  Which one is an accident of the frame:
-    `weighted_pseudo_inverse` replaces it.
+    `without_null` mends that.
     """
     n = form.shape[0]
     left_out = _pivots(ns, null.columns)
@@ -243,42 +243,34 @@ def _later(ns: Namespace, count: int, column: int) -> Array:
     return ns.concat([ns.zeros((column + 1,)), ns.ones((count - column - 1,))], axis=0)
 
 
-def weighted_pseudo_inverse(
-    ns: Namespace, inverse: Array, null: NullSpace, weight: Array, *, positive: bool = False
+def without_null(
+    ns: Namespace, rows: Array, columns: Array, against: Array, gram: Array, *, positive: bool = False
 ) -> Array:
-    """The map from covectors in the range of a form to the solution smallest in `weight`, (n, n).
+    """Rows (*batch, n) of vectors, each less its component in the span of `columns`, orthogonally in a norm W.
 
     Parameters
     ----------
-    inverse : array, shape (n, n), of a `PseudoInverse`
-    weight : symmetric array (n, n), nondegenerate on the null space
-    positive : whether it is known to be nondegenerate
-
-    Notes
-    -----
-    With null basis K and W the weight it is ``R inverse R^T``, ``R = 1 - K (K^T W K)^{-1} K^T W``.
+    columns : array, shape (n, k), K
+    against, gram : arrays (n, k) and (k, k), W K and K^T W K
+    positive : whether W is known to be nondegenerate
 
     Raises
     ------
-    DegenerateMetricError : the weight is degenerate on the null space.
+    DegenerateMetricError : the norm is degenerate on the span.
     ConditioningError : it is not, and cannot be told from one that is.
     """
-    if null.dim == 0:
-        return inverse
-    columns, against = null.columns, weight @ null.columns
-    gram = columns.mT @ against
     if not ns.kind.is_exact:
         gram = (gram + gram.mT) / 2
         if SquareMatrix(gram, "the norm on the radical").cholesky() is None:
-            raise _norm_is_unclear(ns, null.dim) if positive else norm_is_degenerate()
+            raise _norm_is_unclear(ns, columns.shape[1]) if positive else norm_is_degenerate()
     try:
-        coefficients = ns.solve(gram, against.mT)
+        coefficients = ns.solve(gram, columns.mT)
     except SingularMatrixError as error:
-        raise (_norm_is_unclear(ns, null.dim) if positive else norm_is_degenerate()) from error
-    rest = ns.eye(inverse.shape[0]) - columns @ coefficients
-    projected = rest @ inverse @ rest.mT
-    # Where coordinates differ much in size the first pass cancels large numbers; the second is exact on that.
-    return projected if ns.kind.is_exact else rest @ projected @ rest.mT
+        raise (_norm_is_unclear(ns, columns.shape[1]) if positive else norm_is_degenerate()) from error
+    # Twice, as the first pass may cancel large numbers.
+    for _ in range(1 if ns.kind.is_exact else 2):
+        rows = rows - ns.matmul(ns.matmul(rows, against), coefficients)
+    return rows
 
 
 def _norm_is_unclear(ns: Namespace, nullity: int) -> ConditioningError:

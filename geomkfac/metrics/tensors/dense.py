@@ -18,7 +18,7 @@ from geomkfac.metrics.tensors.degenerate import (
     pseudo_inverse,
     range_bound,
     relative_cut,
-    weighted_pseudo_inverse,
+    without_null,
 )
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
 from geomkfac.operators import DenseMatrix
@@ -27,7 +27,10 @@ from geomkfac.spaces import Euclidean, Frame, LinearSpace, Span, Subspace, Vecto
 from geomkfac.spaces.batches import rows_times
 from geomkfac.spaces.frames.change import SlotChange
 from geomkfac.spaces.frames.frame import DenseFrame, change_of, convert
+from geomkfac.spaces.samples.rounding import Doubt
 
+UNSEEN = 4.0
+"""A direction of the data whose square is up to so many times what counts as zero may be taken for a null one."""
 
 CLEAR = 100.0
 """A rank is clear-cut where what is not zero exceeds by this factor what may be."""
@@ -70,7 +73,7 @@ class DenseTensor(MetricTensor):
         positive: bool = False,
         terms: int = 0,
         noise: Array | None = None,
-        doubt: str | None = None,
+        doubt: Doubt | None = None,
     ) -> None:
         self.space, self.storage_frame, self._matrix, self.namespace = space, frame, matrix, ns
         self.provenance, self._known, self._positive = provenance, known, positive
@@ -183,10 +186,10 @@ class DenseTensor(MetricTensor):
         if self._known is not None and not self.kind.is_exact:
             known = self.namespace.cast(self._known.columns(self.storage_frame))
         found = null_space(self.namespace, self._one(), known, self._terms, self._noise)
-        if self._doubt is not None and found.dim:
+        if self._doubt is not None and found.dim and self._doubt.seen <= UNSEEN * found.cut:
             raise ConditioningError(
                 f"the rank of {self!r} is open.\n  required: directions that are null on the data themselves\n"
-                f"  came    : {found.dim} that {self.namespace.name} cannot tell from null; {self._doubt}\n"
+                f"  came    : {found.dim} that {self.namespace.name} cannot tell from null; {self._doubt.why}\n"
                 "Compute in the basis of the data, or in one made from it (iota.centered, iota.whitened); or damp the "
                 "metric."
             )
@@ -273,15 +276,20 @@ class DenseTensor(MetricTensor):
     def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
         if not self.nullity:
             return self._sharp(phi)
-        rows = self._columns(phi, self.storage_frame.dual)
-        solution = self.namespace.matmul(rows, self._smallest_in(norm.dense()))
-        self._require_range(rows, solution)
-        return self._wrap(solution, dual=False)
+        particular, frame = self._particular(phi), self.storage_frame
+        return self._wrap(self._without_null(self._columns(particular, frame), norm.dense()), dual=False)
 
-    def _smallest_in(self, norm: DenseTensor) -> Array:
-        """The map to the solution smallest in a norm, a matrix in the storage frame."""
-        weight, inverse = norm.components_in(self.storage_frame), self._pseudo_inverse().inverse
-        return weighted_pseudo_inverse(self.namespace, inverse, self._null(), weight, positive=norm._positive)
+    def _without_null(self, rows: Array, norm: DenseTensor) -> Array:
+        """Rows (*batch, dim) of vectors, less what is in the radical, orthogonally in a norm."""
+        if not self.nullity:
+            return rows
+        # In the norm's own frame: in this one, whose origin may lie far from that one's, its numbers may cancel.
+        columns = self._null().columns
+        basis = self._columns(self._wrap(columns.mT, dual=False), norm.storage_frame)
+        flat = rows_times(self.namespace, basis, norm._one())
+        against = self._columns(norm._wrap(flat, dual=True), self.storage_frame.dual).mT
+        gram = self.namespace.matmul(basis, flat.mT)
+        return without_null(self.namespace, rows, columns, against, gram, positive=norm._positive)
 
     def _require_range(self, rows: Array, solution: Array) -> None:
         null = self._null()

@@ -141,7 +141,7 @@ class KroneckerTensor(LayerTensor[KroneckerProduct]):
         return self._solved(phi, h._pseudo_inverse().inverse, k._pseudo_inverse().inverse)
 
     def _minimal(self, phi: Vector, norm: MetricTensor) -> Vector:
-        """``G^+ D A^+``: what is smallest in ``h0 (x) k0`` has both pseudo-inverses in their own weight."""
+        """What is smallest in ``h0 (x) k0`` is orthogonal to both radicals, in h0 and in k0."""
         h, k = self.domain_form, self.codomain_form
         if not h.nullity and not k.nullity:
             return self._sharp(phi)
@@ -149,7 +149,8 @@ class KroneckerTensor(LayerTensor[KroneckerProduct]):
             return self._projected(self._particular(phi), norm)
         if (h.nullity and norm.codomain_form.nullity) or (k.nullity and norm.domain_form.nullity):
             raise norm_is_degenerate()
-        return self._solved(phi, h._smallest_in(norm.domain_form), k._smallest_in(norm.codomain_form))
+        rows = h._without_null(self._particular(phi).components_in(self.storage_frame), norm.domain_form)
+        return self._wrap(k._without_null(rows.mT, norm.codomain_form).mT, dual=False)
 
     def _solved(self, phi: Vector, a_plus: Array, g_plus: Array) -> Vector:
         components = phi.components_in(self.storage_frame.dual)

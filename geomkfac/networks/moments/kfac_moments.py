@@ -26,6 +26,7 @@ from geomkfac.networks.moments.reference import carried
 from geomkfac.networks.moments.second_moments import Sharing, divisors
 from geomkfac.networks.moments.totals import nonzero
 from geomkfac.spaces import Frame, Hull, Span
+from geomkfac.spaces.samples.rounding import Doubt
 
 
 @final
@@ -43,7 +44,7 @@ class LayerMoments:
     places : total weight of the places at which the layer was applied, an array of shape ()
     noise : array (n,), the standard deviation of what single inputs were rounded by, in the frame; None where it is
         no more than a rounding of each
-    doubt : why the inputs' second moments may show a direction as null that is none; None where they do not
+    doubt : why the inputs' second moments may show a direction as null that is none; None where nothing says so
 
     Sums of float32 are float64 where the library has it.
     """
@@ -55,7 +56,7 @@ class LayerMoments:
     terms: tuple[int, int]
     places: Array
     noise: Array | None = None
-    doubt: str | None = None
+    doubt: Doubt | None = None
 
     def forms(self, ns: Namespace, known: Span | None = None) -> tuple[DenseTensor, DenseTensor]:
         """The sums as forms in a namespace, on Hull(A)* and on TZ; `known` null directions of the second."""
@@ -94,7 +95,7 @@ class LayerMoments:
             terms=(self.terms[0] + other.terms[0], self.terms[1] + other.terms[1]),
             places=self.places + other.places,
             noise=_larger(ns, self.noise, there.noise),
-            doubt=self.doubt or other.doubt,
+            doubt=min(filter(None, (self.doubt, other.doubt)), key=lambda doubt: doubt.seen, default=None),
         )
 
     def stored_in(self, frame: Frame, ns: Namespace) -> LayerMoments:

@@ -22,7 +22,7 @@ from geomkfac.networks.passes.layer_inputs import Use
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.spaces import BaseFrame, Frame, PowerSpace
 from geomkfac.spaces.frames.frame import derived_frame
-from geomkfac.spaces.samples.rounding import root_mean_square
+from geomkfac.spaces.samples.rounding import Doubt, root_mean_square
 
 FIRST_DATA = 1000
 """Among so many data the reference points are chosen; among all, where there are fewer."""
@@ -52,14 +52,14 @@ class Reference:
     origin, per_unit : arrays (n,), coordinates of that origin in the layer's own frame, and one over the units; None
         where the frame is the layer's own
     noise : array (n,), the standard deviation of what the inputs were rounded by, in `frame`; None where nobody asked
-    doubt : why second moments may show a direction as null that is none; None where they do not
+    doubt : why second moments may show a direction as null that is none; None where nothing says so
     """
 
     frame: Frame
     origin: Array | None = None
     per_unit: Array | None = None
     noise: Array | None = None
-    doubt: str | None = None
+    doubt: Doubt | None = None
 
     def about(self, ns: Namespace, use: Use) -> Use:
         """What the layer saw, in the frame of the sums."""
@@ -78,7 +78,7 @@ class Taken(Protocol):
     def noise(self) -> Array | None: ...
 
     @property
-    def doubt(self) -> str | None: ...
+    def doubt(self) -> Doubt | None: ...
 
 
 @final
@@ -139,39 +139,44 @@ class FirstInputs:
 class _Spread:
     """The first inputs of one layer, as deviations from the very first."""
 
-    __slots__ = ("count", "pivot", "sums")
+    __slots__ = ("count", "pivot", "sizes", "sums")
 
     def __init__(self) -> None:
         self.count = 0
         self.pivot: Array = None
+        self.sizes: Array = None
         self.sums: Array = None
 
     def add(self, ns: OrderedNamespace, rows: Array) -> None:
         """Add inputs (N, n)."""
-        wide = ns.wide
+        wide: Any = ns.wide
         if self.pivot is None:
             self.pivot = ns.copy(rows[0, ...])
         deviations = wide.cast(rows - self.pivot)
+        if self.sizes is None:
+            # Squares are of numbers near 1, whatever the unit.
+            largest = wide.max(wide.abs(deviations), axis=0)
+            self.sizes = wide.where(largest > 0, largest, 1.0)
+        deviations = deviations / self.sizes
         # The sums of deviations, and of their squares.
         sums = wide.row_sum(wide.concat([deviations, deviations * deviations], axis=1))
         self.sums = sums if self.sums is None else self.sums + sums
         self.count += int(rows.shape[0])
 
     def _moments(self, ns: OrderedNamespace) -> tuple[Any, Array, Array, Array]:
-        """The wide namespace; pivot, mean deviation from it, and variance, all (n,)."""
+        """The wide namespace; pivot, mean deviation from it, and standard deviation, all (n,)."""
         wide: Any = ns.wide
         n, means = self.pivot.shape[0], self.sums / self.count
         mean, square = means[:n], means[n:]
-        return wide, wide.cast(self.pivot), mean, wide.maximum(square - mean * mean, 0.0)
+        deviation = wide.sqrt(wide.maximum(square - mean * mean, 0.0))
+        return wide, wide.cast(self.pivot), mean * self.sizes, deviation * self.sizes
 
     def found(self, ns: OrderedNamespace) -> tuple[Array, Array, Array] | None:
         """Origin, units and deviation (n,); None where the layer's own frame is as good."""
-        wide, pivot, mean, variance = self._moments(ns)
-        squares = (pivot + mean) * (pivot + mean)
-        odd = (variance > ORDINARY**2) | ((variance < ORDINARY**-2) & (variance > 0))
-        if not wide.count((squares > ns.epsilon ** (-2 * FAR) * variance) | odd):
+        wide, pivot, mean, deviation = self._moments(ns)
+        odd = (deviation > ORDINARY) | ((deviation < 1 / ORDINARY) & (deviation > 0))
+        if not wide.count((wide.abs(pivot + mean) > ns.epsilon**-FAR * deviation) | odd):
             return None
-        deviation = wide.sqrt(variance)
         units = wide.power_of_two(deviation)
         # A constant input is its own origin, exactly; of others the origin has few digits, in whatever order one adds.
         origin = wide.where(deviation > 0, wide.floor((pivot + mean) / units + 0.5) * units, pivot)
@@ -180,8 +185,8 @@ class _Spread:
 
     def require_known(self, ns: OrderedNamespace, noise: Array, index: int) -> None:
         """Refuse inputs that are mostly rounding."""
-        wide, pivot, mean, variance = self._moments(ns)
-        size = float(wide.sqrt(wide.max(variance + (pivot + mean) * (pivot + mean))))
+        wide, pivot, mean, deviation = self._moments(ns)
+        size = float(wide.max(wide.maximum(deviation, wide.abs(pivot + mean))))
         largest = float(ns.max(noise))
         if largest > KNOWN * size:
             worst = int(ns.argmax(noise, axis=0))

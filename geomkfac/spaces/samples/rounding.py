@@ -23,14 +23,26 @@ from geomkfac.spaces.frames.frame import Frame
 DISTURBED = 64
 """So many data show what rounding does."""
 
-UNSEEN = 0.5
-"""Second moments see a coordinate that what they cannot see moves by less than this part of its standard deviation."""
-
-UNBOUNDED = 1 << 62
-"""However many data are summed."""
+SHAKEN = 2.0**-6
+"""Coordinates in a frame are moved by this part of their standard deviations, to see what of the data they hold."""
 
 LOST = 2.0**-10
 """A change of frame may move no coordinate by more than this part of its standard deviation."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why second moments may show a direction as null that is none.
+
+    Attributes
+    ----------
+    seen : the square of that direction in second moments scaled to unit diagonal
+    why : which coordinate of the data it is, and in what frame
+    """
+
+    seen: float
+    why: str
 
 
 @final
@@ -41,11 +53,11 @@ class Rounded:
     Attributes
     ----------
     noise : standard deviations of what the components were rounded by, of the shape of one point's
-    doubt : why second moments in that frame may show a direction as null that is none; None where they do not
+    doubt : of the coordinate that second moments in the new frame see least of; None where they see all fully
     """
 
     noise: Components
-    doubt: str | None
+    doubt: Doubt | None
 
 
 def disturbed(points: Point, noise: Components | None) -> Point:
@@ -97,7 +109,7 @@ def rounding_in(points: Point, before: Rounded | None, frame: Frame) -> Rounded:
     blurred: Point = points.space.from_components(frame, _shaken(ns, there, frame), ns)
     seen = [p.components_in(source) for p in (points, there, blurred)]
     known = map_components(lambda x: x[0, ...] * 0, seen[0]) if noise is None else noise
-    doubts: list[str] = [] if before is None or before.doubt is None else [before.doubt]
+    doubts: list[Doubt] = [] if before is None or before.doubt is None else [before.doubt]
 
     def compare(x: Array, again: Array, blurred: Array, noise: Array) -> Array:
         count, size = x.shape[0], math.prod(x.shape[1:])
@@ -109,39 +121,39 @@ def rounding_in(points: Point, before: Rounded | None, frame: Frame) -> Rounded:
     map_components(compare, *seen, known)
     moved = [p.components_in(frame) for p in (there, other)]
     noise = map_components(lambda x, y: 2 * root_mean_square(ns, y - x), *moved)
-    return Rounded(noise, doubts[0] if doubts else None)
+    return Rounded(noise, min(doubts, key=lambda doubt: doubt.seen, default=None))
 
 
 def _shaken(ns: OrderedNamespace, points: Point, frame: Frame) -> Components:
-    """Components in `frame`, each moved by what second moments there cannot tell from zero."""
-    rng, n = generator(1, "rounding"), points.space.dim
-    part = max(n * n * ns.epsilon, ns.rounding_of_sums(UNBOUNDED)) ** 0.5
+    """Components in `frame`, each moved by the part SHAKEN of its standard deviation."""
+    rng = generator(1, "rounding")
 
     def moved(x: Array) -> Array:
         spread = root_mean_square(ns, x - ns.row_sum(x / x.shape[0]))
-        return x + ns.sign(ns.cast_numpy(rng.random(tuple(x.shape)) - 0.5)) * (spread * part)
+        return x + ns.sign(ns.cast_numpy(rng.random(tuple(x.shape)) - 0.5)) * (spread * SHAKEN)
 
     return map_components(moved, points.components_in(frame))
 
 
 def _compared(
     ns: OrderedNamespace, x: Array, again: Array, blurred: Array, noise: Array, frame: Frame
-) -> Iterator[str]:
-    """Refuse coordinates (N, n) that do not come back from a frame; yield why second moments there may not see one."""
+) -> Iterator[Doubt]:
+    """Refuse coordinates (N, n) that do not come back from a frame; yield the one that second moments see least of."""
     mean = ns.row_sum(x / x.shape[0])
     spread = root_mean_square(ns, x - mean)
     # What varies by no more than its own rounding is a constant.
     varies = spread > 8 * ns.maximum(ns.abs(mean) * ns.epsilon, noise)
     unit = ns.where(varies, spread, 1.0)
-    lost, unseen = (
+    lost, shaken = (
         ns.where(varies, root_mean_square(ns, moved - x) / unit, 0.0) for moved in (again, blurred)
     )
-    if float(ns.max(unseen)) > UNSEEN:
-        worst = int(ns.argmax(unseen, axis=0))
-        yield (
+    if float(ns.max(shaken)) > 0:
+        worst = int(ns.argmax(shaken, axis=0))
+        yield Doubt(
+            (SHAKEN / float(shaken[worst])) ** 2,
             f"coordinate {worst} of the data has standard deviation {float(spread[worst]):.3g}, and in the frame "
             f"{frame.name!r} it is mixed with others so much larger that second moments in {ns.name} cannot tell it "
-            "from zero."
+            "from zero.",
         )
     if float(ns.max(lost)) > LOST:
         worst = int(ns.argmax(lost, axis=0))
