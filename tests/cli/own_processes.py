@@ -101,13 +101,13 @@ def processor_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def start(words: Iterable[object], folder: Path, program: str = PROGRAM) -> Own:
-    """Start a command, by a program of Python that may plant something first."""
+def start(words: Iterable[object], folder: Path, program: str = PROGRAM, error: int = subprocess.PIPE) -> Own:
+    """Start a command, by a program of Python that may plant something first; its errors go to a pipe, or there."""
     mark = secrets.token_hex(8)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", MARK: mark}
     command = [sys.executable, "-W", "error", "-c", HEARING + program, *map(str, words)]
     process = subprocess.Popen(
         command, cwd=folder, env=environment, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=error, start_new_session=True,
     )  # fmt: skip
     return Own(process, mark)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -20,19 +21,28 @@ from .own_processes import PROGRAM, Own, processor_seconds, start, told_of, unti
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 
-ONCE = [pytest.param([0], id="once"), pytest.param(range(20), id="20 times", marks=pytest.mark.slow)]
+OFTEN = pytest.param(range(20), id="20 times", marks=pytest.mark.slow)
+ONCE = [pytest.param([0], id="once"), OFTEN]
 CATEGORICAL = ("--activation", "tanh", "--output", "categorical")
 SHORT = ("factors", "network.npz", "data.npz", *CATEGORICAL, "--chunk", "2")
 SAVED = (*SHORT, "--state", "sums.npz")
 CHUNKS = 20
 CERTIFIED = ("verify", "--jobs", "2", "--certificate", "certificates")
+CATALOGUE = ("catalogue", "--no-libraries", "--package", "geomkfac", "--jobs", "2")
 INTERRUPTED = "geomkfac: interrupted; no file is left half written.\n"
 Command = tuple[str, ...]
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-def ending(attempt: int) -> tuple[int, int]:
-    """A signal and the status of what it has ended: Ctrl-C and SIGTERM in turns."""
-    return (signal.SIGINT, 130) if attempt % 2 == 0 else (signal.SIGTERM, 143)
+
+def interrupted(own: Own, attempt: int) -> int:
+    """Send each signal in turn, and each to all, to the process that was started, to that which works; the status."""
+    number = SIGNALS[attempt % 3]
+    if attempt // 3 % 3 == 0:
+        own.control_c(number)
+    else:
+        os.kill(own.process.pid if attempt // 3 % 3 == 1 else own.program(), number)
+    return 128 + number
 
 
 STALLING = f"""
@@ -57,8 +67,8 @@ def started(files: Path) -> Any:
     """Start commands, none of which outlives the test."""
     running: list[Own] = []
 
-    def run(*words: object, program: str = PROGRAM) -> Own:
-        running.append(start(words, files, program))
+    def run(*words: object, program: str = PROGRAM, error: int = subprocess.PIPE) -> Own:
+        running.append(start(words, files, program, error))
         return running[-1]
 
     yield run
@@ -67,8 +77,15 @@ def started(files: Path) -> Any:
 
 
 # -- what was saved ----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("attempts", ONCE)
-@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["alone", "workers"])
+@pytest.mark.parametrize(
+    ("workers", "attempts"),
+    [
+        pytest.param((), [1], id="alone"),
+        pytest.param(("--workers", "2"), [0], id="workers"),
+        pytest.param((), range(20), id="alone, 20 times", marks=pytest.mark.slow),
+        pytest.param(("--workers", "2"), range(20), id="workers, 20 times", marks=pytest.mark.slow),
+    ],
+)
 def test_interrupted_factors_leave_no_process_and_go_on_bit_for_bit(
     started: Any, geomkfac: Any, files: Path, monkeypatch: pytest.MonkeyPatch, workers: Command, attempts: Any
 ) -> None:
@@ -83,11 +100,9 @@ def test_interrupted_factors_leave_no_process_and_go_on_bit_for_bit(
     whole = finished(*SHORT)
     before = {*files.iterdir(), files / "sums.npz"}
     for attempt in attempts:
-        number, status = ending(attempt)
         own = started(*SAVED, *workers, program=STALLING + PROGRAM)
         until(lambda own=own, attempt=attempt: own.line() == str(1 + attempt % CHUNKS), "so many chunks are saved")
-        # As a terminal sends it, or to the process alone that was started.
-        (own.control_c if attempt % 4 < 2 else own.process.send_signal)(number)
+        status = interrupted(own, attempt)
         assert own.ended() == (status, INTERRUPTED)
         assert {*files.iterdir()} == before
         resumed = finished(*SAVED)
@@ -95,16 +110,15 @@ def test_interrupted_factors_leave_no_process_and_go_on_bit_for_bit(
         Path("sums.npz").unlink()
 
 
-@pytest.mark.parametrize("attempts", ONCE)
+@pytest.mark.parametrize("attempts", [OFTEN])
 def test_interrupted_statements_leave_no_process_and_whole_certificates(
     started: Any, files: Path, attempts: Any
 ) -> None:
     for attempt in attempts:
-        number, status = ending(attempt)
         folder = files / f"certificates{attempt}"
         own = started("verify", "--jobs", "2", "--certificate", folder)
         until(lambda folder=folder: [*folder.glob("*.json")], "something is certified")
-        own.control_c(number)
+        status = interrupted(own, attempt)
         found, error = own.ended()
         assert found == status
         assert re.fullmatch(rf"geomkfac: \d+ of \d+ statements are certified .*\n{re.escape(INTERRUPTED)}", error)
@@ -117,45 +131,44 @@ def test_interrupted_statements_leave_no_process_and_whole_certificates(
 # -- whenever it comes -------------------------------------------------------------------------------------------
 INTERRUPTED_IMPORT = """
 import os, sys
-started, imports = os.getpid(), []
+imports = []
 
 def seen(event, arguments):
     if event == "os.fork" and {place} == 0:
         os.killpg(0, {number})
-    if event == "import" and os.getpid() != started:
+    if event == "import" and (imports or arguments[0] == "geomkfac.cli.program"):
         imports.append(arguments[0])
         if len(imports) == {place}:
             os.killpg(0, {number})
 
 sys.addaudithook(seen)
 """
-"""A signal as soon as the new process is asked for, and there is nobody to take it; or with one of its imports."""
+"""A signal when the new process is asked for, and there is nobody yet to take it; or with one of its imports."""
 
 
 @pytest.mark.parametrize(
     "places",
     [
-        pytest.param([0, 1, 300], id="3 places"),
+        pytest.param([1, 300, 0], id="3 places"),
         pytest.param(range(0, 600, 30), id="20 places", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("attempt", [0, 1], ids=["Ctrl-C", "SIGTERM"])
-def test_an_interruption_while_the_program_is_imported_is_silent(started: Any, places: Any, attempt: int) -> None:
-    number, status = ending(attempt)
+@pytest.mark.parametrize("number", SIGNALS[:2])
+def test_an_interruption_while_the_program_is_imported_is_silent(started: Any, places: Any, number: int) -> None:
     for place in places:
         program = INTERRUPTED_IMPORT.format(place=place, number=int(number)) + PROGRAM
         found, error = started("info", program=program).ended()
-        assert found == status, place
+        assert found == 128 + number, place
         assert error in ("", INTERRUPTED), place
 
 
-@pytest.mark.parametrize("attempts", ONCE)
 @pytest.mark.parametrize(
-    "command",
+    ("command", "attempts"),
     [
-        pytest.param((*SAVED, "--workers", "2"), id="factors"),
-        pytest.param(("verify", "--jobs", "2"), id="verify"),
-        pytest.param(("catalogue", "--no-libraries", "--package", "geomkfac", "--jobs", "2"), id="catalogue"),
+        pytest.param((*SAVED, "--workers", "2"), [0], id="factors"),
+        pytest.param((*SAVED, "--workers", "2"), range(20), id="factors, 20 times", marks=pytest.mark.slow),
+        pytest.param(("verify", "--jobs", "2"), range(20), id="verify, 20 times", marks=pytest.mark.slow),
+        pytest.param(CATALOGUE, range(20), id="catalogue, 20 times", marks=pytest.mark.slow),
     ],
 )
 def test_workers_that_are_just_being_started_end_without_a_word(started: Any, command: Command, attempts: Any) -> None:
@@ -193,31 +206,44 @@ loading.Measurement.moments = long
 """
 
 
-def inside_a_long_call(own: Own) -> int:
-    """The process of the program, once it is inside."""
+def until_inside(own: Own) -> None:
+    """Wait until the program is inside: it takes time of the processor, and there is nothing else that could."""
     program = int(own.line())
     before = processor_seconds(program)
-    until(lambda: processor_seconds(program) - before > 0.05, "it calculates")
-    return program
+    until(lambda: processor_seconds(program) > before + 0.05, "it calculates")
 
 
 @pytest.mark.parametrize("attempts", ONCE)
 @pytest.mark.parametrize("library", LONG_CALLS)
 def test_an_interruption_inside_one_long_call_ends_it(started: Any, library: str, attempts: Any) -> None:
     for attempt in attempts:
-        number, status = ending(attempt)
         own = started(*SHORT, program=LONG_CALLS[library] + INSIDE + PROGRAM)
-        program = inside_a_long_call(own)
-        if attempt % 6 < 2:
-            own.control_c(number)
-        else:
-            os.kill(own.process.pid if attempt % 6 < 4 else program, number)
+        until_inside(own)
+        status = interrupted(own, attempt)
         assert own.ended() == (status, "")
 
 
+@pytest.mark.slow
+def test_a_terminal_gets_its_cursor_back_which_a_progress_bar_had_hidden(started: Any) -> None:
+    here, terminal = os.openpty()
+    own = started(*SHORT, program=LONG_CALLS["FLINT"] + INSIDE + PROGRAM, error=terminal)
+    until_inside(own)
+    own.control_c()
+    assert own.ended()[0] == 130
+    assert os.read(here, 1000).endswith(b"\x1b[?25h\r\n")
+    for descriptor in (here, terminal):
+        os.close(descriptor)
+
+
 # -- however it dies ---------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("attempts", ONCE)
-@pytest.mark.parametrize("command", [(*SAVED, "--workers", "2"), CERTIFIED], ids=["factors", "verify"])
+@pytest.mark.parametrize(
+    ("command", "attempts"),
+    [
+        pytest.param((*SAVED, "--workers", "2"), [0], id="factors"),
+        pytest.param((*SAVED, "--workers", "2"), range(20), id="factors, 20 times", marks=pytest.mark.slow),
+        pytest.param(CERTIFIED, range(20), id="verify, 20 times", marks=pytest.mark.slow),
+    ],
+)
 def test_workers_end_with_a_process_that_is_killed(started: Any, files: Path, command: Command, attempts: Any) -> None:
     for attempt in attempts:
         own = started(*command, program=STALLING + PROGRAM)
@@ -231,6 +257,17 @@ def test_workers_end_with_a_process_that_is_killed(started: Any, files: Path, co
         assert "Traceback" not in error
         for left in (*files.glob("sums.npz"), *files.glob("certificates/*")):
             left.unlink()
+
+
+@pytest.mark.slow
+def test_statements_whose_worker_is_killed_are_told_of_in_a_sentence(started: Any) -> None:
+    own = started("verify", "--jobs", "2")
+    workers = until(lambda: own.workers()[1:], "workers are started")
+    os.kill(workers[0], signal.SIGKILL)
+    status, error = own.ended()
+    assert status == 2
+    assert error.startswith("geomkfac: a process that ran statements has died")
+    assert "Traceback" not in error
 
 
 IN_A_LONG_CALL = f"""
@@ -249,12 +286,27 @@ def test_so_does_a_worker_inside_one_long_call(started: Any, attempts: Any) -> N
         (worker,) = until(lambda own=own: own.workers(), "the worker is started")
         until(lambda own=own, worker=worker: b"flint" in told_of(worker, "maps"), "it has loaded what it calls")
         before = processor_seconds(worker)
-        until(lambda worker=worker, before=before: processor_seconds(worker) > before + 2, "it calculates")
+        until(lambda worker=worker, before=before: processor_seconds(worker) > before + 1, "it calculates")
         os.kill(own.process.pid, signal.SIGKILL)
         assert own.ended()[0] == -signal.SIGKILL
 
 
-# -- a library leaves signals alone ------------------------------------------------------------------------------
+# -- what is left alone ------------------------------------------------------------------------------------------
+def test_a_signal_that_was_ignored_when_the_program_started_is_ignored(started: Any) -> None:
+    own = started(*SAVED, program="signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + STALLING + PROGRAM)
+    until(lambda: own.line() == "1", "a chunk is saved")
+    own.control_c()
+    until(lambda: own.line() == str(CHUNKS), "all are saved")
+    own.control_c(signal.SIGTERM)
+    assert own.ended() == (143, INTERRUPTED)
+
+
+def test_a_command_line_that_is_run_in_this_process_leaves_its_signals_alone(geomkfac: Any) -> None:
+    before = [signal.getsignal(number) for number in signal.valid_signals()]
+    assert geomkfac("--version").status == 0
+    assert [signal.getsignal(number) for number in signal.valid_signals()] == before
+
+
 CAUGHT = """
 import multiprocessing, signal, sys
 import numpy as np
@@ -262,6 +314,7 @@ import numpy as np
 if __name__ == "__main__":
     before = [signal.getsignal(number) for number in signal.valid_signals()]
     import geomkfac as gk
+    import geomkfac.cli.program
     from geomkfac.networks import worker_processes
 
     net, weights, iota = gk.MLP.from_arrays([np.ones((4, 3)), np.ones((2, 4))], [np.ones(4), np.ones(2)])

@@ -33,6 +33,7 @@ class WorkerProcess(SpawnProcess):
             super().start()
 
     def run(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # for systems that cannot block it
         parent = multiprocessing.parent_process()
         if parent is not None:
             end_with(parent.sentinel)  # a descriptor; on Windows a handle

@@ -227,7 +227,8 @@ def _shared(
 def worker_processes(count: int) -> Callable[[], Executor]:
     """What makes an executor of `count` processes on this machine, each with one thread for its arithmetic.
 
-    They are started afresh and import what they need, so call from under ``if __name__ == "__main__":``.
+    They are started afresh and import what they need, so call from under ``if __name__ == "__main__":``.  They leave
+    Ctrl-C to this process, and end with it, however it ends.
 
     Raises
     ------
