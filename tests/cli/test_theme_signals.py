@@ -165,7 +165,7 @@ def test_an_interruption_while_the_program_is_imported_is_silent(started: Any, p
 @pytest.mark.parametrize(
     ("command", "attempts"),
     [
-        pytest.param((*SAVED, "--workers", "2"), [0], id="factors"),
+        pytest.param((*SAVED, "--workers", "2"), [2], id="factors"),
         pytest.param((*SAVED, "--workers", "2"), range(20), id="factors, 20 times", marks=pytest.mark.slow),
         pytest.param(("verify", "--jobs", "2"), range(20), id="verify, 20 times", marks=pytest.mark.slow),
         pytest.param(CATALOGUE, range(20), id="catalogue, 20 times", marks=pytest.mark.slow),
@@ -174,7 +174,10 @@ def test_an_interruption_while_the_program_is_imported_is_silent(started: Any, p
 def test_workers_that_are_just_being_started_end_without_a_word(started: Any, command: Command, attempts: Any) -> None:
     for attempt in attempts:
         own = started(*command, program=STALLING + PROGRAM)
-        until(lambda own=own, attempt=attempt: len(own.workers()) > attempt % 2, "workers are started")
+        worker = until(lambda own=own, attempt=attempt: own.workers()[attempt % 2 :], "workers are started")[0]
+        # They import for longer than that; at once they have not come to what could write a traceback.
+        seconds = 0.05 * (attempt % 4)
+        until(lambda worker=worker, seconds=seconds: processor_seconds(worker) >= seconds, "it imports")
         own.control_c()
         assert own.ended() == (130, INTERRUPTED)
 
@@ -210,7 +213,7 @@ def until_inside(own: Own) -> None:
     """Wait until the program is inside: it takes time of the processor, and there is nothing else that could."""
     program = int(own.line())
     before = processor_seconds(program)
-    until(lambda: processor_seconds(program) > before + 0.05, "it calculates")
+    until(lambda: processor_seconds(program) > before + 0.3, "it calculates")
 
 
 @pytest.mark.parametrize("attempts", ONCE)
