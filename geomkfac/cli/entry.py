@@ -38,29 +38,37 @@ def _fork() -> None:
 
     # From here on signals wait to be asked for, also those that come before the new process is there.
     numbers = {getattr(_signal, name) for name in SIGNALS}
-    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, {*numbers, _signal.SIGCHLD})
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, {*numbers, _signal.SIGCHLD, _signal.SIGIO})
+    import fcntl
     import signal
 
     signals = {number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN}
     signal.signal(signal.SIGCHLD, _ignore)  # of children whose end is ignored by the system nothing is left to ask for
     reading, writing = os.pipe()
-    started = os.getpid()
+    # Signals that come to the new process alone are written into another pipe, and SIGIO tells of it.
+    told, telling = os.pipe()
+    os.set_blocking(telling, False)
+    fcntl.fcntl(told, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(told, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
     program = os.fork()
     if program:
         os.close(reading)
-        os._exit(_wait_for(program, signals))
+        os.close(telling)
+        os._exit(_wait_for(program, signals, told))
     from geomkfac.lifeline import end_with
 
     os.close(writing)
+    os.close(told)
     end_with(reading)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in signals:
-        signal.signal(number, lambda number, _: _interrupt(number, started))
+        signal.signal(number, _interrupt)
+    signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # -- in the program ----------------------------------------------------------------------------------------------
-def _interrupt(number: int, started: int) -> None:
+def _interrupt(*_: object) -> None:
     """Interrupt the program, once: what tidies up is left alone, and no exception on the way is worth a traceback."""
     import signal
     import threading
@@ -68,7 +76,6 @@ def _interrupt(number: int, started: int) -> None:
     for name in SIGNALS:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     sys.excepthook, sys.unraisablehook, threading.excepthook = _ignore, _ignore, _ignore
-    os.kill(started, number)  # It may have come to this process alone.
     raise KeyboardInterrupt
 
 
@@ -77,19 +84,20 @@ def _ignore(*_: object) -> None:
 
 
 # -- in the process that was started -----------------------------------------------------------------------------
-def _wait_for(program: int, signals: set[int]) -> int:
-    """The exit status, when the program has ended; it is ended if one of the signals comes."""
+def _wait_for(program: int, signals: set[int], told: int) -> int:
+    """The exit status, when the program has ended; it is ended if one of the signals comes, to whichever process."""
     import signal
     import time
 
     while True:
-        number = signal.sigwait({*signals, signal.SIGCHLD})
-        if number != signal.SIGCHLD:
-            break
+        number: int = signal.sigwait({*signals, signal.SIGCHLD, signal.SIGIO})
         ended, status = os.waitpid(program, os.WNOHANG)
+        came = {number, *signal.sigpending(), *_read(told)} & signals
         if ended:
-            pending = signal.sigpending() & signals
-            return 128 + min(pending) if pending else _mirrored(status)
+            return 128 + min(came) if came else _mirrored(status)
+        if came:
+            break
+    number = min(came)
     os.kill(program, number)
     began = time.monotonic() - _starved(program)
     while not os.waitpid(program, os.WNOHANG)[0]:
@@ -101,6 +109,14 @@ def _wait_for(program: int, signals: set[int]) -> int:
             break
         time.sleep(0.01)
     return 128 + number
+
+
+def _read(pipe: int) -> bytes:
+    """What there is to read, at most all signals of some systems."""
+    try:
+        return os.read(pipe, 64)
+    except BlockingIOError:
+        return b""
 
 
 def _starved(process: int) -> float:

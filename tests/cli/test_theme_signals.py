@@ -216,8 +216,15 @@ def until_inside(own: Own) -> None:
     until(lambda: processor_seconds(program) > before + 0.3, "it calculates")
 
 
-@pytest.mark.parametrize("attempts", ONCE)
-@pytest.mark.parametrize("library", LONG_CALLS)
+@pytest.mark.parametrize(
+    ("library", "attempts"),
+    [
+        pytest.param("LAPACK", [0], id="LAPACK"),
+        pytest.param("FLINT", [7], id="FLINT"),
+        pytest.param("LAPACK", range(20), id="LAPACK, 20 times", marks=pytest.mark.slow),
+        pytest.param("FLINT", range(20), id="FLINT, 20 times", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interruption_inside_one_long_call_ends_it(started: Any, library: str, attempts: Any) -> None:
     for attempt in attempts:
         own = started(*SHORT, program=LONG_CALLS[library] + INSIDE + PROGRAM)
