@@ -33,6 +33,7 @@ SECTIONS = {
     "scaling": "Scaling",
     "memory": "Memory",
     "processes": "Import, commands and the ledger",
+    "interruptions": "Interruptions",
     "workers": "Several workers",
     "gpu": "GPU",
 }

@@ -1,7 +1,5 @@
 """The command line: the program ``geomkfac`` and its commands."""
 
-from __future__ import annotations
-
-from geomkfac.cli.program import main
+from geomkfac.cli.entry import main
 
 __all__ = ["main"]

@@ -99,7 +99,8 @@ def _white(metric: DirectSumTensor, chosen: Parameterization) -> tuple[float, fl
     """
     zero = one = 0.0
     for form in _forms(metric):
-        if isinstance(getattr(form.space.of, "of", None), PowerSpace):
+        space: Any = form.space
+        if isinstance(getattr(space.of, "of", None), PowerSpace):
             continue
         matrix = form.coordinates(chosen[form.space])
         ns = namespace_of(matrix).ordered("eigenvalues")

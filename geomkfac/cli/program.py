@@ -1,6 +1,6 @@
 """The program ``geomkfac``: its commands, and what becomes of errors.
 
-Exit status: 0 where all holds, 1 where a statement does not, 2 for bad input, 130 after an interruption,
+Exit status: 0 where all holds, 1 where a statement does not, 2 for bad input, 130 after Ctrl-C, 143 after SIGTERM,
 141 where the reader of the output went away.  Results go to standard output, everything else to standard error.
 """
 
@@ -56,13 +56,12 @@ def options(
     """Options of the program itself."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the program on `arguments` (by default the process's own) and exit."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+def run(words: Sequence[str]) -> None:
+    """Run the program on the words of a command line, and exit."""
     # The catalogue's --json names a file.
-    as_json = "--json" in words and words[:1] != ["catalogue"]
+    as_json = "--json" in words and list(words[:1]) != ["catalogue"]
     try:
-        status = app(words, prog_name="geomkfac", standalone_mode=False)
+        status = app(list(words), prog_name="geomkfac", standalone_mode=False)
     except (GeomkfacError, OSError) as error:
         _report(type(error).__name__, str(error), as_json)
         status = BAD_INPUT

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import final
 
-from geomkfac.arrays.floats.threads import one_thread_each
-from geomkfac.errors import GeomkfacError
+from geomkfac.errors import GeomkfacError, WorkerError
+from geomkfac.networks.running.processes import Processes
 from geomkfac.theorems.engine.run import Report, run
 from geomkfac.theorems.engine.statement import Evidence, Statement
 from geomkfac.theorems.registry import STATEMENTS
@@ -38,6 +38,10 @@ def run_all(
     mutants_only : whether checks are left out
     progress : called with the evidence of every check and mutant; by statements, where jobs is above 1
     finished : called with every report as it comes in, in whatever order
+
+    Raises
+    ------
+    WorkerError : one of several processes died.
     """
     reports: dict[str, Report] = {}
 
@@ -48,11 +52,13 @@ def run_all(
 
     options = RunOptions(trials, seed, record, mutants_only, library)
     if jobs > 1 and len(statements) > 1:
-        for report in _in_processes(statements, options, min(jobs, len(statements))):
-            if progress is not None:
-                for evidence in report.results:
-                    progress(evidence)
-            keep(report)
+        # Closed at once where it is interrupted, with its processes.
+        with closing(_in_processes(statements, options, min(jobs, len(statements)))) as reported:
+            for report in reported:
+                if progress is not None:
+                    for evidence in report.results:
+                        progress(evidence)
+                keep(report)
     else:
         for statement in statements:
             keep(options.run(statement, progress))
@@ -90,26 +96,31 @@ class RunOptions:
         return Report(asked, results, self.trials, self.seed)
 
 
-def _in_processes(statements: Sequence[Statement], options: RunOptions, jobs: int) -> Iterator[Report]:
+def _in_processes(
+    statements: Sequence[Statement], options: RunOptions, jobs: int
+) -> Generator[Report, None, None]:
     """The reports as they come in."""
-    context = multiprocessing.get_context("spawn")
-    with one_thread_each(), ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with Processes(jobs) as pool:
         waiting: dict[Future[tuple[Evidence, ...]], Statement] = {
             pool.submit(_results, statement.id, options): statement for statement in statements
         }
-        try:
-            while waiting:
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    statement = waiting.pop(future)
-                    asked = replace(statement, checks=()) if options.mutants_only else statement
-                    yield Report(asked, future.result(), options.trials, options.seed)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            # Statements in hand are lost anyway, and nobody waits for them.
-            for worker in multiprocessing.active_children():
-                worker.terminate()
-            raise
+        while waiting:
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                statement = waiting.pop(future)
+                asked = replace(statement, checks=()) if options.mutants_only else statement
+                yield Report(asked, _received(future), options.trials, options.seed)
+
+
+def _received(future: Future[tuple[Evidence, ...]]) -> tuple[Evidence, ...]:
+    try:
+        return future.result()
+    except BrokenExecutor as error:
+        raise WorkerError(
+            f"a process that ran statements has died ({error}).\n"
+            "  required: processes that live until their statements are run\n"
+            "If it ran out of memory, take fewer jobs."
+        ) from error
 
 
 def _results(id: str, options: RunOptions) -> tuple[Evidence, ...]:

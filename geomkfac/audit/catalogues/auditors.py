@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, final
 
-from geomkfac.arrays.floats.threads import one_thread_each
 from geomkfac.audit.catalogues.entries import Entry
 from geomkfac.audit.contestants.contestant import UnauditableError
 from geomkfac.errors import GeomkfacError
+from geomkfac.networks.running.processes import WorkerProcess
 
 PATIENCE = 10.0
 """By the clock, an audit may take this many times its limit of processor time."""
@@ -46,8 +46,6 @@ def result_of(entry: Entry, steps: int, seed: int, device: str = "cpu") -> dict[
 
 def _serve(connection: Connection, modules: Sequence[str], settings: tuple[int, int, str], limit: float) -> None:
     """What a worker does: imports once, says so, and audits what it is sent; a signal ends it at the limit."""
-    # An interruption is for the process that started this one, which ends it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
     for name in modules:
         with contextlib.suppress(ImportError):
@@ -65,9 +63,9 @@ def _serve(connection: Connection, modules: Sequence[str], settings: tuple[int, 
 class _Worker:
     """A process, and what it is at; nothing yet while it imports."""
 
-    def __init__(self, context: Any, modules: Sequence[str], settings: tuple[int, int, str], limit: float) -> None:
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, modules, settings, limit), daemon=True)
+    def __init__(self, modules: Sequence[str], settings: tuple[int, int, str], limit: float) -> None:
+        self.connection, theirs = multiprocessing.Pipe()
+        self.process = WorkerProcess(target=_serve, args=(theirs, modules, settings, limit), daemon=True)
         self.limit = limit
         self.process.start()
         theirs.close()
@@ -120,32 +118,30 @@ def audited_in_processes(
     settings : steps, seed and device, as for `audit`
     finished : called with the entry and its result
     """
-    context = multiprocessing.get_context("spawn")
     left = list(entries)[::-1]
     workers: list[_Worker] = []
     idle_deaths = 0
-    with one_thread_each():
-        try:
-            while left or any(worker.entry for worker in workers):
-                while left and len(workers) < min(jobs, len(entries)):
-                    workers.append(_Worker(context, modules, settings, limit))
-                ready = wait([worker.connection for worker in workers], timeout=0.2)
-                for worker in list(workers):
-                    result, alive = worker.result(worker.connection in ready)
-                    if result is None:
-                        continue
-                    if worker.entry is not None:
-                        finished(worker.entry, result)
-                        worker.entry = None
-                    elif not alive:
-                        idle_deaths += 1
-                        if idle_deaths > jobs:
-                            raise UnauditableError(f"processes for audits cannot be started: {result['reason']}.")
-                    if alive and left:
-                        worker.give(left.pop())
-                    elif not alive:
-                        worker.end()
-                        workers.remove(worker)
-        finally:
-            for worker in workers:
-                worker.end()
+    try:
+        while left or any(worker.entry for worker in workers):
+            while left and len(workers) < min(jobs, len(entries)):
+                workers.append(_Worker(modules, settings, limit))
+            ready = wait([worker.connection for worker in workers], timeout=0.2)
+            for worker in list(workers):
+                result, alive = worker.result(worker.connection in ready)
+                if result is None:
+                    continue
+                if worker.entry is not None:
+                    finished(worker.entry, result)
+                    worker.entry = None
+                elif not alive:
+                    idle_deaths += 1
+                    if idle_deaths > jobs:
+                        raise UnauditableError(f"processes for audits cannot be started: {result['reason']}.")
+                if alive and left:
+                    worker.give(left.pop())
+                elif not alive:
+                    worker.end()
+                    workers.remove(worker)
+    finally:
+        for worker in workers:
+            worker.end()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
@@ -242,15 +243,17 @@ def summed(task: Task[S], sample: Sample, running: Running, saving: Saving | Non
     if resumed:
         tell()
     left = _after(sample.pieces(task.at_once.data), resumed)
-    for piece, others in ((piece, None) for piece in left) if executor is None else _shared(task, left, executor):
-        if others is None:
-            task.take(sums, piece)
-        else:
-            sums.absorb(others)
-        done = piece.first + piece.count
-        if saving is not None:
-            saving.save(sums, done)
-        tell()
+    # Closed at once where it is interrupted, with its workers.
+    with closing(((piece, None) for piece in left) if executor is None else _shared(task, left, executor)) as pieces:
+        for piece, others in pieces:
+            if others is None:
+                task.take(sums, piece)
+            else:
+                sums.absorb(others)
+            done = piece.first + piece.count
+            if saving is not None:
+                saving.save(sums, done)
+            tell()
     if saving is not None:
         saving.save(sums, done, last=True)
     return sums
@@ -278,7 +281,9 @@ def _after(pieces: Iterator[Piece], done: int) -> Generator[Piece, None, None]:
 
 
 # -- by workers --------------------------------------------------------------------------------------------------
-def _shared(task: Task[S], pieces: Generator[Piece, None, None], workers: Workers) -> Iterator[tuple[Piece, S]]:
+def _shared(
+    task: Task[S], pieces: Generator[Piece, None, None], workers: Workers
+) -> Generator[tuple[Piece, S], None, None]:
     from geomkfac.networks.running.workers import in_order  # executors are slow to import, and most passes have none
 
     return in_order(task.sums_of, pieces, workers)
@@ -287,16 +292,17 @@ def _shared(task: Task[S], pieces: Generator[Piece, None, None], workers: Worker
 def worker_processes(count: int) -> Callable[[], Executor]:
     """What makes an executor of `count` processes on this machine, each with one thread for its arithmetic.
 
-    They are started afresh and import what they need, so call from under ``if __name__ == "__main__":``.
+    They are started afresh and import what they need, so call from under ``if __name__ == "__main__":``.  They leave
+    Ctrl-C to this process, and end with it, however it ends.
 
     Raises
     ------
     ValuesError : `count` is not a positive int.
     """
     checked_count("the number of processes", count)
-    from geomkfac.networks.running.workers import processes  # likewise
+    from geomkfac.networks.running.processes import Processes  # likewise
 
-    return partial(processes, count)
+    return partial(Processes, count)
 
 
 # -- saved on the way --------------------------------------------------------------------------------------------

@@ -11,21 +11,12 @@ import os
 import pickle
 import warnings
 from collections import OrderedDict, deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import (
-    BrokenExecutor,
-    CancelledError,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-)
+from collections.abc import Callable, Generator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing.context import SpawnContext, SpawnProcess
 from threading import Lock
 from typing import Any, TypeAlias
 
-from geomkfac.arrays.floats.threads import one_thread_each
 from geomkfac.errors import KindError, WorkerError, WorkerLostWarning
 from geomkfac.networks.running.cluster import ClusterFuture, client_of, on_cluster, spread, threads_of
 from geomkfac.spaces import Piece
@@ -45,7 +36,7 @@ _Future: TypeAlias = "Future[Any] | ClusterFuture"
 
 def in_order(
     summing: Summing, pieces: Generator[Piece, None, None], workers: Workers
-) -> Iterator[tuple[Piece, Any]]:
+) -> Generator[tuple[Piece, Any], None, None]:
     """The sums of every piece by itself, in the order of the pieces.
 
     Parameters
@@ -196,7 +187,7 @@ class _Crew:
         executor, self._executor = self._executor, None
         if self._make is not None:
             if executor is not None:
-                executor.shutdown(wait=False)
+                _end(executor)
             self._executor = _made(self._make)
             return
         if executor is not None:
@@ -210,7 +201,16 @@ class _Crew:
     def close(self) -> None:
         """End the workers, if they were made here."""
         if self._make is not None and self._executor is not None:
-            self._executor.shutdown(wait=False)
+            _end(self._executor)
+
+
+def _end(executor: Executor) -> None:
+    """End workers at once, where that is possible: nobody waits for what they have in hand."""
+    kill = getattr(executor, "kill_workers", None)  # ours have it; and, from Python 3.14 on, those of the library
+    if kill is None:
+        executor.shutdown(wait=False)
+    else:
+        kill()
 
 
 def _made(make: Any) -> Executor:
@@ -270,22 +270,3 @@ def _as_it_was(sent: _Sent) -> Summing:
 def _summed(sent: _Sent, piece: Piece) -> Any:
     """What a worker does."""
     return _as_it_was(sent)(piece)
-
-
-# -- processes of this machine -----------------------------------------------------------------------------------
-def processes(count: int) -> Executor:
-    """An executor of `count` processes of one thread each, started afresh."""
-    # Not forked: a copy of a process whose arithmetic has threads may wait for them for ever.
-    return ProcessPoolExecutor(count, mp_context=_SingleThreaded())
-
-
-class _OneThread(SpawnProcess):
-    """A process that is started with one thread for its arithmetic."""
-
-    def start(self) -> None:
-        with one_thread_each():
-            super().start()
-
-
-class _SingleThreaded(SpawnContext):
-    Process = _OneThread
