@@ -17,6 +17,7 @@ from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.metrics.tensors.dense import DenseTensor
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor
 from geomkfac.metrics.tensors.symmetric_elimination import weighted_rows
+from geomkfac.required import shown
 from geomkfac.spaces import Element, Frame, Point, Space, Vector
 
 
@@ -35,7 +36,7 @@ class Metric(ABC):
         SpaceMismatchError : the point lives elsewhere.
         """
         if not isinstance(point, Element) or point.space is not self.space:
-            raise SpaceMismatchError(f"{self!r} is a metric on {self.space!r}.\n  came: {point!r}")
+            raise SpaceMismatchError(f"{self!r} is a metric on {self.space!r}.\n  came: {shown(point)}")
         return self._at(point)
 
     @abstractmethod
@@ -59,7 +60,7 @@ class ConstantMetric(Metric):
 
     def __init__(self, space: Space, tensor: DenseTensor) -> None:
         if tensor.space is not space.direction:
-            raise SpaceMismatchError(f"the tensor must be a form on {space.direction!r}.\n  came: {tensor!r}")
+            raise SpaceMismatchError(f"the tensor must be a form on {space.direction!r}.\n  came: {shown(tensor)}")
         self.space, self.tensor = space, tensor
         ns = tensor.namespace
         self._weights, rows = weighted_rows(ns, tensor._matrix)
@@ -83,7 +84,9 @@ class EuclideanMetric(Metric):
 
     def __init__(self, frame: Frame) -> None:
         if not isinstance(frame, Frame) or not frame.space.is_affine:
-            raise SpaceMismatchError(f"a Euclidean metric is made from a frame of an affine space, not from {frame!r}.")
+            raise SpaceMismatchError(
+                f"a Euclidean metric is made from a frame of an affine space, not from {shown(frame)}."
+            )
         self.frame, self.space = frame, frame.space
 
     def _at(self, point: Any) -> CovectorTensor:

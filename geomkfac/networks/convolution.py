@@ -27,6 +27,7 @@ from geomkfac.networks.passes.chain_pass import ChainPass
 from geomkfac.networks.passes.stages import AffineStage
 from geomkfac.networks.running.summing import at_once, summed
 from geomkfac.networks.running.tasks import GatheringTask
+from geomkfac.required import shown
 from geomkfac.spaces import Chunk, Parameterization, Point, Sample, Vector
 
 
@@ -76,7 +77,7 @@ class ConvolutionalNetwork(FeedForward):
         """
         specs = architecture(stages) if isinstance(stages, str) else list(stages)
         if not is_count(channels):
-            raise ShapeError(f"the input needs a positive number of channels, not {channels!r}.")
+            raise ShapeError(f"the input needs a positive number of channels, not {shown(channels)}.")
         made = Builder(grid, channels, specs, kind)
         iota = Parameterization(made.frames, inputs=made.inputs, outputs=made.outputs, name="iota")
         return ConvolutionalNetwork(made.inputs, made.stages), iota

@@ -25,6 +25,7 @@ from geomkfac.networks.network import Network
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.passes.recurrent_pass import At, RecurrentPass, stacked
 from geomkfac.networks.running.memory_limit import Demand
+from geomkfac.required import shown
 from geomkfac.spaces import AffineSpace, Parameterization, Point, PowerSpace, ProductSpace, Vector
 
 
@@ -63,14 +64,14 @@ class RecurrentNetwork(Network):
         at: At = "every",
     ) -> None:
         if at not in get_args(At):
-            raise UnknownNameError(f"outputs are at 'every' step or at the 'last', not {at!r}.")
+            raise UnknownNameError(f"outputs are at 'every' step or at the 'last', not {shown(at)}.")
         checked_count("the number of steps of a sequence", steps)
         states: Any = activation.codomain
         fixed = isinstance(initial, Point) and initial.space is states and not initial.batch_shape
         if not fixed and not (isinstance(initial, AffineSpace) and initial.dim == 0):
             raise SpaceMismatchError(
-                f"the initial state is one point of {states!r}, or an AffineSpace of dimension 0 to learn it.\n"
-                f"  came: {initial!r}"
+                f"the initial state is one point of {shown(states)}, or an AffineSpace of dimension 0 to learn it.\n"
+                f"  came: {shown(initial)}"
             )
         self.inputs: PowerSpace = PowerSpace(inputs, (steps,))
         self.activation, self.outputs, self.steps, self.initial, self.at = activation, outputs, steps, initial, at
@@ -111,7 +112,7 @@ class RecurrentNetwork(Network):
             start = AffineSpace("start", 0, kind)
             frames.append(start.frame("iota"))
         elif isinstance(initial, str) and initial != "zeros":
-            raise UnknownNameError(f"initial must be 'zeros', 'learned' or an array, not {initial!r}.")
+            raise UnknownNameError(f"initial must be 'zeros', 'learned' or an array, not {shown(initial)}.")
         else:
             values = kind.default_namespace.zeros((hidden,)) if isinstance(initial, str) else initial
             start = A.from_coordinates(values, frames[2])

@@ -15,6 +15,7 @@ from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.errors import UnknownNameError, ValuesError
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.square_matrix import SquareMatrix
+from geomkfac.required import shown
 
 _KINDS = ("exact", "factored")
 
@@ -94,7 +95,7 @@ def _positive(number: Scalar, name: str) -> float:
     if not (0 < value < math.inf):
         raise ValuesError(
             f"damping needs a positive {name}.\n  required: a finite number {name} > 0\n"
-            f"  came    : {number!r}\nLeave the matrix undamped where no damping is wanted."
+            f"  came    : {shown(number)}\nLeave the matrix undamped where no damping is wanted."
         )
     return value
 

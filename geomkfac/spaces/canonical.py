@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import final
 
 from geomkfac.errors import SpaceMismatchError
+from geomkfac.required import shown
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frames.frame import Frame, derived_frame
 from geomkfac.spaces.space import Space
@@ -40,7 +41,7 @@ class CanonicalIsomorphism:
     def __call__(self, vector: Vector) -> Vector:
         """The image of a vector of the domain."""
         if not isinstance(vector, Vector) or vector.space is not self.domain:
-            raise SpaceMismatchError(f"{self!r} takes a vector of {self.domain!r}.\n  came: {vector!r}")
+            raise SpaceMismatchError(f"{self!r} takes a vector of {self.domain!r}.\n  came: {shown(vector)}")
         frame = vector.storage_frame.structured
         ns, batch = vector.namespace, len(vector.batch_shape)
         axes = [*range(batch), *(batch + axis for axis in self._order)]

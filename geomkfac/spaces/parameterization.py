@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, final
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.array import Array
 from geomkfac.errors import FrameError, KindError, ShapeError, ValuesError
+from geomkfac.required import shown
 from geomkfac.spaces.affine import AffineSpace
 from geomkfac.spaces.frames.frame import BaseFrame, Frame
 from geomkfac.spaces.frames.gauge import random_change
@@ -67,7 +68,7 @@ class Parameterization:
         chosen: dict[BaseSpace, BaseFrame] = {}
         for frame in frames:
             if not isinstance(frame, BaseFrame):
-                raise FrameError(f"a parameterization is made of frames of base spaces, not of {frame!r}.")
+                raise FrameError(f"a parameterization is made of frames of base spaces, not of {shown(frame)}.")
             if frame.space in chosen:
                 raise FrameError(
                     f"two frames came for {frame.space!r}; a parameterization has one per space."
@@ -79,7 +80,9 @@ class Parameterization:
                 try:
                     self[named]
                 except FrameError as error:
-                    raise FrameError(f"{named!r} is named as inputs or outputs, and no frame of it came.") from error
+                    raise FrameError(
+                        f"{shown(named)} is named as inputs or outputs, and no frame of it came."
+                    ) from error
 
     # -- lookup --------------------------------------------------------------------------------
     def __getitem__(self, space: Space) -> Frame:
@@ -230,7 +233,7 @@ class Parameterization:
         Source: GK-1.
         """
         if root not in ("symmetric", "cholesky"):
-            raise ValuesError(f"root must be 'symmetric' or 'cholesky', not {root!r}.")
+            raise ValuesError(f"root must be 'symmetric' or 'cholesky', not {shown(root)}.")
         base = self if norm is None else norm.parameterization
         frames, done = dict(self._frames), set()
         for activations, preactivations in g.kronecker_factors():
@@ -275,7 +278,7 @@ def _base_of_hull(form: Form) -> AffineSpace:
     if not hasattr(hull, "of"):
         raise FrameError(
             "means and covariances are read from factors on hulls, those of layers with a bias.\n"
-            f"  came: a factor on {hull!r}, of a layer without one\n"
+            f"  came: a factor on {shown(hull)}, of a layer without one\n"
             "Leave that layer out of the metric, or change its frames with `change`."
         )
     space = hull.of

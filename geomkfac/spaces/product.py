@@ -15,6 +15,7 @@ from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
 from geomkfac.kept import kept
+from geomkfac.required import shown
 from geomkfac.spaces.affine import PointSpace
 from geomkfac.spaces.batches import shape_of_slots
 from geomkfac.spaces.element import Element, Point, Vector
@@ -92,7 +93,7 @@ class _Product(Space):
     def project(self, element: Element, index: int) -> Any:
         """The component in factor `index`."""
         if element.space is not self:
-            raise SpaceMismatchError(f"project needs an element of {self!r}.\n  came: {element!r}")
+            raise SpaceMismatchError(f"project needs an element of {self!r}.\n  came: {shown(element)}")
         frame = element.storage_frame.structured
         components = element.components_in(frame)
         return self.factors[index].from_components(frame.parts[index], components[index], element.namespace)
@@ -109,7 +110,7 @@ class _Product(Space):
             if not isinstance(element, Element) or element.space is not factor:
                 raise SpaceMismatchError(
                     f"cannot join: a component lives in the wrong space.\n  required: {factor!r}\n"
-                    f"  came    : {element!r}"
+                    f"  came    : {shown(element)}"
                 )
             elements[0].require_same_namespace(element)
             if element.batch_shape != elements[0].batch_shape:

@@ -18,6 +18,7 @@ from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.counts import checked_count
 from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.kept import Kept, interned, kept
+from geomkfac.required import shown
 from geomkfac.spaces.frames import gauge
 from geomkfac.spaces.frames.change import BaseChange, Change, Components, map_components
 from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame
@@ -88,15 +89,15 @@ class Space(ABC):
         """The dual frame of a base or derived frame; of an affine space, that of its direction."""
 
     def _call(self, element: Any, *arguments: Any) -> Any:
-        raise SpaceMismatchError(f"{element!r} is not a map and cannot be called.")
+        raise SpaceMismatchError(f"{shown(element)} is not a map and cannot be called.")
 
     def _compose(self, element: Any, other: Any) -> Any:
         raise SpaceMismatchError(
-            f"@ composes maps; {element!r} is not a map.\nElements of Hom and AffineMaps are."
+            f"@ composes maps; {shown(element)} is not a map.\nElements of Hom and AffineMaps are."
         )
 
     def _linear_part(self, element: Any) -> Any:
-        raise SpaceMismatchError(f"{element!r} is not an affine map and has no linear part.")
+        raise SpaceMismatchError(f"{shown(element)} is not an affine map and has no linear part.")
 
     # -- the door ----------------------------------------------------------------------------
     def from_coordinates(self, array: Any, frame: Any) -> Any:
@@ -159,7 +160,7 @@ class Space(ABC):
         if frame.space is not self:
             raise FrameError(
                 f"the frame belongs to another space.\n  required: a frame of {self!r}\n"
-                f"  came    : {frame!r}{namesakes(self, frame.space)}\n"
+                f"  came    : {shown(frame)}{namesakes(self, frame.space)}\n"
                 "Use the frame of this space, or a Parameterization."
             )
         result: Frame = frame
@@ -305,5 +306,5 @@ def check_same_space(left: Element, right: Element, action: str, remedy: str) ->
         what = "points live in different affine spaces" if points else "elements live in different spaces"
         raise SpaceMismatchError(
             f"cannot {action}: the {what}.\n"
-            f"  left : {left!r}\n  right: {right!r}{namesakes(left.space, right.space)}\n{remedy}"
+            f"  left : {shown(left)}\n  right: {shown(right)}{namesakes(left.space, right.space)}\n{remedy}"
         )

@@ -18,6 +18,7 @@ from typing import Any, final
 
 from geomkfac.arrays.array import Array
 from geomkfac.errors import ShapeError, SpaceMismatchError
+from geomkfac.required import shown
 from geomkfac.spaces.batches import rows_times
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frames.change import SlotwiseChange
@@ -190,8 +191,8 @@ class Hom(LinearSpace):
         """The transpose (pullback) of a linear map applied to a covector of its codomain: phi o L."""
         if not isinstance(covector, Vector) or covector.space is not self.codomain.dual:
             raise SpaceMismatchError(
-                f"the transpose of {element!r} takes a covector of its codomain.\n"
-                f"  required: a vector of {self.codomain.dual!r}\n  came    : {covector!r}"
+                f"the transpose of {shown(element)} takes a covector of its codomain.\n"
+                f"  required: a vector of {self.codomain.dual!r}\n  came    : {shown(covector)}"
             )
         element.require_same_namespace(covector)
         frame = element.storage_frame.structured
@@ -207,7 +208,7 @@ class Hom(LinearSpace):
         ):
             raise SpaceMismatchError(
                 f"cannot compose: the inner map must end where the outer one begins.\n"
-                f"  outer: {element!r}\n  inner: {other!r}"
+                f"  outer: {shown(element)}\n  inner: {shown(other)}"
             )
         element.require_same_namespace(other)
         frame, inner = element.storage_frame.structured, other.storage_frame.structured
@@ -263,13 +264,13 @@ def contract(element: Vector, covector: Vector, position: int) -> Vector:
     """
     space = element.space
     if not isinstance(space, TensorProduct):
-        raise SpaceMismatchError(f"only tensors are contracted, not {element!r}.")
+        raise SpaceMismatchError(f"only tensors are contracted, not {shown(element)}.")
     position %= len(space.factors)
     factor = space.factors[position]
     if not isinstance(covector, Vector) or covector.space is not factor.dual:
         raise SpaceMismatchError(
-            f"cannot contract factor {position} of {element!r}.\n"
-            f"  required: a vector of {factor.dual!r}\n  came    : {covector!r}"
+            f"cannot contract factor {position} of {shown(element)}.\n"
+            f"  required: a vector of {factor.dual!r}\n  came    : {shown(covector)}"
         )
     element.require_same_namespace(covector)
     ns = element.namespace

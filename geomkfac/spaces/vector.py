@@ -15,6 +15,7 @@ from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.kept import kept
+from geomkfac.required import shown
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frames.change import Change, Components, SlotChange, SlotwiseChange
 from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame, between, derived_frame
@@ -74,7 +75,7 @@ class LinearSpace(Space):
             return pairing(element, arguments[0])
         came = ", ".join(repr(argument) for argument in arguments)
         raise SpaceMismatchError(
-            f"cannot evaluate {element!r}.\n  required: a vector of {self.dual!r}{self._also_takes}\n"
+            f"cannot evaluate {shown(element)}.\n  required: a vector of {self.dual!r}{self._also_takes}\n"
             f"  came    : {came}"
         )
 

@@ -18,6 +18,7 @@ from typing import ParamSpec, TypeVar
 from geomkfac.errors import ValuesError
 from geomkfac.maps.activations.activation import Activation
 from geomkfac.names import enter, look_up
+from geomkfac.required import shown
 
 A = TypeVar("A", bound=Activation)
 P = ParamSpec("P")
@@ -104,5 +105,5 @@ def _number(node: ast.expr) -> int | float | Fraction:
 def _unreadable(text: str, why: str) -> ValuesError:
     return ValuesError(
         "an activation with parameters cannot be read.\n  required: a name with numbers in brackets, such as "
-        f"'leaky_relu(0.2)', of {', '.join(WITH_PARAMETERS)}\n  came    : {text!r}\nThere: {why}."
+        f"'leaky_relu(0.2)', of {', '.join(WITH_PARAMETERS)}\n  came    : {shown(text)}\nThere: {why}."
     )

@@ -12,6 +12,7 @@ from geomkfac.errors import ValuesError
 from geomkfac.maps.activations.activation import Activation, InPyTorch, decay
 from geomkfac.maps.activations.by_name import registered, with_parameters
 from geomkfac.maps.activations.sigmoids import logistic
+from geomkfac.required import shown
 
 
 @final
@@ -130,7 +131,7 @@ def _check(what: str, name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValuesError(
             f"the {what} of {name} must be a number.\n  required: a finite int or float\n"
-            f"  came    : {value!r}\nPass it as {name}(0.1), or leave it out."
+            f"  came    : {shown(value)}\nPass it as {name}(0.1), or leave it out."
         )
 
 

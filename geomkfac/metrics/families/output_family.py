@@ -19,6 +19,7 @@ from geomkfac.counts import checked_count
 from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, UnknownNameError, ValuesError
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor
+from geomkfac.required import shown
 from geomkfac.spaces import AffineSpace, Frame, Parameterization, Point, Span, Vector
 from geomkfac.spaces.samples.targets import parts_of
 
@@ -69,7 +70,7 @@ class OutputModel(ABC):
             return self.sampled(outputs, draws, first, samples)
         if fisher == "empirical":
             return self.empirical(outputs, targets)
-        raise UnknownNameError(f"fisher must be 'exact', 'sampled' or 'empirical', not {fisher!r}.")
+        raise UnknownNameError(f"fisher must be 'exact', 'sampled' or 'empirical', not {shown(fisher)}.")
 
     @property
     def metric(self) -> FisherMetric:
@@ -138,7 +139,7 @@ class OutputFamily(ABC):
         """
         if isinstance(frame, Parameterization):
             if frame.outputs is None:
-                raise FrameError(f"{frame!r} names no output space; pass a frame of the outputs.")
+                raise FrameError(f"{shown(frame)} names no output space; pass a frame of the outputs.")
             frame = frame[frame.outputs]
         if not isinstance(frame, Frame):
             raise KindError(
@@ -242,7 +243,7 @@ class PlacedFamily(OutputModel):
 
     def _read(self, outputs: Point) -> Array:
         if not isinstance(outputs, Point) or outputs.space is not self.space:
-            raise SpaceMismatchError(f"{self!r} takes outputs in {self.space!r}.\n  came: {outputs!r}")
+            raise SpaceMismatchError(f"{self!r} takes outputs in {self.space!r}.\n  came: {shown(outputs)}")
         return outputs.components_in(self.frame)
 
     def _targets(self, outputs: Point, targets: Any) -> Any:

@@ -11,6 +11,7 @@ from geomkfac.arrays.namespace import Namespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.metrics.families.output_family import OutputFamily, sample_weights
+from geomkfac.required import shown
 from geomkfac.spaces.samples.targets import parts_of
 
 
@@ -69,7 +70,7 @@ class SideBySide(OutputFamily):
             )
         for part, size in zip(chosen, sizes, strict=True):
             if isinstance(size, bool) or not isinstance(size, int):
-                raise KindError(f"a dimension must be an int, not {size!r}.")
+                raise KindError(f"a dimension must be an int, not {shown(size)}.")
             part.check_dimension(size)
         object.__setattr__(self, "parts", chosen)
         object.__setattr__(self, "dimensions", sizes)

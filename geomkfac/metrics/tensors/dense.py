@@ -22,6 +22,7 @@ from geomkfac.metrics.tensors.degenerate import (
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
 from geomkfac.operators import DenseMatrix
 from geomkfac.operators.cholesky_solver import CholeskySolver
+from geomkfac.required import shown
 from geomkfac.spaces import Euclidean, Frame, LinearSpace, Span, Subspace, Vector
 from geomkfac.spaces.batches import rows_times
 from geomkfac.spaces.frames.change import SlotChange
@@ -79,7 +80,7 @@ class DenseTensor(MetricTensor):
         """
         if not isinstance(frame, Frame):
             raise FrameError(
-                f"the matrix of a metric stands in a Frame of a vector space, not in {frame!r}.\n"
+                f"the matrix of a metric stands in a Frame of a vector space, not in {shown(frame)}.\n"
                 "Pass parameterization[space]."
             )
         space = frame.space.direction

@@ -20,6 +20,7 @@ from geomkfac.metrics.tensors.kronecker_radical import KroneckerRadical
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
 from geomkfac.operators import KroneckerProduct
 from geomkfac.operators.operator import StructuredMatrix
+from geomkfac.required import shown
 from geomkfac.spaces import Euclidean, Frame, Hom, Subspace, Vector
 from geomkfac.spaces.frames.frame import DenseFrame, derived_frame
 
@@ -80,7 +81,7 @@ class LayerTensor(MetricTensor, Generic[Matrix]):
         if not isinstance(tensor, KroneckerTensor):
             raise SpaceMismatchError(
                 f"{purpose} of a Kronecker metric needs a second metric that is a tensor product too.\n"
-                f"  came: {tensor!r}"
+                f"  came: {shown(tensor)}"
             )
         return tensor
 
@@ -190,7 +191,7 @@ class KroneckerTensor(LayerTensor[KroneckerProduct]):
         other = self._as_kronecker(g0, "damping")
         if not self.kind.is_exact and other.nullity:
             raise DegenerateMetricError(
-                f"a metric is damped by a nondegenerate one.\n  metric: {self!r}\n  damped by: {other!r}, "
+                f"a metric is damped by a nondegenerate one.\n  metric: {self!r}\n  damped by: {shown(other)}, "
                 f"which is degenerate; {other._decision}\nUse for example iota.euclidean."
             )
         operator = self._operator(self.storage_frame).damped_by(other._operator(self.storage_frame), gamma, kind)

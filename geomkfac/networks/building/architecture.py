@@ -16,6 +16,7 @@ from geomkfac.errors import UnknownNameError, ValuesError
 from geomkfac.maps.activations.activation import Activation
 from geomkfac.maps.activations.by_name import ACTIVATIONS, WITH_PARAMETERS, activation
 from geomkfac.names import look_up
+from geomkfac.required import shown
 
 Numbers: TypeAlias = int | Sequence[int]
 
@@ -160,12 +161,13 @@ def _stage(token: str, text: str) -> Stage:
     except SyntaxError as error:
         raise ValuesError(
             "the architecture cannot be read.\n  required: stages apart by spaces, such as "
-            f"'convolution(padding=2) tanh average(2) dense'\n  came    : {text!r}\nAt {token!r}: {error.msg}."
+            f"'convolution(padding=2) tanh average(2) dense'\n  came    : {shown(text)}\n"
+            f"At {shown(token)}: {error.msg}."
         ) from error
     call = node if isinstance(node, ast.Call) else None
     name = call.func if call is not None else node
     if not isinstance(name, ast.Name):
-        raise ValuesError(f"a stage is a name, perhaps with arguments in brackets; the architecture is {text!r}.")
+        raise ValuesError(f"a stage is a name, perhaps with arguments in brackets; the architecture is {shown(text)}.")
     if name.id not in STAGES:
         if call is not None:
             if name.id in WITH_PARAMETERS:

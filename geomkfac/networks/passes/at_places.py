@@ -17,6 +17,7 @@ from geomkfac.metrics.families.output_family import Fisher, OutputModel
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.networks.passes.chain_pass import Pass
+from geomkfac.required import shown
 from geomkfac.spaces import Chunk, Element, Point, Span, Vector
 from geomkfac.spaces.frames.change import map_components
 from geomkfac.spaces.samples.targets import map_targets
@@ -185,7 +186,7 @@ def checked_output(output: Any) -> OutputModel:
     """
     if not isinstance(output, OutputModel):
         raise SpaceMismatchError(
-            f"required: an output family on a frame, such as Categorical().on(iota); came: {output!r}.\n"
+            f"required: an output family on a frame, such as Categorical().on(iota); came: {shown(output)}.\n"
             "A family needs a frame on the outputs."
         )
     return output

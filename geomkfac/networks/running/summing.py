@@ -24,6 +24,7 @@ from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.running.layered_function import LayeredFunction
 from geomkfac.networks.running.memory_limit import AtOnce, at_once_within, bytes_of
+from geomkfac.required import shown
 from geomkfac.spaces import Chunk, Piece, Point, Sample
 from geomkfac.spaces.samples.pieces import chunk_weights
 
@@ -153,12 +154,12 @@ def checked_running(running: Running) -> tuple[int | None, int | None]:
             raise TypeError(f"{word!r} is no keyword here; a pass is run with {', '.join(Running.__annotations__)}.")
     progress = running.get("progress")
     if progress is not None and not callable(progress):
-        raise KindError(f"progress must be callable, for instance print.\n  came: {progress!r}")
+        raise KindError(f"progress must be callable, for instance print.\n  came: {shown(progress)}")
     size, limit = running.get("chunk_size"), running.get("memory_limit")
     if size is not None and limit is not None:
         raise ValuesError(
             "chunk_size and memory_limit both say how many data are taken at a time.\n  required: one of them\n"
-            f"  came    : chunk_size={size!r} and memory_limit={limit!r}\nLeave one of them out."
+            f"  came    : chunk_size={shown(size)} and memory_limit={shown(limit)}\nLeave one of them out."
         )
     if size is not None:
         checked_count("the chunk size", size)
@@ -262,7 +263,7 @@ class Keeper(ABC):
 def saving_of(keeper: Any, task: Task[Any], sample: Sample, weights: Point | None) -> Saving | None:
     """Where the sums of a pass at these weights are saved; None for nowhere."""
     if not isinstance(keeper, Keeper | None):
-        raise KindError(f"checkpoint must be a geomkfac.interop.Checkpoint(path, iota).\n  came: {keeper!r}")
+        raise KindError(f"checkpoint must be a geomkfac.interop.Checkpoint(path, iota).\n  came: {shown(keeper)}")
     return None if keeper is None else keeper.of(task, sample, weights)
 
 

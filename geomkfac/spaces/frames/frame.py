@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from geomkfac.arrays.array import Array
 from geomkfac.errors import FrameError, ShapeError, SingularMatrixError, ValuesError
 from geomkfac.kept import Kept, interned, kept
+from geomkfac.required import shown
 from geomkfac.spaces.frames.change import BaseChange, Change, Components
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class BaseFrame(Frame):
     def change_from(self, other: BaseFrame) -> tuple[Array, Array]:
         """``(matrix, translation)`` with ``y_self = matrix @ y_other + translation``, float64 or exact."""
         if not isinstance(other, BaseFrame) or other.space is not self.space:
-            raise FrameError(f"cannot relate frames of different spaces: {other!r} and {self!r}.")
+            raise FrameError(f"cannot relate frames of different spaces: {shown(other)} and {self!r}.")
         ns, dim = self.space.kind.default_namespace, self.space.dim
         change = between(other, self)
         matrix = ns.eye(dim) if change.matrix is None else change.matrix
@@ -191,7 +192,7 @@ class DenseFrame(Frame):
         if isinstance(over, DenseFrame):
             raise FrameError(
                 "a dense frame stands over a base or derived frame.\n"
-                f"  came: {over!r}\nMultiply the matrices instead."
+                f"  came: {shown(over)}\nMultiply the matrices instead."
             )
         ns, dim = over.space.kind.default_namespace, over.space.dim
         matrix = _checked(ns, matrix, (dim, dim), "matrix of the dense frame")

@@ -13,6 +13,7 @@ from geomkfac.arrays.array import Array
 from geomkfac.arrays.mapped import is_mapped, read_rows, rows_of
 from geomkfac.counts import checked_count, is_count
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, ValuesError
+from geomkfac.required import shown
 from geomkfac.spaces.element import Point
 from geomkfac.spaces.frames.frame import Frame
 from geomkfac.spaces.samples.pieces import Chunk, Piece, pieces_of_chunk, pieces_of_files
@@ -224,7 +225,7 @@ def _checked_lengths(lengths: Any, space: Space, count: int) -> tuple[int, ...]:
         if not is_count(length) or length > grid[0]:
             raise ValuesError(
                 f"the length of sequence {index} makes no sense.\n  required: an integer from 1 to {grid[0]}\n"
-                f"  came    : {length!r}\nLeave empty sequences out."
+                f"  came    : {shown(length)}\nLeave empty sequences out."
             )
     return values
 
