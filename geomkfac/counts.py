@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeGuard
 
 from geomkfac.errors import ValuesError
 from geomkfac.required import shown
+
+
+def as_float(value: Any) -> float:
+    """A real number as a float; infinite where it is beyond all floats, as 10**400 is."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def is_count(value: Any, least: int = 1) -> TypeGuard[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -48,6 +48,17 @@ def look_up(what: str, name: object, known: Mapping[str, T]) -> T:
         f"  came    : {shown(name)}\n"
         f"{advice}"
     )
+
+
+def check_word(what: str, word: object, known: Sequence[str]) -> None:
+    """Refuse a `word` that is none of the `known` ones.
+
+    Raises
+    ------
+    UnknownNameError
+    """
+    if not isinstance(word, str) or word not in known:
+        raise UnknownNameError(f"{what} must be one of {', '.join(map(repr, known))}, not {shown(word)}.")
 
 
 def enter(what: str, name: str, thing: object, known: MutableMapping[str, Any]) -> None:

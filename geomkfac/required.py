@@ -6,11 +6,12 @@ own `repr` fails.  A message shows a line of it, which takes no longer for a lar
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable
 from reprlib import Repr
 from typing import Any
 
-from geomkfac.errors import GeomkfacError, SpaceMismatchError
+from geomkfac.errors import GeomkfacError, KindError, SpaceMismatchError
 
 FEW = 8
 """So many numbers of an array are shown; of a larger one its shape."""
@@ -68,13 +69,39 @@ def check_type(
         )
 
 
-def check_series(what: str, values: object, advice: str = "", error: type[GeomkfacError] = SpaceMismatchError) -> None:
-    """Refuse `values` that are not several, one after the other: what cannot be walked through, or is text."""
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise error(
-            f"{what} must come one after the other.\n  required: a list or tuple of them\n"
-            f"  came    : {type(values).__name__}, {shown(values)}" + (advice and f"\n{advice}")
-        )
+def listed(what: str, values: object, error: type[GeomkfacError] = KindError) -> list[Any]:
+    """The `values`, which come one after the other, as a list; text does not.
+
+    Examples
+    --------
+    >>> listed("the widths", (3, 2))
+    [3, 2]
+    """
+    if isinstance(values, Iterable) and not isinstance(values, str | bytes):
+        try:
+            return list(values)
+        except TypeError:  # An array of no axes says that it can be walked through.
+            pass
+    raise error(
+        f"{what} must come one after the other.\n  required: a list or tuple of them\n"
+        f"  came    : {type(values).__name__}, {shown(values)}"
+    )
+
+
+def check_pickles(what: str, value: object) -> None:
+    """Refuse what cannot be sent to another process: a function that pickle cannot name, an open file.
+
+    Raises
+    ------
+    KindError
+    """
+    try:
+        pickle.dumps(value)
+    except Exception as error:  # Each library has exceptions of its own for what it cannot pickle.
+        raise KindError(
+            f"{what} cannot be pickled.\n  required: what pickle can name, such as a function at the top of a file\n"
+            f"  came    : {shown(value)} ({shown(error)})\nOr make the object where it is used."
+        ) from error
 
 
 class _Short(Repr):

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, final
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.kept import kept
 from geomkfac.maps.smooth import Derivative, SmoothMap
-from geomkfac.required import shown
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import (
     AffineSpace,
     Element,
@@ -266,6 +266,7 @@ class Evaluation(SmoothMap):
     __slots__ = ("codomain", "domain", "point")
 
     def __init__(self, space: AffineMaps, point: Point) -> None:
+        check_type("the space of what is evaluated", space, AffineMaps)
         if not isinstance(point, Point) or point.space is not space.domain:
             raise SpaceMismatchError(f"evaluation needs a point of {space.domain!r}.\n  came: {shown(point)}")
         self.domain: AffineMaps = space

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from typing import final
 
 from geomkfac.errors import SpaceMismatchError
-from geomkfac.required import shown
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import Element, Hom, LinearSpace, Space, Vector
 
 
@@ -103,8 +103,8 @@ class HomDerivative(Derivative):
     __slots__ = ("codomain", "domain", "linear_map")
 
     def __init__(self, linear_map: Vector) -> None:
-        hom = linear_map.space
-        if not isinstance(hom, Hom):
+        hom = getattr(linear_map, "space", None)
+        if not isinstance(linear_map, Vector) or not isinstance(hom, Hom):
             raise SpaceMismatchError(f"a derivative is a linear map, an element of Hom, not {shown(linear_map)}.")
         self.linear_map, self.domain, self.codomain = linear_map, hom.domain, hom.codomain
 
@@ -141,6 +141,8 @@ class Composition(SmoothMap):
     __slots__ = ("codomain", "domain", "inner", "outer")
 
     def __init__(self, outer: SmoothMap, inner: SmoothMap) -> None:
+        for part in (outer, inner):
+            check_type("what is composed", part, SmoothMap)
         if outer.domain is not inner.codomain:
             raise SpaceMismatchError(
                 "cannot compose: the inner map must end where the outer one begins.\n"

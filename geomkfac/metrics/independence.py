@@ -15,7 +15,7 @@ from geomkfac.maps.affine import AffineMaps
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor, shares
 from geomkfac.metrics.tensors.kronecker import KroneckerTensor
-from geomkfac.required import shown
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import Hull, Point
 
 
@@ -47,6 +47,8 @@ class IndependenceMetric(Metric):
     __slots__ = ("metric", "points", "space", "weights")
 
     def __init__(self, points: Point, metric: Metric, weights: Array | None = None) -> None:
+        check_type("the data of an independence metric", points, Point)
+        check_type("the metric on the images of the data", metric, Metric)
         self.points, self.metric, self.weights = points, metric, weights
         self.space = AffineMaps(points.space, metric.space)
 

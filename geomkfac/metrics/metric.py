@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import Any, final
 
 from geomkfac.arrays.array import Array
-from geomkfac.errors import SpaceMismatchError
+from geomkfac.errors import FrameError, KindError, SpaceMismatchError
 from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.metrics.tensors.dense import DenseTensor
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor
 from geomkfac.metrics.tensors.symmetric_elimination import weighted_rows
-from geomkfac.required import shown
+from geomkfac.required import check_pickles, check_type, shown
 from geomkfac.spaces import Element, Frame, Point, Space, Vector
 
 
@@ -59,6 +59,8 @@ class ConstantMetric(Metric):
     __slots__ = ("_covectors", "_weights", "space", "tensor")
 
     def __init__(self, space: Space, tensor: DenseTensor) -> None:
+        check_type("the space of a constant metric", space, Space)
+        check_type("the value of a constant metric", tensor, DenseTensor, "Pass tensor.dense().")
         if tensor.space is not space.direction:
             raise SpaceMismatchError(f"the tensor must be a form on {space.direction!r}.\n  came: {shown(tensor)}")
         self.space, self.tensor = space, tensor
@@ -112,7 +114,20 @@ class CovectorMetric(Metric):
     __slots__ = ("_function", "frame", "space")
 
     def __init__(self, frame: Frame, function: Callable[[Array], tuple[Array, Array]]) -> None:
+        check_type("what points are read in", frame, Frame, error=FrameError)
+        if not callable(function):
+            raise KindError(f"covectors are given by a function of points.\n  came: {shown(function)}")
         self.frame, self.space, self._function = frame, frame.space, function
+
+    def __copy__(self) -> CovectorMetric:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> CovectorMetric:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        check_pickles("the function of a metric", self._function)
+        return CovectorMetric, (self.frame, self._function)
 
     def _at(self, point: Any) -> CovectorTensor:
         weights, rows = self._function(point.coordinates(self.frame))

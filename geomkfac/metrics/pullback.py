@@ -14,7 +14,7 @@ from geomkfac.maps.smooth import Derivative, SmoothMap
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor
-from geomkfac.required import shown
+from geomkfac.required import check_type, shown
 
 
 def pullback_tensor(derivative: Derivative, tensor: MetricTensor) -> CovectorTensor:
@@ -41,6 +41,8 @@ class PullbackMetric(Metric):
     __slots__ = ("map", "metric", "space")
 
     def __init__(self, smooth_map: SmoothMap, metric: Metric) -> None:
+        check_type("what a metric is pulled back along", smooth_map, SmoothMap)
+        check_type("what is pulled back", metric, Metric)
         if metric.space is not smooth_map.codomain:
             raise SpaceMismatchError(
                 f"the metric must live where the map ends.\n  map   : {shown(smooth_map)}\n  metric: {shown(metric)}"
@@ -66,6 +68,7 @@ class ExpectedMetric(Metric):
     __slots__ = ("metric", "space", "weights")
 
     def __init__(self, metric: Metric, weights: Array | None = None) -> None:
+        check_type("what an expectation is taken of", metric, Metric)
         self.metric, self.space, self.weights = metric, metric.space, weights
 
     def _at(self, point: Any) -> CovectorTensor:

@@ -27,7 +27,7 @@ from geomkfac.networks.passes.chain_pass import ChainPass
 from geomkfac.networks.passes.stages import AffineStage
 from geomkfac.networks.running.summing import at_once, summed
 from geomkfac.networks.running.tasks import GatheringTask
-from geomkfac.required import shown
+from geomkfac.required import listed, shown
 from geomkfac.spaces import Chunk, Parameterization, Point, Sample, Vector
 
 
@@ -75,7 +75,7 @@ class ConvolutionalNetwork(FeedForward):
         ------
         ShapeError, ValuesError, UnknownNameError
         """
-        specs = architecture(stages) if isinstance(stages, str) else list(stages)
+        specs = architecture(stages) if isinstance(stages, str) else listed("the stages", stages)
         if not is_count(channels):
             raise ShapeError(f"the input needs a positive number of channels, not {shown(channels)}.")
         made = Builder(grid, channels, specs, kind)
@@ -101,9 +101,10 @@ class ConvolutionalNetwork(FeedForward):
         grid : lengths of the spatial axes of the input
         stages : as for `from_shape`; channels and kernels may be left out
         """
-        if len(Ws) != len(bs) or not len(Ws):
+        Ws, bs = listed("the weights", Ws), listed("the biases", bs)
+        if len(Ws) != len(bs) or not Ws:
             raise ShapeError(f"a network needs one bias for each weight, at least one; came {len(Ws)} and {len(bs)}.")
-        specs = architecture(stages) if isinstance(stages, str) else list(stages)
+        specs = architecture(stages) if isinstance(stages, str) else listed("the stages", stages)
         for index, array in enumerate((*Ws, *bs)):
             if getattr(array, "shape", None) is None:
                 raise KindError(f"weights and biases must be arrays; number {index} is {type(array).__name__}.")
@@ -115,6 +116,7 @@ class ConvolutionalNetwork(FeedForward):
         self, Ws: Sequence[Array], bs: Sequence[Array], parameterization: Parameterization
     ) -> Point:
         """The weights with these coordinates in a parameterization; arrays as for `from_arrays`."""
+        Ws, bs = listed("the weights", Ws), listed("the biases", bs)
         stages = [stage for stage in self.stages if isinstance(stage, AffineStage)]
         if len(Ws) != len(stages) or len(bs) != len(stages):
             raise ShapeError(f"this network has {len(stages)} layers; came {len(Ws)} weights and {len(bs)} biases.")

@@ -193,7 +193,7 @@ class Hull(LinearSpace):
 
     def weight(self, like: Vector | None = None) -> Vector:
         """The covector that is 1 on points and 0 on directions; [0, ..., 0, 1] in every frame."""
-        ns = self.kind.default_namespace if like is None else like.namespace
+        ns = self._namespace_like(like)
         frame = self.dual.frame_from(lambda base: base._reference_frame())
         return self.dual.from_components(frame, ns.eye(self.dim)[-1, :], ns)
 

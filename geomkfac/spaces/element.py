@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, NoReturn, TypeVar, final
 
 from geomkfac.arrays.array import Array
@@ -27,7 +27,7 @@ from geomkfac.errors import (
     SpaceMismatchError,
     ValuesError,
 )
-from geomkfac.required import shown
+from geomkfac.required import check_type, shown
 from geomkfac.spaces.batches import broadcast, checked_key, shape_of_batch
 from geomkfac.spaces.frames.change import Components, map_components
 from geomkfac.spaces.frames.frame import Frame, convert
@@ -143,6 +143,9 @@ class Element:
 
         Floating point only; whether two elements are close depends on the frame, so it must be named.
         """
+        check_type("what is compared", other, Element)
+        for tolerance in (rtol, atol):
+            check_type("a tolerance", tolerance, Real, error=KindError)
         check_same_space(self, other, "compare", "Map one into the other's space first.")
         self.require_same_namespace(other)
         ns = self.namespace.ordered("isclose")

@@ -13,6 +13,7 @@ from typing import Any, final
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
+from geomkfac.counts import is_count
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
 from geomkfac.kept import kept
 from geomkfac.required import shown
@@ -92,8 +93,10 @@ class _Product(Space):
 
     def project(self, element: Element, index: int) -> Any:
         """The component in factor `index`."""
-        if element.space is not self:
+        if not isinstance(element, Element) or element.space is not self:
             raise SpaceMismatchError(f"project needs an element of {self!r}.\n  came: {shown(element)}")
+        if not is_count(index, 0) or index >= len(self.factors):
+            raise ShapeError(f"{self!r} has factors 0 to {len(self.factors) - 1}.\n  came: {shown(index)}")
         frame = element.storage_frame.structured
         components = element.components_in(frame)
         return self.factors[index].from_components(frame.parts[index], components[index], element.namespace)

@@ -8,7 +8,7 @@ from typing import Any, final
 
 from geomkfac.arrays.array import Array
 from geomkfac.errors import SpaceMismatchError
-from geomkfac.required import shown
+from geomkfac.required import check_type, shown
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frames.frame import DenseFrame
 from geomkfac.spaces.vector import LinearSpace
@@ -87,6 +87,10 @@ class AffineSubspace:
 
     point: Vector
     direction: Subspace
+
+    def __post_init__(self) -> None:
+        check_type("a member of a coset", self.point, Vector)
+        check_type("the direction of a coset", self.direction, Subspace)
 
     @property
     def dim(self) -> int:

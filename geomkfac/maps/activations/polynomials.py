@@ -11,7 +11,7 @@ from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import KindError, ValuesError
 from geomkfac.maps.activations.activation import Activation, InPyTorch
 from geomkfac.maps.activations.by_name import registered, with_parameters
-from geomkfac.required import shown
+from geomkfac.required import check_type, shown
 
 
 @final
@@ -44,6 +44,7 @@ class Polynomial(Activation):
     coefficients: tuple[Scalar, ...]
 
     def __post_init__(self) -> None:
+        check_type("the list of coefficients of a polynomial", self.coefficients, (tuple, list), error=KindError)
         if not self.coefficients:
             raise ValuesError(
                 "a polynomial needs coefficients.\n"

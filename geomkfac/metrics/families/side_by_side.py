@@ -11,7 +11,7 @@ from geomkfac.arrays.namespace import Namespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.metrics.families.output_family import OutputFamily, sample_weights
-from geomkfac.required import shown
+from geomkfac.required import listed, shown
 from geomkfac.spaces.samples.targets import parts_of
 
 
@@ -56,7 +56,7 @@ class SideBySide(OutputFamily):
                 f"  came    : {len(parts)} without and {len(named)} with a name\n"
                 "Write SideBySide(Categorical(), Gaussian(), dimensions=(3, 2)), or name them all."
             )
-        chosen, sizes = (*parts, *named.values()), tuple(dimensions)
+        chosen, sizes = (*parts, *named.values()), tuple(listed("the dimensions", dimensions))
         for part in chosen:
             if not isinstance(part, OutputFamily) or isinstance(part, SideBySide):
                 raise KindError(

@@ -278,9 +278,9 @@ class DenseTensor(MetricTensor):
         return slots if all(isinstance(slot, int) for slot in slots) else (self.space.dim,)
 
     def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
-        if kind != "exact":
+        if not isinstance(kind, str) or kind != "exact":
             raise UnknownNameError(
-                f"a metric without Kronecker factors is damped 'exact', not {kind!r}.\n"
+                f"a metric without Kronecker factors is damped 'exact', not {shown(kind)}.\n"
                 "Factored damping is for layers of a K-FAC metric."
             )
         other = self._as_tensor(g0).dense().components_in(self.storage_frame)

@@ -15,7 +15,7 @@ from geomkfac.metrics.tensors.dense import DenseTensor
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
 from geomkfac.operators import BlockDiagonal
 from geomkfac.operators.operator import StructuredMatrix
-from geomkfac.required import shown
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import Euclidean, ProductVectorSpace, Subspace, Vector
 from geomkfac.spaces.frames.change import map_components
 from geomkfac.spaces.frames.frame import DenseFrame, Frame, derived_frame
@@ -36,6 +36,7 @@ class DirectSumTensor(MetricTensor):
         if not parts:
             raise ShapeError("a direct sum needs at least one metric tensor.")
         for part in parts:
+            check_type("a part of a direct sum", part, MetricTensor)
             if part.namespace is not parts[0].namespace:
                 raise KindError(
                     f"the parts have different arrays: {parts[0].namespace.name} and {part.namespace.name}."

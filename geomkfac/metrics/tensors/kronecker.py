@@ -20,7 +20,7 @@ from geomkfac.metrics.tensors.kronecker_radical import KroneckerRadical
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
 from geomkfac.operators import KroneckerProduct
 from geomkfac.operators.operator import StructuredMatrix
-from geomkfac.required import shown
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import Euclidean, Frame, Hom, Subspace, Vector
 from geomkfac.spaces.frames.frame import DenseFrame, derived_frame
 
@@ -99,6 +99,8 @@ class KroneckerTensor(LayerTensor[KroneckerProduct]):
     __slots__ = ("_kept", "codomain_form", "domain_form", "namespace", "provenance", "space", "storage_frame")
 
     def __init__(self, domain_form: MetricTensor, codomain_form: MetricTensor) -> None:
+        for form in (domain_form, codomain_form):
+            check_type("a factor of a tensor product", form, MetricTensor)
         h, k = _plain(domain_form.dense()), _plain(codomain_form.dense())
         if h.namespace is not k.namespace:
             raise SpaceMismatchError(f"the forms have different arrays: {h.namespace.name} and {k.namespace.name}.")
@@ -239,6 +241,8 @@ class DampedKroneckerTensor(LayerTensor[StructuredMatrix]):
     __slots__ = ("_kept", "base", "gamma", "namespace", "other", "provenance", "space", "storage_frame")
 
     def __init__(self, base: KroneckerTensor, other: KroneckerTensor, gamma: Scalar) -> None:
+        for form in (base, other):
+            check_type("a term of a damped tensor product", form, KroneckerTensor)
         self.base, self.other, self.gamma = base, other, gamma
         self.space, self.storage_frame, self.namespace = base.space, base.storage_frame, base.namespace
         self.provenance = f"{base.provenance} + {gamma} {other.provenance}"

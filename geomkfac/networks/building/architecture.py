@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
 from geomkfac.arrays.borders import Padding
-from geomkfac.errors import UnknownNameError, ValuesError
+from geomkfac.errors import KindError, UnknownNameError, ValuesError
 from geomkfac.maps.activations.activation import Activation
 from geomkfac.maps.activations.by_name import ACTIVATIONS, WITH_PARAMETERS, activation
 from geomkfac.names import look_up
-from geomkfac.required import shown
+from geomkfac.required import check_type, shown
 
 Numbers: TypeAlias = int | Sequence[int]
 
@@ -137,6 +137,7 @@ def architecture(text: str) -> list[Stage]:
     >>> architecture("convolution(padding=2) tanh average(2) dense")[2:]
     [AveragePooling(window=2, stride=None), Dense(width=None)]
     """
+    check_type("the text of an architecture", text, str, error=KindError)
     stages: list[Stage] = [_stage(token, text) for token in _tokens(text)]
     if not stages:
         raise ValuesError("an architecture has at least one stage, such as 'dense'.")

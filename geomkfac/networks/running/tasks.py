@@ -8,10 +8,11 @@ from typing import Any, final, get_args
 
 from geomkfac.arrays.array import Array
 from geomkfac.metrics.families.output_family import OutputModel
+from geomkfac.names import check_word
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
 from geomkfac.networks.moments.second_moments import RunningMoments, Sharing
 from geomkfac.networks.moments.totals import Sums, Total
-from geomkfac.networks.passes.at_places import OutputMetric, check_word, differentials
+from geomkfac.networks.passes.at_places import OutputMetric, differentials
 from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.running.layered_function import LayeredFunction

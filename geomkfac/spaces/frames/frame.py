@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from geomkfac.arrays.array import Array
 from geomkfac.errors import FrameError, ShapeError, SingularMatrixError, ValuesError
 from geomkfac.kept import Kept, interned, kept
-from geomkfac.required import shown
+from geomkfac.required import check_type, shown
 from geomkfac.spaces.frames.change import BaseChange, Change, Components
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Frame(ABC):
     parts: tuple[Frame, ...]
 
     def __init__(self, space: Space, name: str, parts: tuple[Frame, ...] = ()) -> None:
+        check_type("the name of a frame", name, str, error=FrameError)
         self.space, self.name, self.parts = space, name, parts
         self._changes: WeakKeyDictionary[Frame, Change] = WeakKeyDictionary()
         self._kept = Kept()
@@ -129,7 +130,7 @@ class BaseFrame(Frame):
                 )
             translation = _checked(ns, translation, (dim,), "translation of the change of basis")
         step = BaseChange(self.space.kind, dim, matrix, inverse, translation)
-        return BaseFrame(self.space, name or f"{self.name}'", self, step)
+        return BaseFrame(self.space, f"{self.name}'" if name is None else name, self, step)
 
     def change_from(self, other: BaseFrame) -> tuple[Array, Array]:
         """``(matrix, translation)`` with ``y_self = matrix @ y_other + translation``, float64 or exact."""
@@ -189,6 +190,7 @@ class DenseFrame(Frame):
     __slots__ = ("_back", "_forth", "_id", "over")
 
     def __init__(self, over: Frame, matrix: Any, translation: Any = None, *, name: str = "dense") -> None:
+        check_type("what a dense frame stands over", over, Frame, error=FrameError)
         if isinstance(over, DenseFrame):
             raise FrameError(
                 "a dense frame stands over a base or derived frame.\n"
