@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, final
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.floats.memory import in_hand
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.counts import checked_count
 from geomkfac.errors import KindError, ValuesError
 from geomkfac.metrics.families.output_family import OutputModel
@@ -69,6 +70,10 @@ class Task(ABC, Generic[S]):
     def add(self, sums: S, chunk: Chunk, run: Pass, weights: Array) -> None:
         """Add to the sums what there is beside weights and losses of a chunk, of its pass; `weights` (N,)."""
 
+    def lacking(self, sums: S) -> int:
+        """How many numbers the sums will take beside what they hold, however few data are taken at a time."""
+        return 0
+
     def take(self, sums: S, piece: Piece) -> None:
         """Read a piece of the data, run it, and add it to the sums.
 
@@ -77,7 +82,7 @@ class Task(ABC, Generic[S]):
         DeviceMemoryError : the memory does not suffice for it.
         """
         ns = self.layers[0].omega.namespace
-        with in_hand(piece.count, ns):
+        with in_hand(piece.count, ns, lambda: self.lacking(sums) * itemsize_of(ns)):
             chunk = piece.load()
             run, weights = self.function._pass_of(self.layers, chunk), chunk_weights(chunk, ns)
             sums.weight.add(ns.sum(weights))
@@ -132,13 +137,18 @@ def at_once(
     data = function._chunk_size(covectors) if size is None else size
     most = AtOnce(data, min(covectors, function._at_once(data if count is None else min(data, count))))
     if limit is not None:
-        itemsize = 4 if layers[0].omega.namespace.epsilon > 1e-10 else 8
+        itemsize = itemsize_of(layers[0].omega.namespace)
         most = at_once_within(limit, function._demand(covectors, lifted, itemsize), covectors, most)
     if running.get("executor") is not None and size is None and count is not None:
         # A few pieces for every worker; but none so small that its sums are larger than its data.
         widest = max(space.dim for layer in function.layers for space in (layer.domain, layer.codomain))
         most = replace(most, data=min(most.data, max(widest, -(-count // PIECES))))
     return most
+
+
+def itemsize_of(ns: Namespace) -> int:
+    """Bytes of one number of a floating-point namespace."""
+    return 4 if ns.epsilon > 1e-10 else 8
 
 
 def checked_running(running: Running) -> tuple[int | None, int | None]:

@@ -95,6 +95,14 @@ class MomentsTask(Task[RunningMoments]):
     def add(self, sums: RunningMoments, chunk: Chunk, run: Pass, weights: Array) -> None:
         sums.add(chunk, run, self.metric.of(run, chunk), weights, self.at_once.covectors)
 
+    def lacking(self, sums: RunningMoments) -> int:
+        """Numbers in the factors that have not begun, and in the largest once more, which is added to its sum."""
+        factors = [space.domain.dim + 1 for space in self.function.layers]
+        factors += [space.codomain.dim for space in self.function.layers]
+        totals = (*sums.activations, *sums.covectors)
+        begun = sum(n * n for n, total in zip(factors, totals, strict=True) if total.value is not None)
+        return self.function._entries_of_sums - begun
+
     def moments(self, sums: RunningMoments) -> KfacMoments:
         """The sums, with the frames that they stand in.  The arrays are the sums' own, and change where these grow."""
         layers = tuple(
