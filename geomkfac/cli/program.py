@@ -7,8 +7,10 @@ Exit status: 0 where all holds, 1 where a statement does not, 2 for bad input, 1
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any
 
 import typer
@@ -59,12 +61,13 @@ def options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program on `arguments` (by default the process's own) and exit."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _prepare_streams()
     # The catalogue's --json names a file.
     as_json = "--json" in words and words[:1] != ["catalogue"]
     try:
         status = app(words, prog_name="geomkfac", standalone_mode=False)
-    except (GeomkfacError, OSError) as error:
-        _report(type(error).__name__, str(error), as_json)
+    except (GeomkfacError, OSError, MemoryError) as error:
+        _report(type(error).__name__, str(error) or "memory is exhausted.", as_json)
         status = BAD_INPUT
     except UsageError as error:
         if as_json:
@@ -77,6 +80,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if status == INTERRUPTED:
         _report("KeyboardInterrupt", "interrupted; no file is left half written.", as_json)
     sys.exit(status or 0)
+
+
+def _prepare_streams() -> None:
+    """Output that was closed (``>&-``) goes nowhere; what its encoding lacks, such as parts of a path, is escaped."""
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (it is open to the end)
+        elif isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _report(kind: str, message: str, as_json: bool) -> None:

@@ -19,6 +19,9 @@ _ASKED = re.compile(r"(?:allocate|allocating|allocated?:?)\s+([\d.,]+)\s*(bytes?
 _SPENT = ("out of memory", "RESOURCE_EXHAUSTED", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 """What PyTorch (device, host), JAX and cuBLAS say where they raise a plain RuntimeError."""
 
+_BEYOND = ("Maximum allowed dimension exceeded", "array is too big", "array is too large")
+"""What NumPy says, as a ValueError, of arrays that no machine could hold."""
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception of any library says that memory is exhausted.
@@ -29,6 +32,8 @@ def is_out_of_memory(error: BaseException) -> bool:
         return False
     if isinstance(error, MemoryError):
         return True
+    if isinstance(error, ValueError):
+        return any(text in str(error) for text in _BEYOND)
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _SPENT)
 
 
@@ -151,7 +156,7 @@ def _exhausted(
             "place of float64, or layers that are less wide."
         )
     if count == 1:
-        advice = "One datum alone does not fit: take a device with more memory, or fisher='sampled'."
+        advice = "One datum alone does not fit: take a device with more memory, or fisher='sampled' and few samples."
     else:
         advice = f"Pass chunk_size={chunk_that_fits(count, used, asked, free)}, or less: results differ by rounding."
     return DeviceMemoryError(

@@ -19,6 +19,10 @@ RULE_RATE = 0.01
 """The learning rate of rules, which have no default."""
 
 
+ANYTHING = (Exception, SystemExit)
+"""What the code of others may raise while it is imported or run: it may also end the program."""
+
+
 class UnauditableError(GeomkfacError, ValueError):
     """An optimizer that cannot be audited, with the reason."""
 
@@ -71,7 +75,7 @@ class Contestant(ABC):
             yield
         except GeomkfacError:
             raise
-        except Exception as error:  # An optimizer may raise anything.
+        except ANYTHING as error:
             raise UnauditableError(f"{self.name} {what}: {first_line(error)}") from error
 
     def on(self, device: str) -> Contestant:

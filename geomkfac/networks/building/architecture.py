@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, final
 
 from geomkfac.arrays.borders import Padding
 from geomkfac.errors import KindError, UnknownNameError, ValuesError
+from geomkfac.literals import expression, literal, written
 from geomkfac.maps.activations.activation import Activation
 from geomkfac.maps.activations.by_name import ACTIVATIONS, WITH_PARAMETERS, activation
 from geomkfac.names import look_up
@@ -158,12 +159,12 @@ def _tokens(text: str) -> list[str]:
 
 def _stage(token: str, text: str) -> Stage:
     try:
-        node = ast.parse(token, mode="eval").body
-    except SyntaxError as error:
+        node = expression(token)
+    except ValuesError as error:
         raise ValuesError(
             "the architecture cannot be read.\n  required: stages apart by spaces, such as "
             f"'convolution(padding=2) tanh average(2) dense'\n  came    : {shown(text)}\n"
-            f"At {shown(token)}: {error.msg}."
+            f"At {shown(token)}: {error}"
         ) from error
     call = node if isinstance(node, ast.Call) else None
     name = call.func if call is not None else node
@@ -180,10 +181,10 @@ def _stage(token: str, text: str) -> Stage:
     if call is None:
         return made() if made is not MaxPooling else made(2)
     try:
-        arguments = [ast.literal_eval(argument) for argument in call.args]
-        keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        arguments = [literal(argument) for argument in call.args]
+        keywords = {str(keyword.arg): literal(keyword.value) for keyword in call.keywords}
         return made(*arguments, **keywords)
     except (TypeError, ValueError) as error:
         raise ValuesError(
-            f"the arguments of {name.id!r} make no sense.\n  came: {ast.unparse(call)}\n{error}"
+            f"the arguments of {name.id!r} make no sense.\n  came: {shown(written(call))}\n{error}"
         ) from error
