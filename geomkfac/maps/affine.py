@@ -114,7 +114,7 @@ class AffineMaps(PointSpace):
             or not isinstance(arguments[0], Point)
             or arguments[0].space is not self.domain
         ):
-            came = ", ".join(repr(argument) for argument in arguments)
+            came = ", ".join(map(shown, arguments))
             raise SpaceMismatchError(
                 f"cannot evaluate {shown(element)}.\n  required: a point of {self.domain!r}\n  came    : {came}"
             )

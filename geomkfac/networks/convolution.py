@@ -182,8 +182,8 @@ class ConvolutionalNetwork(FeedForward):
 
         Source: GM 3, 5.1.
         """
-        ns = weights.namespace.ordered("measuring correlations")
         stored = self._own(weights)
+        ns = stored.namespace.ordered("measuring correlations")
         layers, on_outputs = self._layers(stored), self._metric(output, fisher, samples, seed)
         metric = self.kfac_metric(stored, sample, output, fisher=fisher, samples=samples, seed=seed)
         much = at_once(self, layers, self._own_sample(sample).count, 1, {})

@@ -49,7 +49,7 @@ class MLP(FeedForward):
             check_type("an activation between spaces", rho, SmoothMap, "Activations by name are for from_widths.")
         domains: list[Any] = [inputs, *(rho.codomain for rho in activations)]
         codomains: list[Any] = [*(rho.domain for rho in activations), outputs]
-        self.activations = tuple(activations)
+        self.activations: tuple[SmoothMap, ...] = tuple(activations)
         stages: list[Stage] = []
         for index, (a, z) in enumerate(zip(domains, codomains, strict=True)):
             stages.append(DenseStage(a, z, (AffineMaps(a, z),), index))

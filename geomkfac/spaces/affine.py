@@ -161,7 +161,7 @@ class Hull(LinearSpace):
 
     def __new__(cls, space: Space) -> Hull:
         if not isinstance(space, PointSpace):
-            raise SpaceMismatchError(f"the hull is of an affine space, not of {space!r}.")
+            raise SpaceMismatchError(f"the hull is of an affine space, not of {shown(space)}.")
         return intern_space(cls, (space,), lambda hull: hull._build(space))
 
     def _build(self, space: PointSpace) -> None:

@@ -121,7 +121,7 @@ class PowerVectorSpace(_Power, LinearSpace):
 
     def __new__(cls, base: LinearSpace, grid: Iterable[int]) -> PowerVectorSpace:
         if not isinstance(base, LinearSpace):
-            raise SpaceMismatchError(f"a power of a vector space cannot be made of {base!r}.")
+            raise SpaceMismatchError(f"a power of a vector space cannot be made of {shown(base)}.")
         shape = _checked_grid(grid)
         return intern_space(cls, (base,), lambda power: power._build(base, shape), key=shape)
 
@@ -175,7 +175,7 @@ class PowerSpace(_Power, PointSpace):
 
     def __new__(cls, base: PointSpace, grid: Iterable[int]) -> PowerSpace:
         if not isinstance(base, PointSpace):
-            raise SpaceMismatchError(f"a power of an affine space cannot be made of {base!r}.")
+            raise SpaceMismatchError(f"a power of an affine space cannot be made of {shown(base)}.")
         shape = _checked_grid(grid)
         return intern_space(cls, (base,), lambda power: power._build(base, shape), key=shape)
 

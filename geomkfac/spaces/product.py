@@ -132,7 +132,7 @@ def _checked_factors(factors: tuple[Any, ...], wanted: type, noun: str) -> None:
         raise SpaceMismatchError(f"a product of {noun}s needs at least one factor.")
     for factor in factors:
         if not isinstance(factor, wanted):
-            raise SpaceMismatchError(f"a product of {noun}s cannot have the factor {factor!r}.")
+            raise SpaceMismatchError(f"a product of {noun}s cannot have the factor {shown(factor)}.")
 
 
 @final

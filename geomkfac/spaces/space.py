@@ -26,6 +26,8 @@ from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame
 if TYPE_CHECKING:
     from geomkfac.spaces.element import Element
 
+LARGEST = 2**48
+"""The largest dimension of a base space."""
 _bases: WeakValueDictionary[str, BaseSpace] = WeakValueDictionary()
 _interned: WeakValueDictionary[tuple[Any, ...], Space] = WeakValueDictionary()
 SpaceT = TypeVar("SpaceT", bound="Space")
@@ -211,7 +213,9 @@ class BaseSpace(Space):
     def __init__(self, name: str, dim: int, kind: Kind = floating) -> None:
         if not isinstance(name, str):
             raise ValuesError(f"a space is named by a string, not {type(name).__name__}.")
-        checked_count(f"the dimension of {name!r}", dim, 0)
+        checked_count(f"the dimension of {shown(name)}", dim, 0)
+        if dim > LARGEST:
+            raise ValuesError(f"no machine holds coordinates of so large a dimension.\n  came: {shown(dim)}")
         if not isinstance(kind, Kind):
             raise KindError(
                 f"the kind of {name!r} must be a kind of scalar such as floating or GF(p), not {kind!r}."

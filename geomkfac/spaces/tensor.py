@@ -32,7 +32,7 @@ def _vector_factors(where: str, factors: tuple[Space, ...]) -> tuple[LinearSpace
     for factor in factors:
         if not isinstance(factor, LinearSpace):
             raise SpaceMismatchError(
-                f"{where} is made of vector spaces, not of {factor!r}.\n"
+                f"{where} is made of vector spaces, not of {shown(factor)}.\n"
                 "For an affine space use its direction, or its Hull."
             )
         if isinstance(factor, ProductVectorSpace):

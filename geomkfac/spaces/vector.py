@@ -79,7 +79,7 @@ class LinearSpace(Space):
     def _call(self, element: Vector, *arguments: Any) -> Any:
         if len(arguments) == 1 and isinstance(arguments[0], Vector) and arguments[0].space is self.dual:
             return pairing(element, arguments[0])
-        came = ", ".join(repr(argument) for argument in arguments)
+        came = ", ".join(map(shown, arguments))
         raise SpaceMismatchError(
             f"cannot evaluate {shown(element)}.\n  required: a vector of {self.dual!r}{self._also_takes}\n"
             f"  came    : {came}"

@@ -12,10 +12,10 @@ from typing import Any, final
 from geomkfac.arrays.array import Array, check_random_source
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.counts import checked_count
-from geomkfac.errors import FrameError, KindError
+from geomkfac.errors import FrameError, KindError, SpaceMismatchError
 from geomkfac.metrics.families.output_family import OutputModel
 from geomkfac.metrics.tensors.covectors import CovectorTensor
-from geomkfac.required import check_type
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import AffineSpace, Frame, Point, Vector
 
 
@@ -46,6 +46,8 @@ class GenericFamily(OutputModel):
         self._met: list[tuple[Point, Vector, CovectorTensor]] = []
 
     def _at(self, outputs: Point) -> tuple[Point, Vector, CovectorTensor]:
+        if not isinstance(outputs, Point) or outputs.space is not self.space:
+            raise SpaceMismatchError(f"a family on {self.space!r} takes points of it.\n  came: {shown(outputs)}")
         for entry in self._met:
             if entry[0].batch_shape == outputs.batch_shape and entry[0] == outputs:
                 return entry

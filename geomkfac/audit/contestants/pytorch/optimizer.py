@@ -168,7 +168,7 @@ class TorchContestant(Contestant):
     # -- finding out ---------------------------------------------------------------------------------------
     def _explored(self, rate: float | None) -> tuple[Setting, float | None]:
         """A setting in which steps can be taken, and the optimizer's own rate."""
-        first: Exception | None = None
+        first: BaseException | None = None
         groups = False
         for grouped, wide, graph, form in itertools.product((False, True), (False, True), (False, True), FORMS):
             if grouped and not groups:
