@@ -208,6 +208,9 @@ def test_thirty_as_processes(folder: Path, data: st.DataObject) -> None:
     ],
 )
 def test_what_ended_in_a_traceback_or_in_no_time_is_refused(folder: Path, words: tuple[str, ...], said: str) -> None:
+    if words[0] in ("audit", "catalogue"):
+        pytest.importorskip("torch")
+
     def run(words: list[str], own: Path) -> Finished:
         finished = run_here(words, own)
         assert said in finished.output + finished.error

@@ -107,7 +107,9 @@ def entries_of(package: str) -> list[Entry]:
             warnings.simplefilter("ignore")
             module = imported(package)
     except UnknownNameError as error:
-        raise UnauditableError(f"the package {package} cannot be imported here: {error.__cause__}.") from error
+        why = error.__cause__
+        there = "not installed here" if isinstance(why, ModuleNotFoundError) else "not to be imported"
+        raise UnauditableError(f"the package {package} is {there}: {why}.") from error
     root = package.partition(".")[0]
     found: dict[Any, str] = {}
     for name, value in sorted(vars(module).items()):
