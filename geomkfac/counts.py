@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeGuard
 
 from geomkfac.errors import ValuesError
+from geomkfac.required import shown
+
+
+def as_float(value: Any) -> float:
+    """A real number as a float; infinite where it is beyond all floats, as 10**400 is."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def is_count(value: Any, least: int = 1) -> TypeGuard[int]:
@@ -34,4 +44,4 @@ def checked_count(what: str, value: Any, least: int = 1, advice: str = "") -> in
     if is_count(value, least):
         return value
     required = {0: "a nonnegative int", 1: "a positive int"}.get(least, f"an int, {least} or more")
-    raise ValuesError(f"{what} must be {required}, not {value!r}." + (f"\n{advice}" if advice else ""))
+    raise ValuesError(f"{what} must be {required}, not {shown(value)}." + (f"\n{advice}" if advice else ""))

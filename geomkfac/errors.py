@@ -5,9 +5,15 @@ A message says what was required, what came, and what to do.
 
 from __future__ import annotations
 
+LONGEST_MESSAGE = 2000
+"""Characters of a message; of a longer one the middle is left out."""
+
 
 class GeomkfacError(Exception):
     """Root of everything that geomkfac raises on purpose."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(_shortened(one) if isinstance(one, str) else one for one in arguments))
 
 
 class SpaceMismatchError(GeomkfacError, TypeError):
@@ -95,3 +101,11 @@ class DeviceError(GeomkfacError, RuntimeError):
 
 class DeviceMemoryError(GeomkfacError, MemoryError):
     """A device, or the host, has no memory left for the data that were taken at a time."""
+
+
+def _shortened(message: str) -> str:
+    """A message that can be read: it may name a space of a thousand factors, whose name lists them all."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    head, tail = LONGEST_MESSAGE // 2, LONGEST_MESSAGE // 4
+    return f"{message[:head]} ... ({len(message) - head - tail} characters left out) ... {message[-tail:]}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from geomkfac.errors import UnknownNameError, ValuesError
+from geomkfac.required import shown
 
 T = TypeVar("T")
 
@@ -42,11 +43,22 @@ def look_up(what: str, name: object, known: Mapping[str, T]) -> T:
         f"Did you mean {near[0]!r}?" if near else f"Pass the {what} by one of these names, or as an object."
     )
     raise UnknownNameError(
-        f"unknown {what} {name!r}.\n"
+        f"unknown {what} {shown(name)}.\n"
         f"  required: one of {', '.join(map(repr, names))}\n"
-        f"  came    : {name!r}\n"
+        f"  came    : {shown(name)}\n"
         f"{advice}"
     )
+
+
+def check_word(what: str, word: object, known: Sequence[str]) -> None:
+    """Refuse a `word` that is none of the `known` ones.
+
+    Raises
+    ------
+    UnknownNameError
+    """
+    if not isinstance(word, str) or word not in known:
+        raise UnknownNameError(f"{what} must be one of {', '.join(map(repr, known))}, not {shown(word)}.")
 
 
 def enter(what: str, name: str, thing: object, known: MutableMapping[str, Any]) -> None:
@@ -64,6 +76,6 @@ def enter(what: str, name: str, thing: object, known: MutableMapping[str, Any]) 
     if name in known:
         raise ValuesError(
             f"there is an {what} of this name already.\n  required: another name than {known[name]!r} has\n"
-            f"  came    : {name!r}\nChoose another name."
+            f"  came    : {shown(name)}\nChoose another name."
         )
     known[name] = thing

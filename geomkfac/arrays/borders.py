@@ -15,6 +15,7 @@ from geomkfac.arrays.namespace import Namespace
 from geomkfac.counts import is_count
 from geomkfac.errors import ShapeError, UnknownNameError, ValuesError
 from geomkfac.names import look_up
+from geomkfac.required import shown
 
 BORDERS = {name: name for name in ("point", "reflect", "replicate", "circular")}
 """How the border is filled; `point` with one value, the others with copies."""
@@ -38,7 +39,7 @@ def padding_of(padding: Padding, kernel: Sequence[int], dilation: Sequence[int])
     axes = len(kernel)
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
-            raise UnknownNameError(f"padding must be 'same', 'valid' or numbers, not {padding!r}.")
+            raise UnknownNameError(f"padding must be 'same', 'valid' or numbers, not {shown(padding)}.")
         if padding == "valid":
             return ((0, 0),) * axes
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
@@ -47,14 +48,14 @@ def padding_of(padding: Padding, kernel: Sequence[int], dilation: Sequence[int])
     if len(entries) != axes:
         raise ShapeError(
             f"the padding needs one number, or one pair, for every axis of the grid.\n  required: {axes}\n"
-            f"  came    : {padding!r}\nPass one int for all sides, or {axes} ints or pairs (before, after)."
+            f"  came    : {shown(padding)}\nPass one int for all sides, or {axes} ints or pairs (before, after)."
         )
     pairs = []
     for entry in entries:
         pair = (entry, entry) if isinstance(entry, int) else tuple(entry)
         if len(pair) != 2 or not all(is_count(n, 0) for n in pair):
             raise ValuesError(
-                f"padding is made of nonnegative ints, or pairs (before, after) of them.\n  came: {padding!r}\n"
+                f"padding is made of nonnegative ints, or pairs (before, after) of them.\n  came: {shown(padding)}\n"
                 "Use 0 for no padding."
             )
         pairs.append((pair[0], pair[1]))

@@ -56,18 +56,26 @@ class MappedRows:
 
         Raises
         ------
+        FileFormatError : as `whole`.
+        """
+        return np.asarray(self.whole()[self.start : self.stop])
+
+    def whole(self) -> Any:
+        """All of the array, as a memory map.
+
+        Raises
+        ------
         FileFormatError : the file is not there, or too short.
         """
         try:
             if _head(self.path, self.offset) != self.head:
                 raise ValueError("another array stands in it now")
-            whole = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)  # type: ignore[call-overload]
+            return np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)  # type: ignore[call-overload]
         except (OSError, ValueError) as error:
             raise FileFormatError(
                 f"{self.path!r} cannot be mapped.\n  required: the file that the sample was made of, on every machine\n"
                 f"  came    : {error}\nKeep it where it was, and share its folder with machines that work on it."
             ) from error
-        return np.asarray(whole[self.start : self.stop])
 
 
 def rows_of(array: Any, start: int, stop: int) -> Any:
@@ -88,6 +96,11 @@ def rows_of(array: Any, start: int, stop: int) -> Any:
 def read_rows(rows: Any) -> Any:
     """What `rows_of` gave, as arrays."""
     return rows.read() if isinstance(rows, MappedRows) else rows
+
+
+def mapped_again(rows: Any) -> Any:
+    """What `rows_of` gave of all rows: a memory map again, or the array."""
+    return rows.whole() if isinstance(rows, MappedRows) else rows
 
 
 def in_memory(array: Any) -> Any:

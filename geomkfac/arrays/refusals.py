@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from geomkfac.errors import KindError, ValuesError
+from geomkfac.required import shown
 
 _SUMS = "factors are sums over the data, and are solved with: both need more."
 _NARROW = {
@@ -24,7 +25,7 @@ def describe(values: Any) -> str:
     if hasattr(values, "dtype") and hasattr(values, "shape"):
         return f"{name} of dtype {values.dtype} and shape {tuple(values.shape)}"
     if isinstance(values, bool | int | float | complex | str):
-        return f"{name} {values!r}"
+        return f"{name} {shown(values)}"
     return name
 
 

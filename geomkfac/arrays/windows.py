@@ -25,6 +25,7 @@ from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.counts import is_count
 from geomkfac.errors import ShapeError, ValuesError
+from geomkfac.required import shown
 
 ENTRIES_AT_ONCE = 1 << 19
 """How many entries of an expanded array are made at a time: about what a core's cache holds."""
@@ -47,7 +48,7 @@ def per_axis(value: int | Sequence[int], axes: int, what: str, *, least: int = 1
     for number in values:
         if not is_count(number, least):
             raise ValuesError(
-                f"the {what} is made of ints of at least {least}.\n  came: {values!r}\n"
+                f"the {what} is made of ints of at least {least}.\n  came: {shown(values)}\n"
                 + ("A stride or dilation of 1 is the plain one." if least == 1 else "Use 0 for none.")
             )
     return values

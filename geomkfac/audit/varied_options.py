@@ -14,6 +14,7 @@ from geomkfac.audit.contestants.named import named, with_options
 from geomkfac.audit.verdicts.report import AuditReport
 from geomkfac.errors import ValuesError
 from geomkfac.names import look_up
+from geomkfac.required import shown
 
 ABOVE = 10.0
 """A discrepancy counts where it is this many times what round-off explains."""
@@ -86,7 +87,7 @@ def vary(
     """
     found = sorted({float(value) for value in values})
     if len(found) < 2 or not all(value > 0 and math.isfinite(value) for value in found):
-        raise ValuesError(f"an exponent takes two positive values of {option!r} at least; came {list(values)}.")
+        raise ValuesError(f"an exponent takes two positive values of {shown(option)} at least; came {list(values)}.")
     reports = []
     for value in found:
         made = with_options(optimizer, {**(options or {}), option: value})

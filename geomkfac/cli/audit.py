@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from geomkfac.cli import options as shared
 from geomkfac.cli.device_option import DEVICE
 from geomkfac.cli.printing import number, print_json, progress_bar, table, write_line
 from geomkfac.errors import ConditioningError, ValuesError
@@ -31,7 +32,7 @@ def audit(
     lr: float = typer.Option(None, "--lr", metavar="X", show_default=False, help="By default the optimizer's own."),
     option: list[str] = OPTION,
     steps: int = typer.Option(
-        10, "--steps", metavar="N", min=2, help="Updates; compared after the first and the last."
+        10, "--steps", metavar="N", min=2, max=shared.MOST_STEPS, help="Updates; compared after the first and the last."
     ),
     network: str = typer.Option(
         "fully connected", "--network", metavar="NAME", help="'fully connected', 'convolutional' or 'recurrent'."

@@ -33,7 +33,7 @@ def catalogue(
     package: list[str] = PACKAGE,
     rules: bool = typer.Option(True, "--rules/--no-rules", help="The reference rules of geomkfac.updates."),
     libraries: bool = typer.Option(True, "--libraries/--no-libraries", help="Updates of K-FAC libraries at hand."),
-    steps: int = typer.Option(10, "--steps", metavar="N", min=2, help="Updates of each run."),
+    steps: int = typer.Option(10, "--steps", metavar="N", min=2, max=options.MOST_STEPS, help="Updates of each run."),
     seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="Of weights, data and bases."),
     device: Annotated[str, DEVICE] = "cpu",
     jobs: Annotated[int | None, options.JOBS] = None,

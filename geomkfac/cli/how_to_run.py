@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any, final
 
+from geomkfac.arrays.floats.threads import processors
 from geomkfac.cli import options
 from geomkfac.cli.printing import data_progress
 from geomkfac.errors import MissingExtraError, ValuesError
 from geomkfac.networks import Running, worker_processes
+from geomkfac.networks.running.summing import PIECES
 
 
 @final
@@ -43,6 +45,13 @@ class HowToRun:
                     f"--{name} must be positive.\n  required: an integer, 1 or more\n  came    : {value}\n"
                     "The default is a good choice."
                 )
+
+        if self.workers is not None and self.workers > (most := max(PIECES, processors())):
+            raise ValuesError(
+                "so many processes would wait for each other.\n"
+                f"  required: --workers {most} at most, as many as there are processors or chunks of data\n"
+                f"  came    : --workers {self.workers}\nThe result is the same for any number of them."
+            )
 
     @contextmanager
     def running(self, description: str, total: int | None) -> Iterator[Running]:

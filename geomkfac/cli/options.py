@@ -97,6 +97,9 @@ JOBS: Any = typer.Option(
 )
 JSON: Any = typer.Option("--json", help="Print one JSON document.")
 
+MOST_STEPS = 10_000
+"""Of an audit: rounding has grown beyond all groups long before; more is a mistake of typing."""
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)

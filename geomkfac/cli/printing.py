@@ -101,14 +101,14 @@ def checked_document(what: str, path: Path | None) -> None:
 
 @contextmanager
 def progress_bar(description: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A function that advances a bar on standard error, shown after a second, on a terminal alone.
+    """A function that advances a bar on standard error, shown after a second; elsewhere than on a terminal, lines.
 
     Parameters
     ----------
     total : what the steps add up to; None where nobody counts, and the bar only moves
     """
     if not sys.stderr.isatty():
-        yield lambda count: None
+        yield _lines(description, total)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -127,22 +127,50 @@ def progress_bar(description: str, total: int | None = None) -> Iterator[Callabl
         progress.stop()
 
 
+def _lines(description: str, total: int | None) -> Callable[[int], None]:
+    """A function that counts, and writes a line now and then that says when the end is to be expected."""
+    done, began = 0, time.monotonic()
+    told = began
+
+    def advance(count: int) -> None:
+        nonlocal done, told
+        done, now = done + count, time.monotonic()
+        if now - told >= BETWEEN_LINES:
+            told = now
+            of = "" if total is None else f" of {total}"
+            left = "" if total is None else f", about {(total - done) * (now - began) / max(done, 1):.0f} s left"
+            print(f"geomkfac: {description}: {done}{of}; {now - began:.0f} s{left}", file=sys.stderr, flush=True)
+
+    return advance
+
+
 @contextmanager
 def data_progress(description: str, total: int | None = None) -> Iterator[Callable[[Progress], None]]:
     """A function to be told of progress: it moves a bar on a terminal, and writes a line now and then elsewhere.
 
     Both go to standard error, and both say when the end is to be expected.
     """
+    if not sys.stderr.isatty():
+        yield _data_lines(description)
+        return
     done = 0
-    told = time.monotonic()
     with progress_bar(description, total) as advance:
 
         def tell(progress: Progress) -> None:
-            nonlocal done, told
+            nonlocal done
             advance(progress.done - done)
             done = progress.done
-            if not sys.stderr.isatty() and time.monotonic() - told >= BETWEEN_LINES:
-                told = time.monotonic()
-                print(f"geomkfac: {description}: {progress}", file=sys.stderr, flush=True)
 
         yield tell
+
+
+def _data_lines(description: str) -> Callable[[Progress], None]:
+    told = time.monotonic()
+
+    def tell(progress: Progress) -> None:
+        nonlocal told
+        if time.monotonic() - told >= BETWEEN_LINES:
+            told = time.monotonic()
+            print(f"geomkfac: {description}: {progress}", file=sys.stderr, flush=True)
+
+    return tell

@@ -7,8 +7,10 @@ Exit status: 0 where all holds, 1 where a statement does not, 2 for bad input, 1
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any
 
 import typer
@@ -58,12 +60,13 @@ def options(
 
 def run(words: Sequence[str]) -> None:
     """Run the program on the words of a command line, and exit."""
+    _prepare_streams()
     # The catalogue's --json names a file.
     as_json = "--json" in words and list(words[:1]) != ["catalogue"]
     try:
         status = app(list(words), prog_name="geomkfac", standalone_mode=False)
-    except (GeomkfacError, OSError) as error:
-        _report(type(error).__name__, str(error), as_json)
+    except (GeomkfacError, OSError, MemoryError) as error:
+        _report(type(error).__name__, str(error) or "memory is exhausted.", as_json)
         status = BAD_INPUT
     except UsageError as error:
         if as_json:
@@ -76,6 +79,16 @@ def run(words: Sequence[str]) -> None:
     if status == INTERRUPTED:
         _report("KeyboardInterrupt", "interrupted; no file is left half written.", as_json)
     sys.exit(status or 0)
+
+
+def _prepare_streams() -> None:
+    """Output that was closed (``>&-``) goes nowhere; what its encoding lacks, such as parts of a path, is escaped."""
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (it is open to the end)
+        elif isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _report(kind: str, message: str, as_json: bool) -> None:

@@ -27,6 +27,8 @@ CERTIFICATE: Any = typer.Option(
 )
 RESUME: Any = typer.Option("--resume", help="Go on with the interrupted run that --certificate DIR holds.")
 HTML: Any = typer.Option("--html", metavar="FILE", help="Write the evidence as one page that needs no network.")
+MOST_TRIALS = 1000
+"""The chance that a false identity passes is below 1e-1000 long before; more is a mistake of typing."""
 FEW = 8
 """So many statements are done before other processes have started."""
 
@@ -36,7 +38,9 @@ def verify(
     show_list: bool = typer.Option(False, "--list", help="List the statements, and run nothing."),
     mutants: bool = typer.Option(False, "--mutants", help="Plant the faults alone: the table statement x mutant."),
     explain: bool = typer.Option(False, "--explain", help="Tell what is assumed, drawn and compared."),
-    trials: int = typer.Option(4, "--trials", metavar="N", min=1, help="Random instances for each check."),
+    trials: int = typer.Option(
+        4, "--trials", metavar="N", min=1, max=MOST_TRIALS, help="Random instances for each check, 1000 at most."
+    ),
     seed: int = typer.Option(0, "--seed", metavar="N", min=0, help="What every random draw depends on."),
     library: str = typer.Option("numpy", "--library", metavar="NAME", help="Array library of the numeric checks."),
     device: Annotated[str, DEVICE] = "cpu",

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, final
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.kept import kept
 from geomkfac.maps.smooth import Derivative, SmoothMap
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import (
     AffineSpace,
     Element,
@@ -60,7 +61,7 @@ class AffineMaps(PointSpace):
         ):
             raise SpaceMismatchError(
                 "affine maps go from an affine space to an AffineSpace or a vector space of columns.\n"
-                f"  domain  : {domain!r}\n  codomain: {codomain!r}"
+                f"  domain  : {shown(domain)}\n  codomain: {shown(codomain)}"
             )
         return intern_space(cls, (domain, codomain), lambda maps: maps._build(domain, codomain))
 
@@ -113,9 +114,9 @@ class AffineMaps(PointSpace):
             or not isinstance(arguments[0], Point)
             or arguments[0].space is not self.domain
         ):
-            came = ", ".join(repr(argument) for argument in arguments)
+            came = ", ".join(map(shown, arguments))
             raise SpaceMismatchError(
-                f"cannot evaluate {element!r}.\n  required: a point of {self.domain!r}\n  came    : {came}"
+                f"cannot evaluate {shown(element)}.\n  required: a point of {self.domain!r}\n  came    : {came}"
             )
         point = arguments[0]
         element.require_same_namespace(point)
@@ -136,7 +137,7 @@ class AffineMaps(PointSpace):
         ):
             raise SpaceMismatchError(
                 "cannot compose: the inner map must end where the outer one begins.\n"
-                f"  outer: {element!r}\n  inner: {other!r}"
+                f"  outer: {shown(element)}\n  inner: {shown(other)}"
             )
         element.require_same_namespace(other)
         frame, inner = element.storage_frame.structured, other.storage_frame.structured
@@ -158,7 +159,7 @@ class AffineMaps(PointSpace):
     def lift(self, element: Point) -> Vector:
         """The linear map ``Hull(A) -> Hull(Z)`` that extends an affine map; last row (0, ..., 0, 1)."""
         if not isinstance(element, Point) or element.space is not self:
-            raise SpaceMismatchError(f"lift takes a point of {self!r}.\n  came: {element!r}")
+            raise SpaceMismatchError(f"lift takes a point of {self!r}.\n  came: {shown(element)}")
         frame, ns = element.storage_frame.structured, element.namespace
         if not isinstance(self.codomain, AffineSpace):
             raise SpaceMismatchError(f"lift takes an affine map to an affine space, not to {self.codomain!r}.")
@@ -217,7 +218,7 @@ class AffineMap(SmoothMap):
     def __init__(self, element: Point) -> None:
         if not isinstance(element, Point) or not isinstance(element.space, AffineMaps):
             raise SpaceMismatchError(
-                f"an AffineMap is made of a point of AffineMaps(A, Z), not of {element!r}."
+                f"an AffineMap is made of a point of AffineMaps(A, Z), not of {shown(element)}."
             )
         self.element, self._space = element, element.space
         self.domain, self.codomain = element.space.domain, element.space.codomain
@@ -265,8 +266,9 @@ class Evaluation(SmoothMap):
     __slots__ = ("codomain", "domain", "point")
 
     def __init__(self, space: AffineMaps, point: Point) -> None:
+        check_type("the space of what is evaluated", space, AffineMaps)
         if not isinstance(point, Point) or point.space is not space.domain:
-            raise SpaceMismatchError(f"evaluation needs a point of {space.domain!r}.\n  came: {point!r}")
+            raise SpaceMismatchError(f"evaluation needs a point of {space.domain!r}.\n  came: {shown(point)}")
         self.domain: AffineMaps = space
         self.codomain: Codomain = space.codomain
         self.point = point

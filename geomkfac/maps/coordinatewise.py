@@ -14,6 +14,7 @@ from geomkfac.errors import ShapeError
 from geomkfac.maps.activations.activation import Activation
 from geomkfac.maps.activations.by_name import activation
 from geomkfac.maps.smooth import Derivative, SmoothMap
+from geomkfac.required import shown
 from geomkfac.spaces import Element, Frame, LinearSpace, Point, PointSpace, Vector
 from geomkfac.spaces.element import check_namespace
 
@@ -74,7 +75,9 @@ class CoordinatewiseMap(SmoothMap):
     def __init__(self, source: Frame, target: Frame, function: str | Activation) -> None:
         for frame in (source, target):
             if not isinstance(frame, Frame) or not isinstance(frame.space, PointSpace):
-                raise ShapeError(f"a coordinatewise map is given in frames of two affine spaces.\n  came: {frame!r}")
+                raise ShapeError(
+                    f"a coordinatewise map is given in frames of two affine spaces.\n  came: {shown(frame)}"
+                )
         if source.space.dim != target.space.dim:
             raise ShapeError(
                 f"a coordinatewise map needs spaces of one dimension.\n  source: {source.space!r}\n"

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from geomkfac.errors import KindError
+from geomkfac.arrays.array import check_random_source
+from geomkfac.errors import FrameError, KindError
 from geomkfac.maps.coordinatewise import DiagonalDerivative
 from geomkfac.maps.smooth import Derivative, HomDerivative, SmoothMap
+from geomkfac.required import check_type
 from geomkfac.spaces import Element, Frame, Hom, Point
 from geomkfac.spaces.frames.frame import derived_frame
 
@@ -36,6 +38,9 @@ class GenericMap(SmoothMap):
     __slots__ = ("_met", "_rng", "codomain", "coordinatewise", "domain", "source", "target")
 
     def __init__(self, source: Frame, target: Frame, rng: Any, *, coordinatewise: bool = True) -> None:
+        for frame in (source, target):
+            check_type("the frame in which a generic map draws", frame, Frame, error=FrameError)
+        check_random_source(rng)
         if not source.space.kind.is_exact:
             raise KindError(
                 f"a generic map draws free values, which has a meaning over exact kinds; {source.space!r} is "

@@ -6,6 +6,7 @@ from typing import final
 
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.maps.smooth import Derivative, HomDerivative, SmoothMap
+from geomkfac.required import shown
 from geomkfac.spaces import Element, Hom, Vector
 
 
@@ -22,7 +23,7 @@ class LinearMap(SmoothMap):
 
     def __init__(self, element: Vector) -> None:
         if not isinstance(element, Vector) or not isinstance(element.space, Hom):
-            raise SpaceMismatchError(f"a LinearMap is made of an element of Hom(U, V), not of {element!r}.")
+            raise SpaceMismatchError(f"a LinearMap is made of an element of Hom(U, V), not of {shown(element)}.")
         self.element = element
         self.domain, self.codomain = element.space.domain, element.space.codomain
 

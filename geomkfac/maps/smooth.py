@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from typing import final
 
 from geomkfac.errors import SpaceMismatchError
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import Element, Hom, LinearSpace, Space, Vector
 
 
@@ -45,7 +46,7 @@ class Derivative(ABC):
 
 def _check(element: Element, space: Space, action: str) -> None:
     if not isinstance(element, Element) or element.space is not space:
-        raise SpaceMismatchError(f"{action} takes an element of {space!r}.\n  came: {element!r}")
+        raise SpaceMismatchError(f"{action} takes an element of {space!r}.\n  came: {shown(element)}")
 
 
 class SmoothMap(ABC):
@@ -102,9 +103,9 @@ class HomDerivative(Derivative):
     __slots__ = ("codomain", "domain", "linear_map")
 
     def __init__(self, linear_map: Vector) -> None:
-        hom = linear_map.space
-        if not isinstance(hom, Hom):
-            raise SpaceMismatchError(f"a derivative is a linear map, an element of Hom, not {linear_map!r}.")
+        hom = getattr(linear_map, "space", None)
+        if not isinstance(linear_map, Vector) or not isinstance(hom, Hom):
+            raise SpaceMismatchError(f"a derivative is a linear map, an element of Hom, not {shown(linear_map)}.")
         self.linear_map, self.domain, self.codomain = linear_map, hom.domain, hom.codomain
 
     def _push(self, vector: Vector) -> Vector:
@@ -140,10 +141,12 @@ class Composition(SmoothMap):
     __slots__ = ("codomain", "domain", "inner", "outer")
 
     def __init__(self, outer: SmoothMap, inner: SmoothMap) -> None:
+        for part in (outer, inner):
+            check_type("what is composed", part, SmoothMap)
         if outer.domain is not inner.codomain:
             raise SpaceMismatchError(
                 "cannot compose: the inner map must end where the outer one begins.\n"
-                f"  outer: {outer!r}\n  inner: {inner!r}"
+                f"  outer: {shown(outer)}\n  inner: {shown(inner)}"
             )
         self.outer, self.inner = outer, inner
         self.domain, self.codomain = inner.domain, outer.codomain

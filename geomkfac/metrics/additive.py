@@ -6,6 +6,7 @@ from typing import Any, final
 
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.direct_sum import DirectSumTensor
+from geomkfac.required import check_type
 from geomkfac.spaces import PointSpace, ProductSpace
 
 
@@ -21,6 +22,8 @@ class AdditiveMetric(Metric):
     __slots__ = ("metrics", "space")
 
     def __init__(self, *metrics: Metric) -> None:
+        for metric in metrics:
+            check_type("a term of an additive metric", metric, Metric)
         self.metrics = metrics
         factors: tuple[PointSpace, ...] = tuple(metric.space for metric in metrics)  # type: ignore[misc]
         self.space: ProductSpace = ProductSpace(*factors)

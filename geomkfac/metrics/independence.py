@@ -15,6 +15,7 @@ from geomkfac.maps.affine import AffineMaps
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor, shares
 from geomkfac.metrics.tensors.kronecker import KroneckerTensor
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import Hull, Point
 
 
@@ -27,7 +28,7 @@ def second_moment(points: Point, weights: Array | None = None) -> CovectorTensor
     weights : array, shape (N,), normalised here; None for the plain mean
     """
     if not isinstance(points, Point) or len(points.batch_shape) != 1:
-        raise ShapeError(f"a second moment is taken over one batch (N,) of points, not of {points!r}.")
+        raise ShapeError(f"a second moment is taken over one batch (N,) of points, not of {shown(points)}.")
     vectors = Hull(points.space).of_point(points)
     return CovectorTensor(shares(vectors.namespace, points.batch_shape[0], weights), vectors, "E[a (x) a]")
 
@@ -46,11 +47,13 @@ class IndependenceMetric(Metric):
     __slots__ = ("metric", "points", "space", "weights")
 
     def __init__(self, points: Point, metric: Metric, weights: Array | None = None) -> None:
+        check_type("the data of an independence metric", points, Point)
+        check_type("the metric on the images of the data", metric, Metric)
         self.points, self.metric, self.weights = points, metric, weights
         self.space = AffineMaps(points.space, metric.space)
 
     def _at(self, point: Any) -> KroneckerTensor:
         tensor = self.metric.at(point(self.points))
         if not isinstance(tensor, CovectorTensor):
-            raise SpaceMismatchError(f"E[g(z)] is taken of forms in covectors, not of {tensor!r}.")
+            raise SpaceMismatchError(f"E[g(z)] is taken of forms in covectors, not of {shown(tensor)}.")
         return KroneckerTensor(second_moment(self.points, self.weights), tensor.expectation(self.weights))

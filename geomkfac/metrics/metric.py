@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import Any, final
 
 from geomkfac.arrays.array import Array
-from geomkfac.errors import SpaceMismatchError
+from geomkfac.errors import FrameError, KindError, SpaceMismatchError
 from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.metrics.tensors.dense import DenseTensor
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor
 from geomkfac.metrics.tensors.symmetric_elimination import weighted_rows
+from geomkfac.required import check_pickles, check_type, shown
 from geomkfac.spaces import Element, Frame, Point, Space, Vector
 
 
@@ -35,7 +36,7 @@ class Metric(ABC):
         SpaceMismatchError : the point lives elsewhere.
         """
         if not isinstance(point, Element) or point.space is not self.space:
-            raise SpaceMismatchError(f"{self!r} is a metric on {self.space!r}.\n  came: {point!r}")
+            raise SpaceMismatchError(f"{self!r} is a metric on {self.space!r}.\n  came: {shown(point)}")
         return self._at(point)
 
     @abstractmethod
@@ -58,8 +59,10 @@ class ConstantMetric(Metric):
     __slots__ = ("_covectors", "_weights", "space", "tensor")
 
     def __init__(self, space: Space, tensor: DenseTensor) -> None:
+        check_type("the space of a constant metric", space, Space)
+        check_type("the value of a constant metric", tensor, DenseTensor, "Pass tensor.dense().")
         if tensor.space is not space.direction:
-            raise SpaceMismatchError(f"the tensor must be a form on {space.direction!r}.\n  came: {tensor!r}")
+            raise SpaceMismatchError(f"the tensor must be a form on {space.direction!r}.\n  came: {shown(tensor)}")
         self.space, self.tensor = space, tensor
         ns = tensor.namespace
         self._weights, rows = weighted_rows(ns, tensor._matrix)
@@ -83,7 +86,9 @@ class EuclideanMetric(Metric):
 
     def __init__(self, frame: Frame) -> None:
         if not isinstance(frame, Frame) or not frame.space.is_affine:
-            raise SpaceMismatchError(f"a Euclidean metric is made from a frame of an affine space, not from {frame!r}.")
+            raise SpaceMismatchError(
+                f"a Euclidean metric is made from a frame of an affine space, not from {shown(frame)}."
+            )
         self.frame, self.space = frame, frame.space
 
     def _at(self, point: Any) -> CovectorTensor:
@@ -109,7 +114,20 @@ class CovectorMetric(Metric):
     __slots__ = ("_function", "frame", "space")
 
     def __init__(self, frame: Frame, function: Callable[[Array], tuple[Array, Array]]) -> None:
+        check_type("what points are read in", frame, Frame, error=FrameError)
+        if not callable(function):
+            raise KindError(f"covectors are given by a function of points.\n  came: {shown(function)}")
         self.frame, self.space, self._function = frame, frame.space, function
+
+    def __copy__(self) -> CovectorMetric:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> CovectorMetric:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        check_pickles("the function of a metric", self._function)
+        return CovectorMetric, (self.frame, self._function)
 
     def _at(self, point: Any) -> CovectorTensor:
         weights, rows = self._function(point.coordinates(self.frame))

@@ -14,13 +14,14 @@ from geomkfac.maps.smooth import Derivative, SmoothMap
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor
+from geomkfac.required import check_type, shown
 
 
 def pullback_tensor(derivative: Derivative, tensor: MetricTensor) -> CovectorTensor:
     """A form in covectors, pulled back along a derivative.  Source: LG (3.6)."""
     if not isinstance(tensor, CovectorTensor):
         raise SpaceMismatchError(
-            f"a form is pulled back through its covectors, and this one has none: {tensor!r}.\n"
+            f"a form is pulled back through its covectors, and this one has none: {shown(tensor)}.\n"
             "Give the metric as a ConstantMetric, CovectorMetric, EuclideanMetric or FisherMetric."
         )
     covectors = derivative.pullback(tensor.covectors)
@@ -40,9 +41,11 @@ class PullbackMetric(Metric):
     __slots__ = ("map", "metric", "space")
 
     def __init__(self, smooth_map: SmoothMap, metric: Metric) -> None:
+        check_type("what a metric is pulled back along", smooth_map, SmoothMap)
+        check_type("what is pulled back", metric, Metric)
         if metric.space is not smooth_map.codomain:
             raise SpaceMismatchError(
-                f"the metric must live where the map ends.\n  map   : {smooth_map!r}\n  metric: {metric!r}"
+                f"the metric must live where the map ends.\n  map   : {shown(smooth_map)}\n  metric: {shown(metric)}"
             )
         self.map, self.metric = smooth_map, metric
         self.space = smooth_map.domain
@@ -65,10 +68,11 @@ class ExpectedMetric(Metric):
     __slots__ = ("metric", "space", "weights")
 
     def __init__(self, metric: Metric, weights: Array | None = None) -> None:
+        check_type("what an expectation is taken of", metric, Metric)
         self.metric, self.space, self.weights = metric, metric.space, weights
 
     def _at(self, point: Any) -> CovectorTensor:
         tensor = self.metric.at(point)
         if not isinstance(tensor, CovectorTensor):
-            raise SpaceMismatchError(f"an expectation is taken of forms in covectors, not of {tensor!r}.")
+            raise SpaceMismatchError(f"an expectation is taken of forms in covectors, not of {shown(tensor)}.")
         return tensor.expectation(self.weights)

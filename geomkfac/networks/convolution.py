@@ -27,6 +27,7 @@ from geomkfac.networks.passes.chain_pass import ChainPass
 from geomkfac.networks.passes.stages import AffineStage
 from geomkfac.networks.running.summing import at_once, summed
 from geomkfac.networks.running.tasks import GatheringTask
+from geomkfac.required import listed, shown
 from geomkfac.spaces import Chunk, Parameterization, Point, Sample, Vector
 
 
@@ -74,9 +75,9 @@ class ConvolutionalNetwork(FeedForward):
         ------
         ShapeError, ValuesError, UnknownNameError
         """
-        specs = architecture(stages) if isinstance(stages, str) else list(stages)
+        specs = architecture(stages) if isinstance(stages, str) else listed("the stages", stages)
         if not is_count(channels):
-            raise ShapeError(f"the input needs a positive number of channels, not {channels!r}.")
+            raise ShapeError(f"the input needs a positive number of channels, not {shown(channels)}.")
         made = Builder(grid, channels, specs, kind)
         iota = Parameterization(made.frames, inputs=made.inputs, outputs=made.outputs, name="iota")
         return ConvolutionalNetwork(made.inputs, made.stages), iota
@@ -100,9 +101,10 @@ class ConvolutionalNetwork(FeedForward):
         grid : lengths of the spatial axes of the input
         stages : as for `from_shape`; channels and kernels may be left out
         """
-        if len(Ws) != len(bs) or not len(Ws):
+        Ws, bs = listed("the weights", Ws), listed("the biases", bs)
+        if len(Ws) != len(bs) or not Ws:
             raise ShapeError(f"a network needs one bias for each weight, at least one; came {len(Ws)} and {len(bs)}.")
-        specs = architecture(stages) if isinstance(stages, str) else list(stages)
+        specs = architecture(stages) if isinstance(stages, str) else listed("the stages", stages)
         for index, array in enumerate((*Ws, *bs)):
             if getattr(array, "shape", None) is None:
                 raise KindError(f"weights and biases must be arrays; number {index} is {type(array).__name__}.")
@@ -114,6 +116,7 @@ class ConvolutionalNetwork(FeedForward):
         self, Ws: Sequence[Array], bs: Sequence[Array], parameterization: Parameterization
     ) -> Point:
         """The weights with these coordinates in a parameterization; arrays as for `from_arrays`."""
+        Ws, bs = listed("the weights", Ws), listed("the biases", bs)
         stages = [stage for stage in self.stages if isinstance(stage, AffineStage)]
         if len(Ws) != len(stages) or len(bs) != len(stages):
             raise ShapeError(f"this network has {len(stages)} layers; came {len(Ws)} weights and {len(bs)} biases.")
@@ -179,8 +182,8 @@ class ConvolutionalNetwork(FeedForward):
 
         Source: GM 3, 5.1.
         """
-        ns = weights.namespace.ordered("measuring correlations")
         stored = self._own(weights)
+        ns = stored.namespace.ordered("measuring correlations")
         layers, on_outputs = self._layers(stored), self._metric(output, fisher, samples, seed)
         metric = self.kfac_metric(stored, sample, output, fisher=fisher, samples=samples, seed=seed)
         much = at_once(self, layers, self._own_sample(sample).count, 1, {})

@@ -22,6 +22,7 @@ from geomkfac.networks.passes.stages import (
 )
 from geomkfac.networks.running.layered_function import ENTRIES_PER_CHUNK
 from geomkfac.networks.running.memory_limit import Demand
+from geomkfac.required import check_type, listed
 from geomkfac.spaces import AffineSpace, Point, PointSpace, PowerSpace, ProductSpace
 
 WINDOWS_AT_ONCE = 2 * ENTRIES_AT_ONCE
@@ -46,7 +47,10 @@ class FeedForward(Network):
     stages: tuple[Stage, ...]
 
     def __init__(self, inputs: PointSpace, stages: Sequence[Stage]) -> None:
-        self.inputs, self.stages = inputs, tuple(stages)
+        check_type("the inputs of a network", inputs, PointSpace)
+        self.inputs, self.stages = inputs, tuple(listed("the stages", stages))
+        for stage in self.stages:
+            check_type("what follows in a network", stage, Stage, "Stages in words are for from_shape.")
         maps: list[AffineMaps] = []
         for stage in self.stages:
             if isinstance(stage, AffineStage):
@@ -54,6 +58,7 @@ class FeedForward(Network):
         self.layers = tuple(maps)
         self.weight_space = ProductSpace(*self.layers)
         last: AffineSpace = self.stages[-1].space
+        check_type("the space of the outputs", last, AffineSpace)
         self.outputs = last
 
     @property

@@ -19,6 +19,7 @@ from geomkfac.networks.building.arrays_in import checked_layers, stacked_arrays
 from geomkfac.networks.building.builder import ActivationOf, activation_between
 from geomkfac.networks.feed_forward import FeedForward
 from geomkfac.networks.passes.stages import ActivationStage, DenseStage, Stage
+from geomkfac.required import check_type, listed
 from geomkfac.spaces import AffineSpace, Parameterization, Point
 
 
@@ -43,9 +44,12 @@ class MLP(FeedForward):
     __slots__ = ("activations",)
 
     def __init__(self, inputs: AffineSpace, activations: Sequence[SmoothMap], outputs: AffineSpace) -> None:
+        activations = listed("the activations", activations)
+        for rho in activations:
+            check_type("an activation between spaces", rho, SmoothMap, "Activations by name are for from_widths.")
         domains: list[Any] = [inputs, *(rho.codomain for rho in activations)]
         codomains: list[Any] = [*(rho.domain for rho in activations), outputs]
-        self.activations = tuple(activations)
+        self.activations: tuple[SmoothMap, ...] = tuple(activations)
         stages: list[Stage] = []
         for index, (a, z) in enumerate(zip(domains, codomains, strict=True)):
             stages.append(DenseStage(a, z, (AffineMaps(a, z),), index))
@@ -66,6 +70,7 @@ class MLP(FeedForward):
         activation : of the hidden layers: name or Activation; or a callable that makes a smooth map of two frames
         kind : kind of scalar
         """
+        widths = listed("the widths", widths)
         if len(widths) < 2:
             raise ShapeError(f"a network needs at least an input and an output width, not {list(widths)}.")
         inputs = AffineSpace("A0", widths[0], kind)

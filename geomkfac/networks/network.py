@@ -29,6 +29,7 @@ from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.running.layered_function import LayeredFunction
 from geomkfac.networks.running.summing import Keeper, Running, at_once, saving_of, summed
 from geomkfac.networks.running.tasks import GatheringTask, LossSums, LossTask, MomentsTask
+from geomkfac.required import shown
 from geomkfac.spaces import (
     AffineSpace,
     Chunk,
@@ -138,7 +139,7 @@ class Network(LayeredFunction):
         """Means of the targets at each point: probabilities, or means in the family's frame; (*batch, *places, k)."""
         if not isinstance(output, PlacedFamily):
             raise SpaceMismatchError(
-                f"predictions need an output family on a frame, such as Categorical().on(iota); came: {output!r}."
+                f"predictions need an output family on a frame, such as Categorical().on(iota); came: {shown(output)}."
             )
         self._check_outputs(output.space, output)
         return output.predictions(self(weights, points))
@@ -273,7 +274,7 @@ class Network(LayeredFunction):
     def gauss_newton_metric(self, weights: Point, sample: Sample, metric: Metric) -> CovectorTensor:
         """``E[J^T G J]`` for a metric on the outputs, such as EuclideanMetric(frame).  Source: LG E3.3, E3.4."""
         if not isinstance(metric, Metric):
-            raise SpaceMismatchError(f"a Gauss-Newton metric needs a Metric on {self.outputs!r}, not {metric!r}.")
+            raise SpaceMismatchError(f"a Gauss-Newton metric needs a Metric on {self.outputs!r}, not {shown(metric)}.")
         return self.fisher_metric(weights, sample, metric)
 
     # -- shared ------------------------------------------------------------------------------------------
@@ -298,7 +299,7 @@ class Network(LayeredFunction):
 
     def _own(self, weights: Any) -> Point:
         if not isinstance(weights, Point) or weights.space is not self.weight_space:
-            raise SpaceMismatchError(f"weights must be a point of {self.weight_space!r}.\n  came: {weights!r}")
+            raise SpaceMismatchError(f"weights must be a point of {self.weight_space!r}.\n  came: {shown(weights)}")
         if weights.batch_shape:
             raise ShapeError(f"weights must be one point, not a batch of shape {weights.batch_shape}.")
         return weights
@@ -309,7 +310,7 @@ class Network(LayeredFunction):
         if getattr(element, "space", None) not in spaces:
             raise SpaceMismatchError(
                 f"required: weights, a point of {self.weight_space!r}; a step, a vector of its direction; or a "
-                f"differential, a covector on it.\n  came    : {element!r}"
+                f"differential, a covector on it.\n  came    : {shown(element)}"
             )
         if element.batch_shape:
             raise ShapeError(f"weights must be one point, not a batch of shape {element.batch_shape}.")
@@ -325,12 +326,12 @@ class Network(LayeredFunction):
 
     def _check_inputs(self, points: Any) -> None:
         if not isinstance(points, Point) or points.space is not self.inputs:
-            raise SpaceMismatchError(f"the network takes points of {self.inputs!r}.\n  came: {points!r}")
+            raise SpaceMismatchError(f"the network takes points of {self.inputs!r}.\n  came: {shown(points)}")
 
     def _own_sample(self, sample: Any) -> Sample:
         if not isinstance(sample, Sample) or sample.space is not self.inputs:
             raise SpaceMismatchError(
-                f"the network takes a Sample of {self.inputs!r}.\n  came: {sample!r}\n"
+                f"the network takes a Sample of {self.inputs!r}.\n  came: {shown(sample)}\n"
                 "Make it with iota.sample(X, y), iota the parameterization of this network."
             )
         return sample

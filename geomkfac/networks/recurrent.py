@@ -19,12 +19,14 @@ from geomkfac.counts import checked_count
 from geomkfac.errors import ShapeError, SpaceMismatchError, UnknownNameError
 from geomkfac.maps import AffineMaps, SmoothMap
 from geomkfac.maps.activations.activation import Activation
+from geomkfac.names import check_word
 from geomkfac.networks.building.arrays_in import stacked_arrays
 from geomkfac.networks.building.builder import activation_between
 from geomkfac.networks.network import Network
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.passes.recurrent_pass import At, RecurrentPass, stacked
 from geomkfac.networks.running.memory_limit import Demand
+from geomkfac.required import check_type, listed, shown
 from geomkfac.spaces import AffineSpace, Parameterization, Point, PowerSpace, ProductSpace, Vector
 
 
@@ -62,15 +64,15 @@ class RecurrentNetwork(Network):
         initial: Point | AffineSpace,
         at: At = "every",
     ) -> None:
-        if at not in get_args(At):
-            raise UnknownNameError(f"outputs are at 'every' step or at the 'last', not {at!r}.")
+        check_word("at", at, get_args(At))
+        check_type("the activation between spaces", activation, SmoothMap)
         checked_count("the number of steps of a sequence", steps)
         states: Any = activation.codomain
         fixed = isinstance(initial, Point) and initial.space is states and not initial.batch_shape
         if not fixed and not (isinstance(initial, AffineSpace) and initial.dim == 0):
             raise SpaceMismatchError(
-                f"the initial state is one point of {states!r}, or an AffineSpace of dimension 0 to learn it.\n"
-                f"  came: {initial!r}"
+                f"the initial state is one point of {shown(states)}, or an AffineSpace of dimension 0 to learn it.\n"
+                f"  came: {shown(initial)}"
             )
         self.inputs: PowerSpace = PowerSpace(inputs, (steps,))
         self.activation, self.outputs, self.steps, self.initial, self.at = activation, outputs, steps, initial, at
@@ -111,7 +113,7 @@ class RecurrentNetwork(Network):
             start = AffineSpace("start", 0, kind)
             frames.append(start.frame("iota"))
         elif isinstance(initial, str) and initial != "zeros":
-            raise UnknownNameError(f"initial must be 'zeros', 'learned' or an array, not {initial!r}.")
+            raise UnknownNameError(f"initial must be 'zeros', 'learned' or an array, not {shown(initial)}.")
         else:
             values = kind.default_namespace.zeros((hidden,)) if isinstance(initial, str) else initial
             start = A.from_coordinates(values, frames[2])
@@ -138,6 +140,7 @@ class RecurrentNetwork(Network):
         bs : arrays (h,), (h,), (m,): their biases
         initial : as for `from_widths`; a learned initial state comes as a fourth bias (h,)
         """
+        Ws, bs = listed("the weights", Ws), listed("the biases", bs)
         learned = len(bs) == 4
         if len(Ws) != 3 or len(bs) not in (3, 4):
             raise ShapeError(
@@ -167,6 +170,7 @@ class RecurrentNetwork(Network):
         self, Ws: Sequence[Array], bs: Sequence[Array], parameterization: Parameterization
     ) -> Point:
         """The weights with these coordinates in a parameterization; arrays as for `from_arrays`."""
+        Ws, bs = listed("the weights", Ws), listed("the biases", bs)
         count = len(self.layers)
         if len(Ws) != 3 or len(bs) != count:
             raise ShapeError(f"this network takes 3 weights and {count} biases; came {len(Ws)} and {len(bs)}.")

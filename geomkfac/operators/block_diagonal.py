@@ -16,6 +16,7 @@ from geomkfac.errors import KindError, ShapeError
 from geomkfac.operators.damping import Dampable
 from geomkfac.operators.operator import Operand, StructuredMatrix
 from geomkfac.operators.single_block import check_array
+from geomkfac.required import listed
 
 
 @final
@@ -42,7 +43,7 @@ class BlockDiagonal(StructuredMatrix, Dampable):
     blocks: tuple[StructuredMatrix, ...]
 
     def __post_init__(self) -> None:
-        blocks = tuple(self.blocks)
+        blocks = tuple(listed("the blocks", self.blocks))
         if not blocks:
             raise ShapeError(
                 "a block diagonal matrix needs a block.\n  required: at least one structured matrix\n"

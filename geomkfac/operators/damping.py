@@ -12,9 +12,12 @@ from numbers import Real
 
 from geomkfac.arrays.array import Array, Scalar
 from geomkfac.arrays.namespace import Namespace, OrderedNamespace
-from geomkfac.errors import UnknownNameError, ValuesError
+from geomkfac.counts import as_float
+from geomkfac.errors import ValuesError
+from geomkfac.names import check_word
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.square_matrix import SquareMatrix
+from geomkfac.required import shown
 
 _KINDS = ("exact", "factored")
 
@@ -62,11 +65,7 @@ class Dampable(ABC):
 
 def check_kind(kind: str, pi: Scalar | None) -> str:
     """`kind` where it is a kind of damping, and takes the `pi` that came."""
-    if kind not in _KINDS:
-        raise UnknownNameError(
-            f"there is no such kind of damping.\n  required: one of {_KINDS}\n  came    : {kind!r}\n"
-            "'exact' adds to the matrix, 'factored' to each of its Kronecker factors."
-        )
+    check_word("the kind of damping", kind, _KINDS)
     if kind == "exact" and pi is not None:
         raise ValuesError(
             "exact damping has no pi.\n  required: pi=None with kind='exact'\n"
@@ -90,11 +89,11 @@ def damping_strength(namespace: Namespace, gamma: Scalar) -> Scalar:
 
 
 def _positive(number: Scalar, name: str) -> float:
-    value = float(number) if isinstance(number, Real) or getattr(number, "shape", None) == () else math.nan
+    value = as_float(number) if isinstance(number, Real) or getattr(number, "shape", None) == () else math.nan
     if not (0 < value < math.inf):
         raise ValuesError(
             f"damping needs a positive {name}.\n  required: a finite number {name} > 0\n"
-            f"  came    : {number!r}\nLeave the matrix undamped where no damping is wanted."
+            f"  came    : {shown(number)}\nLeave the matrix undamped where no damping is wanted."
         )
     return value
 

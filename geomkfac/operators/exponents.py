@@ -20,7 +20,7 @@ def as_exponent(exponent: Any) -> Fraction:
             "a power needs a real number as its exponent.\n  required: int, Fraction or float\n"
             f"  came    : {type(exponent).__name__}\nPass for example 2, -1 or Fraction(1, 2)."
         )
-    if not math.isfinite(exponent):
+    if not isinstance(exponent, int | Fraction) and not math.isfinite(exponent):
         raise ValuesError(
             f"a power needs a finite exponent.\n  required: a finite number\n  came    : {exponent}\n"
             "Pass for example 2, -1 or Fraction(1, 2)."

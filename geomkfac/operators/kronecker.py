@@ -19,6 +19,7 @@ from geomkfac.operators.kronecker_basis import DiagonalInKroneckerBasis, DualBas
 from geomkfac.operators.kronecker_sum import SumOfKroneckerProducts
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.square_matrix import SquareMatrix
+from geomkfac.required import shown
 
 
 @final
@@ -112,7 +113,7 @@ class KroneckerProduct(SumOfKroneckerProducts, Dampable):
         if not isinstance(other, KroneckerProduct):
             raise ShapeError(
                 "a Kronecker product is damped by a Kronecker product.\n"
-                f"  required: KroneckerProduct(H, K)\n  came    : {other!r}\n"
+                f"  required: KroneckerProduct(H, K)\n  came    : {shown(other)}\n"
                 "Wrap this matrix as DenseMatrix(matrix.dense(), acts_on=...) to damp it by any other."
             )
         if check_kind(kind, pi) == "exact":

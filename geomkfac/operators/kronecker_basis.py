@@ -11,11 +11,12 @@ import numpy as np
 from geomkfac.arrays.array import Array, Scalar
 from geomkfac.arrays.dispatch import namespace_of
 from geomkfac.arrays.namespace import Namespace, OrderedNamespace
-from geomkfac.errors import NotPositiveError, ShapeError, SingularMatrixError, ValuesError
+from geomkfac.errors import KindError, NotPositiveError, ShapeError, SingularMatrixError, ValuesError
 from geomkfac.kept import Kept, kept
 from geomkfac.operators.exponents import integer_power, spectral_power
 from geomkfac.operators.operator import StructuredMatrix
 from geomkfac.operators.single_block import SingleBlockMatrix, vec
+from geomkfac.required import check_type
 
 
 @final
@@ -69,6 +70,8 @@ class DiagonalInKroneckerBasis(SingleBlockMatrix):
     _kept: Kept = field(init=False, default_factory=Kept)
 
     def __post_init__(self) -> None:
+        for bases in (self.left, self.right):
+            check_type("a factor of the basis", bases, DualBases, error=KindError)
         namespace_of(self.left.basis, self.left.dual, self.right.basis, self.right.dual, self.diagonal)
         m, n = (tuple(bases.basis.shape) for bases in (self.right, self.left))
         if tuple(self.diagonal.shape) != (m[0], n[0]):

@@ -13,14 +13,18 @@ import math
 from abc import ABC, abstractmethod
 from fractions import Fraction
 from importlib import import_module
+from numbers import Real
+from types import NoneType
 from typing import Any, NoReturn, Self, TypeAlias
 
 import numpy as np
 
-from geomkfac.arrays.array import Array, RandomSource, Scalar
+from geomkfac.arrays.array import Array, RandomSource, Scalar, check_random_source
 from geomkfac.arrays.namespace import Namespace, OrderedNamespace
+from geomkfac.counts import is_count
 from geomkfac.errors import InexactEqualityError, KindError, ShapeError
 from geomkfac.operators.exponents import as_exponent
+from geomkfac.required import check_type, shown
 
 Operand: TypeAlias = Any
 """An array of shape (*batch, *domain_shape), or a tuple of these for block diagonal matrices."""
@@ -176,6 +180,7 @@ class StructuredMatrix(ABC):
         Over exact kinds, where nothing is rounded, this is `equals`.
         """
         self._check_comparable(other, "is_close")
+        check_type("the tolerance", relative_tolerance, (Real, NoneType), error=KindError)
         if self.namespace.kind.is_exact:
             return self._equals(other)
         namespace = self.namespace.ordered("is_close")
@@ -217,6 +222,9 @@ class StructuredMatrix(ABC):
         rng : numpy.random.Generator
         batch : shape of the array of draws; the result has shape (*batch, *domain_shape)
         """
+        check_random_source(rng)
+        if not isinstance(batch, tuple) or not all(is_count(length, 0) for length in batch):
+            raise ShapeError(f"a batch has a shape, a tuple of ints such as (10,).\n  came: {shown(batch)}")
         namespace = self.namespace.ordered("sample")
         return self._apply_root(self._noise(rng, batch), namespace)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, final
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import SpaceMismatchError, ValuesError
 from geomkfac.kept import kept
+from geomkfac.required import shown
 from geomkfac.spaces.element import Element, Point, Vector
 from geomkfac.spaces.frames.change import BaseChange, Change, Components, HullChange, SlotChange
 from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame, between, derived_frame
@@ -160,7 +161,7 @@ class Hull(LinearSpace):
 
     def __new__(cls, space: Space) -> Hull:
         if not isinstance(space, PointSpace):
-            raise SpaceMismatchError(f"the hull is of an affine space, not of {space!r}.")
+            raise SpaceMismatchError(f"the hull is of an affine space, not of {shown(space)}.")
         return intern_space(cls, (space,), lambda hull: hull._build(space))
 
     def _build(self, space: PointSpace) -> None:
@@ -170,7 +171,7 @@ class Hull(LinearSpace):
     def of_point(self, point: Point) -> Vector:
         """The vector of weight 1 that stands for a point: coordinates [a; 1].  Source: LG 2.1.3."""
         if not isinstance(point, Point) or point.space is not self.of:
-            raise SpaceMismatchError(f"of_point needs a point of {self.of!r}.\n  came: {point!r}")
+            raise SpaceMismatchError(f"of_point needs a point of {self.of!r}.\n  came: {shown(point)}")
         frame = point_frame(self.of, point.storage_frame)
         return self._bordered(frame, point.components_in(frame), point, point.namespace.ones)
 
@@ -178,7 +179,7 @@ class Hull(LinearSpace):
         """The vector of weight 0 that stands for a direction: coordinates [v; 0]."""
         if not isinstance(vector, Vector) or vector.space is not self.of.direction:
             raise SpaceMismatchError(
-                f"of_vector needs a vector of {self.of.direction!r}.\n  came: {vector!r}"
+                f"of_vector needs a vector of {self.of.direction!r}.\n  came: {shown(vector)}"
             )
         frame = point_frame(self.of, vector.storage_frame)
         return self._bordered(frame, vector.components_in(frame.linear), vector, vector.namespace.zeros)
@@ -192,7 +193,7 @@ class Hull(LinearSpace):
 
     def weight(self, like: Vector | None = None) -> Vector:
         """The covector that is 1 on points and 0 on directions; [0, ..., 0, 1] in every frame."""
-        ns = self.kind.default_namespace if like is None else like.namespace
+        ns = self._namespace_like(like)
         frame = self.dual.frame_from(lambda base: base._reference_frame())
         return self.dual.from_components(frame, ns.eye(self.dim)[-1, :], ns)
 
@@ -204,7 +205,7 @@ class Hull(LinearSpace):
         ValuesError : a weight is zero.
         """
         if not isinstance(vector, Vector) or vector.space is not self:
-            raise SpaceMismatchError(f"point_of needs a vector of {self!r}.\n  came: {vector!r}")
+            raise SpaceMismatchError(f"point_of needs a vector of {self!r}.\n  came: {shown(vector)}")
         ns = vector.namespace
         frame = self.frame_from(lambda base: base._reference_frame())
         if vector.storage_frame.space is self and not isinstance(vector.storage_frame, DenseFrame):

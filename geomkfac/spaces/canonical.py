@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 from geomkfac.errors import SpaceMismatchError
+from geomkfac.required import check_type, shown
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frames.frame import Frame, derived_frame
 from geomkfac.spaces.space import Space
@@ -40,7 +42,7 @@ class CanonicalIsomorphism:
     def __call__(self, vector: Vector) -> Vector:
         """The image of a vector of the domain."""
         if not isinstance(vector, Vector) or vector.space is not self.domain:
-            raise SpaceMismatchError(f"{self!r} takes a vector of {self.domain!r}.\n  came: {vector!r}")
+            raise SpaceMismatchError(f"{self!r} takes a vector of {self.domain!r}.\n  came: {shown(vector)}")
         frame = vector.storage_frame.structured
         ns, batch = vector.namespace, len(vector.batch_shape)
         axes = [*range(batch), *(batch + axis for axis in self._order)]
@@ -60,6 +62,24 @@ class CanonicalIsomorphism:
         return f"CanonicalIsomorphism({self.name}: {self.domain!r} -> {self.codomain!r})"
 
 
+# -- what becomes of frames: functions that pickle can name ------------------------------------------------------
+def _first_dual(space: LinearSpace, frame: Frame) -> Frame:
+    return derived_frame(space, (frame.parts[0].dual, frame.parts[1]))
+
+
+def _dual_of_duals(product: LinearSpace, frame: Frame) -> Frame:
+    return derived_frame(product, tuple(part.dual for part in frame.parts)).dual
+
+
+def _duals_of_dual(duals: LinearSpace, frame: Frame) -> Frame:
+    return derived_frame(duals, tuple(part.dual for part in frame.dual.parts))
+
+
+def _reversed(space: LinearSpace, frame: Frame) -> Frame:
+    return derived_frame(space, frame.parts[::-1])
+
+
+# -- the isomorphisms --------------------------------------------------------------------------------------------
 def tensor_as_hom(domain: Space, codomain: Space) -> CanonicalIsomorphism:
     """``U* (x) V -> Hom(U, V)``, phi (x) v to u -> phi(u) v.  Source: LG (A.1)."""
     hom = Hom(domain, codomain)
@@ -71,8 +91,8 @@ def tensor_as_hom(domain: Space, codomain: Space) -> CanonicalIsomorphism:
         product,
         hom,
         order,
-        lambda frame: derived_frame(hom, (frame.parts[0].dual, frame.parts[1])),
-        lambda frame: derived_frame(product, (frame.parts[0].dual, frame.parts[1])),
+        partial(_first_dual, hom),
+        partial(_first_dual, product),
     )
 
 
@@ -80,14 +100,8 @@ def dual_of_tensor(left: LinearSpace, right: LinearSpace) -> CanonicalIsomorphis
     """``U* (x) V* -> (U (x) V)*``, phi (x) psi to u (x) v -> phi(u) psi(v).  Source: LG (A.2)."""
     product = TensorProduct(left, right)
     duals = TensorProduct(left.dual, right.dual)
-
-    def forth(frame: Frame) -> Frame:
-        return derived_frame(product, tuple(part.dual for part in frame.parts)).dual
-
-    def back(frame: Frame) -> Frame:
-        return derived_frame(duals, tuple(part.dual for part in frame.dual.parts))
-
     order = tuple(range(len(duals.slots)))
+    forth, back = partial(_dual_of_duals, product), partial(_duals_of_dual, duals)
     return CanonicalIsomorphism("U* (x) V* = (U (x) V)*", duals, product.dual, order, forth, back)
 
 
@@ -101,11 +115,12 @@ def swap(left: LinearSpace, right: LinearSpace) -> CanonicalIsomorphism:
         here,
         there,
         order,
-        lambda frame: derived_frame(there, frame.parts[::-1]),
-        lambda frame: derived_frame(here, frame.parts[::-1]),
+        partial(_reversed, there),
+        partial(_reversed, here),
     )
 
 
 def bilinear_as_map(space: LinearSpace) -> CanonicalIsomorphism:
     """``V* (x) V* -> Hom(V, V*)``, a bilinear form to v -> form(v, .): the flat map of a metric."""
+    check_type("the space of a bilinear form", space, LinearSpace)
     return tensor_as_hom(space, space.dual)

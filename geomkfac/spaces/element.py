@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, NoReturn, TypeVar, final
 
 from geomkfac.arrays.array import Array
@@ -27,6 +27,7 @@ from geomkfac.errors import (
     SpaceMismatchError,
     ValuesError,
 )
+from geomkfac.required import check_type, shown
 from geomkfac.spaces.batches import broadcast, checked_key, shape_of_batch
 from geomkfac.spaces.frames.change import Components, map_components
 from geomkfac.spaces.frames.frame import Frame, convert
@@ -142,6 +143,9 @@ class Element:
 
         Floating point only; whether two elements are close depends on the frame, so it must be named.
         """
+        check_type("what is compared", other, Element)
+        for tolerance in (rtol, atol):
+            check_type("a tolerance", tolerance, Real, error=KindError)
         check_same_space(self, other, "compare", "Map one into the other's space first.")
         self.require_same_namespace(other)
         ns = self.namespace.ordered("isclose")
@@ -169,7 +173,7 @@ class Element:
         check_namespace(self.namespace, other)
         if not broadcast(self.batch_shape, other.batch_shape):
             raise ShapeError(
-                f"the batch shapes do not broadcast.\n  left : {self!r}\n  right: {other!r}\n"
+                f"the batch shapes do not broadcast.\n  left : {self!r}\n  right: {shown(other)}\n"
                 "Axes must agree from the last one on, or be 1; p[..., None] adds an axis."
             )
 
@@ -179,7 +183,7 @@ def check_namespace(ns: Namespace, element: Element) -> None:
     if element.namespace is not ns:
         raise KindError(
             f"cannot mix arrays of different kinds, dtypes, libraries or devices.\n"
-            f"  left : {ns.name}\n  right: {element.namespace.name}, in {element!r}\n"
+            f"  left : {ns.name}\n  right: {element.namespace.name}, in {shown(element)}\n"
             "Convert the arrays to one dtype before they enter."
         )
 
@@ -195,7 +199,7 @@ def _total(tree: Any) -> float:
 def weak_scalar(ns: Namespace, value: Any, element: Element) -> Any:
     """A Python scalar or 0-dimensional array by which `element` may be multiplied."""
     if isinstance(value, bool):
-        raise KindError(f"cannot scale {element!r} by a bool; use an int.")
+        raise KindError(f"cannot scale {shown(element)} by a bool; use an int.")
     if isinstance(value, Integral):
         return ns.scalar(int(value))
     if isinstance(value, float | Fraction):
@@ -204,7 +208,7 @@ def weak_scalar(ns: Namespace, value: Any, element: Element) -> Any:
     if shape == () and not isinstance(value, Element):
         return ns.asarray(value, what="scalar")
     raise KindError(
-        f"cannot multiply {element!r} by {type(value).__name__}"
+        f"cannot multiply {shown(element)} by {type(value).__name__}"
         + (f" of shape {shape}" if shape is not None else "")
         + ".\nScalars are ints, floats, Fractions and 0-dimensional arrays; "
         "use scaled(array) for one scalar per datum."
@@ -224,7 +228,7 @@ class Vector(Element):
         if not isinstance(other, Vector):
             if isinstance(other, Point):
                 raise SpaceMismatchError(
-                    f"cannot {action}: a vector and a point.\n  left : {self!r}\n  right: {other!r}\n"
+                    f"cannot {action}: a vector and a point.\n  left : {self!r}\n  right: {shown(other)}\n"
                     "A point plus a vector is a point, point first: p + v."
                 )
             raise SpaceMismatchError(
@@ -313,7 +317,7 @@ class Point(Element):
         """``p + v``, the point that v leads to."""
         if isinstance(other, Point):
             raise SpaceMismatchError(
-                f"cannot add two points.\n  left : {self!r}\n  right: {other!r}\n"
+                f"cannot add two points.\n  left : {self!r}\n  right: {shown(other)}\n"
                 "An affine space has no origin: use affine_combination(points, weights) with weights "
                 "that sum to 1, or of_point in the Hull."
             )
@@ -329,7 +333,7 @@ class Point(Element):
         if not isinstance(vector, Vector) or vector.space is not direction:
             raise SpaceMismatchError(
                 f"a point of {self.space!r} is moved by a vector of its direction.\n  left : {self!r}\n"
-                f"  right: {vector!r}\nRequired: a vector of {direction!r}."
+                f"  right: {shown(vector)}\nRequired: a vector of {shown(direction)}."
             )
         self.require_same_namespace(vector)
         return self.with_components(
@@ -349,7 +353,7 @@ def affine_combination(points: Point, weights: Array) -> Point:
     Exact kinds must sum to exactly 1, floating ones within N times epsilon.  Source: LG 2.2.3.
     """
     if not isinstance(points, Point) or not points.batch_shape:
-        raise ShapeError(f"an affine combination needs a batch of points, not {points!r}.")
+        raise ShapeError(f"an affine combination needs a batch of points, not {shown(points)}.")
     ns = points.namespace
     checked = ns.asarray(weights, what="weights")
     count = points.batch_shape[-1]

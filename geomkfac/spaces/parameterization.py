@@ -9,11 +9,14 @@ Source: LG 3.1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, Protocol, final
+from types import NoneType
+from typing import Any, Literal, Protocol, final, get_args
 
 from geomkfac.arrays import namespace_of
-from geomkfac.arrays.array import Array
-from geomkfac.errors import FrameError, KindError, ShapeError, ValuesError
+from geomkfac.arrays.array import Array, check_random_source
+from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError
+from geomkfac.names import check_word
+from geomkfac.required import check_type, listed, shown
 from geomkfac.spaces.affine import AffineSpace
 from geomkfac.spaces.frames.frame import BaseFrame, Frame
 from geomkfac.spaces.frames.gauge import random_change
@@ -68,9 +71,9 @@ class Parameterization:
         name: str = "parameterization",
     ) -> None:
         chosen: dict[BaseSpace, BaseFrame] = {}
-        for frame in frames:
+        for frame in listed("the frames of a parameterization", frames, FrameError):
             if not isinstance(frame, BaseFrame):
-                raise FrameError(f"a parameterization is made of frames of base spaces, not of {frame!r}.")
+                raise FrameError(f"a parameterization is made of frames of base spaces, not of {shown(frame)}.")
             if frame.space in chosen:
                 raise FrameError(
                     f"two frames came for {frame.space!r}; a parameterization has one per space."
@@ -82,7 +85,9 @@ class Parameterization:
                 try:
                     self[named]
                 except FrameError as error:
-                    raise FrameError(f"{named!r} is named as inputs or outputs, and no frame of it came.") from error
+                    raise FrameError(
+                        f"{shown(named)} is named as inputs or outputs, and no frame of it came."
+                    ) from error
 
     # -- lookup --------------------------------------------------------------------------------
     def __getitem__(self, space: Space) -> Frame:
@@ -101,6 +106,7 @@ class Parameterization:
         return self[space]
 
     def base_frame(self, space: BaseSpace) -> BaseFrame:
+        check_type("what a parameterization has frames of", space, BaseSpace, error=FrameError)
         frame = self._frames.get(space)
         if frame is None:
             known = ", ".join(repr(known) for known in self._frames) or "none"
@@ -165,6 +171,7 @@ class Parameterization:
         ----------
         changes : {space: (B, c)}; B an invertible array (n, n) or None, c an array (n,) or None
         """
+        check_type("the changes of frames", changes, Mapping, "Pass {space: (B, c)}.", FrameError)
         for space in changes:
             self.base_frame(space)
         frames = []
@@ -185,6 +192,7 @@ class Parameterization:
         ----------
         rng : numpy.random.Generator
         """
+        check_random_source(rng)
         frames = []
         for space, frame in self._frames.items():
             step = random_change(space, rng)
@@ -198,7 +206,7 @@ class Parameterization:
         Of a layer on patches or maps, the mean over its offsets; of two layers on one space, the first one's.
         """
         changes: dict[BaseSpace, tuple[Any, Any]] = {}
-        for activations, _ in g.kronecker_factors():
+        for activations, _ in _factors_of(g):
             space = _base_of_hull(activations)
             if space not in changes:
                 mean, _ = _local_moments(activations)
@@ -235,11 +243,11 @@ class Parameterization:
 
         Source: GK-1.
         """
-        if root not in ("symmetric", "cholesky"):
-            raise ValuesError(f"root must be 'symmetric' or 'cholesky', not {root!r}.")
+        check_word("root", root, get_args(Root))
+        check_type("the norm", norm, (Euclidean, NoneType), "For instance iota.euclidean.")
         base = self if norm is None else norm.parameterization
         frames, done = dict(self._frames), set()
-        for activations, preactivations in g.kronecker_factors():
+        for activations, preactivations in _factors_of(g):
             space = _base_of_hull(activations)
             if space not in done:
                 done.add(space)
@@ -272,6 +280,16 @@ class Parameterization:
         return Parameterization(frames, inputs=self.inputs, outputs=self.outputs, name=name)
 
 
+def _factors_of(g: KroneckerFactored) -> Iterable[tuple[Form, Form]]:
+    if not callable(getattr(g, "kronecker_factors", None)):
+        raise SpaceMismatchError(
+            "frames are read from the factors of a metric tensor.\n"
+            "  required: a K-FAC metric, as net.kfac_metric gives\n"
+            f"  came    : {type(g).__name__}, {shown(g)}"
+        )
+    return g.kronecker_factors()
+
+
 def _refuse_ragged(X: Any, inputs: Space) -> None:
     grid: tuple[int, ...] = getattr(inputs, "grid", ())
     if isinstance(X, list | tuple) and len(grid) == 1 and X and all(len(getattr(x, "shape", ())) == 2 for x in X):
@@ -288,7 +306,7 @@ def _base_of_hull(form: Form) -> AffineSpace:
     if not hasattr(hull, "of"):
         raise FrameError(
             "means and covariances are read from factors on hulls, those of layers with a bias.\n"
-            f"  came: a factor on {hull!r}, of a layer without one\n"
+            f"  came: a factor on {shown(hull)}, of a layer without one\n"
             "Leave that layer out of the metric, or change its frames with `change`."
         )
     space = hull.of

@@ -19,6 +19,7 @@ from geomkfac.arrays.namespace import Namespace
 from geomkfac.counts import is_count
 from geomkfac.errors import ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.kept import kept
+from geomkfac.required import shown
 from geomkfac.spaces.affine import PointSpace
 from geomkfac.spaces.element import Element, Point
 from geomkfac.spaces.frames.change import BaseChange, Change, Components, HullChange, SlotwiseChange, map_components
@@ -76,14 +77,14 @@ class _Power(Space):
     def spread(self, element: Element) -> Any:
         """The elements at all places: a batch of shape (*batch, *grid) of elements of the base space."""
         if not isinstance(element, Element) or element.space is not self:
-            raise SpaceMismatchError(f"spread needs an element of {self!r}.\n  came: {element!r}")
+            raise SpaceMismatchError(f"spread needs an element of {self!r}.\n  came: {shown(element)}")
         frame = element.storage_frame.structured
         return self.base.from_components(frame.parts[0], element.components_in(frame), element.namespace)
 
     def gather(self, elements: Element) -> Any:
         """The element with these components, a batch of shape (*batch, *grid) of elements of the base space."""
         if not isinstance(elements, Element) or elements.space is not self.base:
-            raise SpaceMismatchError(f"gather needs elements of {self.base!r}.\n  came: {elements!r}")
+            raise SpaceMismatchError(f"gather needs elements of {self.base!r}.\n  came: {shown(elements)}")
         shape = elements.batch_shape
         if len(shape) < len(self.grid) or shape[len(shape) - len(self.grid) :] != self.grid:
             raise ShapeError(
@@ -108,7 +109,7 @@ def _checked_grid(grid: Iterable[int]) -> tuple[int, ...]:
     lengths = tuple(grid) if isinstance(grid, Iterable) else (grid,)
     for length in lengths:
         if not is_count(length):
-            raise ValuesError(f"a grid is made of positive ints, not of {length!r}; the grid is {lengths}.")
+            raise ValuesError(f"a grid is made of positive ints, not of {shown(length)}; the grid is {lengths}.")
     return lengths
 
 
@@ -120,7 +121,7 @@ class PowerVectorSpace(_Power, LinearSpace):
 
     def __new__(cls, base: LinearSpace, grid: Iterable[int]) -> PowerVectorSpace:
         if not isinstance(base, LinearSpace):
-            raise SpaceMismatchError(f"a power of a vector space cannot be made of {base!r}.")
+            raise SpaceMismatchError(f"a power of a vector space cannot be made of {shown(base)}.")
         shape = _checked_grid(grid)
         return intern_space(cls, (base,), lambda power: power._build(base, shape), key=shape)
 
@@ -174,7 +175,7 @@ class PowerSpace(_Power, PointSpace):
 
     def __new__(cls, base: PointSpace, grid: Iterable[int]) -> PowerSpace:
         if not isinstance(base, PointSpace):
-            raise SpaceMismatchError(f"a power of an affine space cannot be made of {base!r}.")
+            raise SpaceMismatchError(f"a power of an affine space cannot be made of {shown(base)}.")
         shape = _checked_grid(grid)
         return intern_space(cls, (base,), lambda power: power._build(base, shape), key=shape)
 

@@ -13,8 +13,10 @@ from typing import Any, final
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
+from geomkfac.counts import is_count
 from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
 from geomkfac.kept import kept
+from geomkfac.required import shown
 from geomkfac.spaces.affine import PointSpace
 from geomkfac.spaces.batches import shape_of_slots
 from geomkfac.spaces.element import Element, Point, Vector
@@ -91,8 +93,10 @@ class _Product(Space):
 
     def project(self, element: Element, index: int) -> Any:
         """The component in factor `index`."""
-        if element.space is not self:
-            raise SpaceMismatchError(f"project needs an element of {self!r}.\n  came: {element!r}")
+        if not isinstance(element, Element) or element.space is not self:
+            raise SpaceMismatchError(f"project needs an element of {self!r}.\n  came: {shown(element)}")
+        if not is_count(index, 0) or index >= len(self.factors):
+            raise ShapeError(f"{self!r} has factors 0 to {len(self.factors) - 1}.\n  came: {shown(index)}")
         frame = element.storage_frame.structured
         components = element.components_in(frame)
         return self.factors[index].from_components(frame.parts[index], components[index], element.namespace)
@@ -109,7 +113,7 @@ class _Product(Space):
             if not isinstance(element, Element) or element.space is not factor:
                 raise SpaceMismatchError(
                     f"cannot join: a component lives in the wrong space.\n  required: {factor!r}\n"
-                    f"  came    : {element!r}"
+                    f"  came    : {shown(element)}"
                 )
             elements[0].require_same_namespace(element)
             if element.batch_shape != elements[0].batch_shape:
@@ -128,7 +132,7 @@ def _checked_factors(factors: tuple[Any, ...], wanted: type, noun: str) -> None:
         raise SpaceMismatchError(f"a product of {noun}s needs at least one factor.")
     for factor in factors:
         if not isinstance(factor, wanted):
-            raise SpaceMismatchError(f"a product of {noun}s cannot have the factor {factor!r}.")
+            raise SpaceMismatchError(f"a product of {noun}s cannot have the factor {shown(factor)}.")
 
 
 @final

@@ -18,6 +18,7 @@ from geomkfac.arrays.namespace import Kind, Namespace
 from geomkfac.counts import checked_count
 from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.kept import Kept, interned, kept
+from geomkfac.required import shown
 from geomkfac.spaces.frames import gauge
 from geomkfac.spaces.frames.change import BaseChange, Change, Components, map_components
 from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame
@@ -25,6 +26,8 @@ from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame
 if TYPE_CHECKING:
     from geomkfac.spaces.element import Element
 
+LARGEST = 2**48
+"""The largest dimension of a base space."""
 _bases: WeakValueDictionary[str, BaseSpace] = WeakValueDictionary()
 _interned: WeakValueDictionary[tuple[Any, ...], Space] = WeakValueDictionary()
 SpaceT = TypeVar("SpaceT", bound="Space")
@@ -88,15 +91,15 @@ class Space(ABC):
         """The dual frame of a base or derived frame; of an affine space, that of its direction."""
 
     def _call(self, element: Any, *arguments: Any) -> Any:
-        raise SpaceMismatchError(f"{element!r} is not a map and cannot be called.")
+        raise SpaceMismatchError(f"{shown(element)} is not a map and cannot be called.")
 
     def _compose(self, element: Any, other: Any) -> Any:
         raise SpaceMismatchError(
-            f"@ composes maps; {element!r} is not a map.\nElements of Hom and AffineMaps are."
+            f"@ composes maps; {shown(element)} is not a map.\nElements of Hom and AffineMaps are."
         )
 
     def _linear_part(self, element: Any) -> Any:
-        raise SpaceMismatchError(f"{element!r} is not an affine map and has no linear part.")
+        raise SpaceMismatchError(f"{shown(element)} is not an affine map and has no linear part.")
 
     # -- the door ----------------------------------------------------------------------------
     def from_coordinates(self, array: Any, frame: Any) -> Any:
@@ -159,7 +162,7 @@ class Space(ABC):
         if frame.space is not self:
             raise FrameError(
                 f"the frame belongs to another space.\n  required: a frame of {self!r}\n"
-                f"  came    : {frame!r}{namesakes(self, frame.space)}\n"
+                f"  came    : {shown(frame)}{namesakes(self, frame.space)}\n"
                 "Use the frame of this space, or a Parameterization."
             )
         result: Frame = frame
@@ -210,7 +213,9 @@ class BaseSpace(Space):
     def __init__(self, name: str, dim: int, kind: Kind = floating) -> None:
         if not isinstance(name, str):
             raise ValuesError(f"a space is named by a string, not {type(name).__name__}.")
-        checked_count(f"the dimension of {name!r}", dim, 0)
+        checked_count(f"the dimension of {shown(name)}", dim, 0)
+        if dim > LARGEST:
+            raise ValuesError(f"no machine holds coordinates of so large a dimension.\n  came: {shown(dim)}")
         if not isinstance(kind, Kind):
             raise KindError(
                 f"the kind of {name!r} must be a kind of scalar such as floating or GF(p), not {kind!r}."
@@ -305,5 +310,5 @@ def check_same_space(left: Element, right: Element, action: str, remedy: str) ->
         what = "points live in different affine spaces" if points else "elements live in different spaces"
         raise SpaceMismatchError(
             f"cannot {action}: the {what}.\n"
-            f"  left : {left!r}\n  right: {right!r}{namesakes(left.space, right.space)}\n{remedy}"
+            f"  left : {shown(left)}\n  right: {shown(right)}{namesakes(left.space, right.space)}\n{remedy}"
         )

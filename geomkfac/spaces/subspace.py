@@ -8,6 +8,7 @@ from typing import Any, final
 
 from geomkfac.arrays.array import Array
 from geomkfac.errors import SpaceMismatchError
+from geomkfac.required import check_type, shown
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frames.frame import DenseFrame
 from geomkfac.spaces.vector import LinearSpace
@@ -45,7 +46,7 @@ class Span(Subspace):
 
     def __init__(self, vectors: Vector) -> None:
         if not isinstance(vectors, Vector) or len(vectors.batch_shape) != 1:
-            raise SpaceMismatchError(f"a span is of one batch of vectors, of shape (k,), not {vectors!r}.")
+            raise SpaceMismatchError(f"a span is of one batch of vectors, of shape (k,), not {shown(vectors)}.")
         self.space: LinearSpace = vectors.space  # type: ignore[assignment]
         self._vectors = vectors
 
@@ -86,6 +87,10 @@ class AffineSubspace:
 
     point: Vector
     direction: Subspace
+
+    def __post_init__(self) -> None:
+        check_type("a member of a coset", self.point, Vector)
+        check_type("the direction of a coset", self.direction, Subspace)
 
     @property
     def dim(self) -> int:

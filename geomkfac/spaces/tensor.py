@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Any, final
 
 from geomkfac.arrays.array import Array
-from geomkfac.errors import ShapeError, SpaceMismatchError
+from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
+from geomkfac.required import check_type, shown
 from geomkfac.spaces.batches import rows_times
 from geomkfac.spaces.element import Vector
 from geomkfac.spaces.frames.change import SlotwiseChange
@@ -31,7 +32,7 @@ def _vector_factors(where: str, factors: tuple[Space, ...]) -> tuple[LinearSpace
     for factor in factors:
         if not isinstance(factor, LinearSpace):
             raise SpaceMismatchError(
-                f"{where} is made of vector spaces, not of {factor!r}.\n"
+                f"{where} is made of vector spaces, not of {shown(factor)}.\n"
                 "For an affine space use its direction, or its Hull."
             )
         if isinstance(factor, ProductVectorSpace):
@@ -188,10 +189,13 @@ class Hom(LinearSpace):
 
     def transpose_apply(self, element: Vector, covector: Vector) -> Vector:
         """The transpose (pullback) of a linear map applied to a covector of its codomain: phi o L."""
+        check_type("a linear map", element, Vector)
+        if element.space is not self:
+            raise SpaceMismatchError(f"a linear map of {self!r} is required.\n  came: {shown(element)}")
         if not isinstance(covector, Vector) or covector.space is not self.codomain.dual:
             raise SpaceMismatchError(
-                f"the transpose of {element!r} takes a covector of its codomain.\n"
-                f"  required: a vector of {self.codomain.dual!r}\n  came    : {covector!r}"
+                f"the transpose of {shown(element)} takes a covector of its codomain.\n"
+                f"  required: a vector of {self.codomain.dual!r}\n  came    : {shown(covector)}"
             )
         element.require_same_namespace(covector)
         frame = element.storage_frame.structured
@@ -207,7 +211,7 @@ class Hom(LinearSpace):
         ):
             raise SpaceMismatchError(
                 f"cannot compose: the inner map must end where the outer one begins.\n"
-                f"  outer: {element!r}\n  inner: {other!r}"
+                f"  outer: {shown(element)}\n  inner: {shown(other)}"
             )
         element.require_same_namespace(other)
         frame, inner = element.storage_frame.structured, other.storage_frame.structured
@@ -239,6 +243,8 @@ def tensor(*vectors: Vector) -> Vector:
     """The tensor ``u (x) v (x) ...``; batches broadcast.  Source: LG A.2."""
     if len(vectors) < 2:
         raise ShapeError(f"a tensor product is of at least two vectors, not {len(vectors)}.")
+    for vector in vectors:
+        check_type("a factor of a tensor", vector, Vector)
     product = TensorProduct(*(vector.space for vector in vectors))
     ns = vectors[0].namespace
     frames: list[Frame] = []
@@ -261,15 +267,16 @@ def contract(element: Vector, covector: Vector, position: int) -> Vector:
 
     The result is a tensor of the factors left, or a vector where one is left.
     """
-    space = element.space
+    space = element.space if isinstance(element, Vector) else None
     if not isinstance(space, TensorProduct):
-        raise SpaceMismatchError(f"only tensors are contracted, not {element!r}.")
+        raise SpaceMismatchError(f"only tensors are contracted, not {shown(element)}.")
+    check_type("the position of a factor", position, int, error=KindError)
     position %= len(space.factors)
     factor = space.factors[position]
     if not isinstance(covector, Vector) or covector.space is not factor.dual:
         raise SpaceMismatchError(
-            f"cannot contract factor {position} of {element!r}.\n"
-            f"  required: a vector of {factor.dual!r}\n  came    : {covector!r}"
+            f"cannot contract factor {position} of {shown(element)}.\n"
+            f"  required: a vector of {factor.dual!r}\n  came    : {shown(covector)}"
         )
     element.require_same_namespace(covector)
     ns = element.namespace

@@ -15,7 +15,8 @@ from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import SpaceMismatchError
 from geomkfac.kept import kept
-from geomkfac.spaces.element import Vector
+from geomkfac.required import check_type, shown
+from geomkfac.spaces.element import Element, Vector
 from geomkfac.spaces.frames.change import Change, Components, SlotChange, SlotwiseChange
 from geomkfac.spaces.frames.frame import BaseFrame, DenseFrame, Frame, between, derived_frame
 from geomkfac.spaces.space import BaseSpace, Space, intern_space
@@ -45,9 +46,15 @@ class LinearSpace(Space):
 
     def zero(self, like: Vector | None = None) -> Vector:
         """The zero vector, in the array namespace of `like` or the default one of the kind."""
-        ns = self.kind.default_namespace if like is None else like.namespace
+        ns = self._namespace_like(like)
         frame = self.frame_from(lambda base: base._reference_frame())
         return self.from_components(frame, self._zeros(ns), ns)
+
+    def _namespace_like(self, like: Vector | None) -> Namespace:
+        if like is None:
+            return self.kind.default_namespace
+        check_type("the vector whose arrays are meant", like, Element)
+        return like.namespace
 
     def _zeros(self, ns: Namespace) -> Components:
         return ns.zeros(self.slots)
@@ -72,9 +79,9 @@ class LinearSpace(Space):
     def _call(self, element: Vector, *arguments: Any) -> Any:
         if len(arguments) == 1 and isinstance(arguments[0], Vector) and arguments[0].space is self.dual:
             return pairing(element, arguments[0])
-        came = ", ".join(repr(argument) for argument in arguments)
+        came = ", ".join(map(shown, arguments))
         raise SpaceMismatchError(
-            f"cannot evaluate {element!r}.\n  required: a vector of {self.dual!r}{self._also_takes}\n"
+            f"cannot evaluate {shown(element)}.\n  required: a vector of {self.dual!r}{self._also_takes}\n"
             f"  came    : {came}"
         )
 

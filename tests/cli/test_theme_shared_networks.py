@@ -128,7 +128,7 @@ def test_networks_that_make_no_sense_are_refused(geomkfac: Run, maps: Path, word
         ("digits", "digits", STAGES, "is fully connected"),
         ("network.safetensors", "digits", RECURRENCE, "are no sequences"),
         ("network.safetensors", "data.npz", "recurrence(at='last')", "bias of a fourth layer"),
-        ("network.safetensors", "data.npz", "recurrence(at='first', initial='learned')", "'every' step"),
+        ("network.safetensors", "data.npz", "recurrence(at='first', initial='learned')", "'every', 'last'"),
     ],
 )
 def test_recurrences_that_make_no_sense_are_refused(

@@ -81,9 +81,9 @@ class Whole:
                 continue
             arrays = numbers(given, leaf)
             if arrays is None:
-                other = carried[path] if path.endswith(".frame") else of_found[path]
-                leaf = self.carried[path] if path.endswith(".frame") else leaf
-                assert other is leaf or (isinstance(leaf, int) and not counts) or bool(other == leaf), path
+                expected, other = (self.carried, carried) if path.endswith(".frame") else (self.leaves, of_found)
+                equal = other[path] is expected[path] or bool(other[path] == expected[path])
+                assert equal or (isinstance(leaf, int) and not counts), path
                 continue
             left, right = numbers(given, of_found[path]), arrays
             if any(array.ndim for array in arrays):

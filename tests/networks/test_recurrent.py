@@ -175,7 +175,7 @@ def test_the_same_weights_run_over_sequences_of_any_length():
         (errors.ValuesError, "steps of a sequence must be", lambda: gk.RecurrentNetwork.from_widths(1, 2, 1, 0)),
         (
             errors.UnknownNameError,
-            "'every' step or at the 'last'",
+            "'every', 'last'",
             lambda: gk.RecurrentNetwork.from_widths(1, 2, 1, 2, at="first"),
         ),
         (

@@ -19,6 +19,7 @@ from geomkfac.arrays.exact.flint_matrices import flint, flint_nullspace, flint_s
 from geomkfac.arrays.exact.strict import ExactKind
 from geomkfac.arrays.refusals import describe
 from geomkfac.errors import DivisionByZeroError, KindError, ValuesError
+from geomkfac.required import shown
 
 _SLICE = 64
 """Longest inner product whose terms, below 2¹⁶ · 2³¹, add up to less than 2⁵³."""
@@ -56,15 +57,19 @@ def GF(p: int) -> PrimeField:
     ValuesError
         Where `p` is not such a prime.
     """
-    if p not in _INTERNED:
-        if not 2 < operator.index(p) < 2**31 or not is_prime(int(p)):
+    try:
+        found = _INTERNED.get(number := operator.index(p))
+    except TypeError:
+        found, number = None, 0
+    if found is None:
+        if not 2 < number < 2**31 or not is_prime(number):
             raise ValuesError(
-                f"GF(p) needs a prime.\n  required: an odd prime below 2**31\n  came    : {p}\n"
+                f"GF(p) needs a prime.\n  required: an odd prime below 2**31\n  came    : {shown(p)}\n"
                 "Use random_prime(rng) for a random one."
             )
         # Of two threads, both get what came first.
-        return _INTERNED.setdefault(int(p), PrimeField(int(p)))
-    return _INTERNED[p]
+        found = _INTERNED.setdefault(number, PrimeField(number))
+    return found
 
 
 def random_prime(rng: RandomSource) -> int:

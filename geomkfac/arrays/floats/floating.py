@@ -30,6 +30,7 @@ from geomkfac.arrays.floats.solvers.by_torch import TorchLinearAlgebra
 from geomkfac.arrays.linear_algebra import LinearAlgebra
 from geomkfac.arrays.namespace import Kind, Namespace, OrderedNamespace
 from geomkfac.arrays.refusals import refuse_array, refuse_integers, refuse_mixture, refuse_values
+from geomkfac.counts import as_float
 from geomkfac.errors import KindError
 
 
@@ -162,7 +163,7 @@ class FloatingNamespace(OrderedNamespace):
 
     def scalar(self, value: Scalar) -> Array:
         if isinstance(value, int | float | Fraction | np.integer) and not isinstance(value, bool):
-            number = float(value)
+            number = as_float(value)
             if not math.isfinite(number):
                 refuse_values(np.asarray(number), "scalar")
             return self.xp.asarray(number, dtype=self.dtype, device=self.device)

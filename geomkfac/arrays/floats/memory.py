@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,9 @@ _ASKED = re.compile(r"(?:allocate|allocating|allocated?:?)\s+([\d.,]+)\s*(bytes?
 _SPENT = ("out of memory", "RESOURCE_EXHAUSTED", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 """What PyTorch (device, host), JAX and cuBLAS say where they raise a plain RuntimeError."""
 
+_BEYOND = ("Maximum allowed dimension exceeded", "array is too big", "array is too large")
+"""What NumPy says, as a ValueError, of arrays that no machine could hold."""
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception of any library says that memory is exhausted.
@@ -29,6 +32,8 @@ def is_out_of_memory(error: BaseException) -> bool:
         return False
     if isinstance(error, MemoryError):
         return True
+    if isinstance(error, ValueError):
+        return any(text in str(error) for text in _BEYOND)
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _SPENT)
 
 
@@ -92,8 +97,12 @@ def _available() -> int:
 
 
 @contextmanager
-def in_hand(count: int, namespace: Namespace) -> Iterator[None]:
-    """While `count` data are read and worked on, exhausted memory says how large a chunk would fit.
+def in_hand(count: int, namespace: Namespace, besides: Callable[[], int]) -> Iterator[None]:
+    """While `count` data are read and worked on, exhausted memory says how large a chunk would fit, if any does.
+
+    Parameters
+    ----------
+    besides : gives how many bytes are needed beside the data, however few these are
 
     Raises
     ------
@@ -104,7 +113,7 @@ def in_hand(count: int, namespace: Namespace) -> Iterator[None]:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise _exhausted(error, count, namespace) from error
+        raise _exhausted(error, count, namespace, besides) from error
 
 
 def chunk_that_fits(count: int, used: int | None, asked: int | None, free: int | None) -> int:
@@ -127,7 +136,9 @@ def chunk_that_fits(count: int, used: int | None, asked: int | None, free: int |
     return max(1, min(most, free * count // needed))
 
 
-def _exhausted(error: Exception, count: int, namespace: Namespace) -> DeviceMemoryError:
+def _exhausted(
+    error: Exception, count: int, namespace: Namespace, besides: Callable[[], int]
+) -> DeviceMemoryError:
     asked, before = asked_for(error), free_memory(namespace)
     # The arrays of the failing chunk live on in the frames that it failed in.
     traceback.clear_frames(error.__traceback__)
@@ -135,8 +146,17 @@ def _exhausted(error: Exception, count: int, namespace: Namespace) -> DeviceMemo
     used = None if before is None or free is None else max(0, free - before)
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
     room = "" if free is None else f", {_in_words(free)} free without them"
+    fixed = besides()
+    if free is not None and fixed > free:
+        return DeviceMemoryError(
+            f"memory is exhausted ({namespace.name}): the factors themselves do not fit.\n"
+            f"  required: {_in_words(fixed)} for the factors, and for the largest once more while it grows\n"
+            f"  came    : {_in_words(free)} free\n  the library says: {said}\n"
+            "Their size comes of the widths of the layers: no chunk_size helps.  Take more memory, float32 in the "
+            "place of float64, or layers that are less wide."
+        )
     if count == 1:
-        advice = "One datum alone does not fit: take a device with more memory, or fisher='sampled'."
+        advice = "One datum alone does not fit: take a device with more memory, or fisher='sampled' and few samples."
     else:
         advice = f"Pass chunk_size={chunk_that_fits(count, used, asked, free)}, or less: results differ by rounding."
     return DeviceMemoryError(

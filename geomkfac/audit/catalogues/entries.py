@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -11,11 +10,13 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from typing import Any, final
 
 from geomkfac.audit.contestants.choosing import contestant_of
 from geomkfac.audit.contestants.contestant import UnauditableError, import_torch
-from geomkfac.audit.contestants.named import named_optimizer, with_options
+from geomkfac.audit.contestants.named import imported, named_optimizer, with_options
+from geomkfac.errors import UnknownNameError
 from geomkfac.version import __version__
 
 PACKAGES = ("torch.optim", "pytorch_optimizer")
@@ -104,9 +105,11 @@ def entries_of(package: str) -> list[Entry]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = importlib.import_module(package)
-    except ImportError as error:
-        raise UnauditableError(f"the package {package} is not installed here: {error}.") from error
+            module = imported(package)
+    except UnknownNameError as error:
+        why = error.__cause__
+        there = "not installed here" if isinstance(why, ModuleNotFoundError) else "not to be imported"
+        raise UnauditableError(f"the package {package} is {there}: {why}.") from error
     root = package.partition(".")[0]
     found: dict[Any, str] = {}
     for name, value in sorted(vars(module).items()):
@@ -145,10 +148,16 @@ def libraries() -> tuple[list[Entry], dict[str, str]]:
     return made, missing
 
 
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """The distributions of every module that is installed; it takes half a second to look."""
+    return importlib.metadata.packages_distributions()
+
+
 def versions(modules: Iterable[str]) -> dict[str, str]:
     """Of Python, PyTorch, geomkfac, and the packages of these modules: {distribution: version}."""
     found = {"Python": platform.python_version(), "geomkfac": __version__}
-    distributions = importlib.metadata.packages_distributions()
+    distributions = _distributions()
     for root in dict.fromkeys(["torch", *(name.partition(".")[0] for name in modules)]):
         if root == "geomkfac":
             continue

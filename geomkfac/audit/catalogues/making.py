@@ -65,7 +65,8 @@ def catalogue(
         if progress is not None:
             progress(entry.name, len(left))
 
-    modules = ("geomkfac.audit.auditing", "geomkfac.audit.contestants.pytorch.optimizer", *packages)
+    there = [package for package in packages if package not in missing]
+    modules = ("geomkfac.audit.auditing", "geomkfac.audit.contestants.pytorch.optimizer", *there)
     audited_in_processes(
         left, jobs=jobs, limit=limit, modules=modules, settings=(steps, seed, device), finished=finished
     )

@@ -19,6 +19,10 @@ RULE_RATE = 0.01
 """The learning rate of rules, which have no default."""
 
 
+ANYTHING = (Exception, SystemExit)
+"""What the code of others may raise while it is imported or run: it may also end the program."""
+
+
 class UnauditableError(GeomkfacError, ValueError):
     """An optimizer that cannot be audited, with the reason."""
 
@@ -71,7 +75,7 @@ class Contestant(ABC):
             yield
         except GeomkfacError:
             raise
-        except Exception as error:  # An optimizer may raise anything.
+        except ANYTHING as error:
             raise UnauditableError(f"{self.name} {what}: {first_line(error)}") from error
 
     def on(self, device: str) -> Contestant:
@@ -101,7 +105,7 @@ def import_torch() -> Any:
     return torch
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What an error says first; its class where it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

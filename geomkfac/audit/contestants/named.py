@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import functools
 import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from geomkfac.audit.contestants.contestant import import_torch
+from geomkfac.audit.contestants.contestant import ANYTHING, import_torch
 from geomkfac.errors import UnknownNameError, ValuesError
+from geomkfac.literals import literal
 from geomkfac.names import look_up
+from geomkfac.required import shown
 
 
 def named_optimizer(name: str) -> Any:
@@ -26,17 +27,31 @@ def named_optimizer(name: str) -> Any:
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
         raise ValuesError(
-            f"an optimizer is named by its module and its name there.\n  required: module:name\n  came    : {name!r}\n"
-            "For instance torch.optim:Adam."
+            "an optimizer is named by its module and its name there.\n  required: module:name\n"
+            f"  came    : {shown(name)}\nFor instance torch.optim:Adam."
         )
-    try:
-        found = importlib.import_module(module)
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] == "torch":
-            import_torch()
-        raise UnknownNameError(f"the module {module!r} cannot be imported: {error}.") from error
-    known = {key: value for key, value in vars(found).items() if callable(value) and not key.startswith("_")}
+    contents = getattr(imported(module), "__dict__", {})
+    known = {key: value for key, value in contents.items() if callable(value) and not key.startswith("_")}
     return look_up(f"optimizer of {module}", attribute, known)
+
+
+def imported(module: str) -> Any:
+    """The module of that name.  Its code is run, whatever it is.
+
+    Raises
+    ------
+    UnknownNameError : there is no such module, it does not import, or it ends the program.
+    MissingExtraError : it is PyTorch's, or needs it, and it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ANYTHING as error:
+        if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "torch":
+            import_torch()
+        raise UnknownNameError(
+            f"the module {shown(module)} cannot be imported.\n  required: the full name of a module that is installed\n"
+            f"  came    : {type(error).__name__}: {error}\nImport it in Python to see more."
+        ) from error
 
 
 def parsed_option(text: str) -> tuple[str, Any]:
@@ -48,10 +63,10 @@ def parsed_option(text: str) -> tuple[str, Any]:
     """
     name, sign, value = text.partition("=")
     if not sign or not name.isidentifier() or not value:
-        raise ValuesError(f"an option is written NAME=VALUE, such as momentum=0.9; came {text!r}.")
+        raise ValuesError(f"an option is written NAME=VALUE, such as momentum=0.9; came {shown(text)}.")
     try:
-        return name, ast.literal_eval(value.capitalize() if value in ("true", "false", "none") else value)
-    except (ValueError, SyntaxError):
+        return name, literal(value.capitalize() if value in ("true", "false", "none") else value)
+    except ValuesError:
         return name, value
 
 

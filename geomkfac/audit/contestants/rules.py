@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from geomkfac.arrays import LIBRARY_ON, FloatingNamespace, floating_namespace, namespace_of
-from geomkfac.audit.contestants.contestant import Contestant, UnauditableError
+from geomkfac.audit.contestants.contestant import ANYTHING, Contestant, UnauditableError
 from geomkfac.audit.contestants.hessians import has_hessian, hessian_of
 from geomkfac.audit.twins.storage import PLAIN, Arrays
 from geomkfac.audit.twins.twin import Twin
@@ -56,7 +56,7 @@ class RuleContestant(Contestant):
             raise
         except np.linalg.LinAlgError as error:
             raise SingularMatrixError(f"{self.name} cannot solve: {error}.") from error
-        except Exception as error:  # A rule may raise anything.
+        except ANYTHING as error:
             raise UnauditableError(f"{self.name} cannot take a step: {type(error).__name__}: {error}") from error
 
     def _checked(self, twin: Twin, new: Any, ns: FloatingNamespace) -> list[tuple[Any, Any]]:

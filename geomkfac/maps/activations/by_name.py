@@ -16,8 +16,10 @@ from fractions import Fraction
 from typing import ParamSpec, TypeVar
 
 from geomkfac.errors import ValuesError
+from geomkfac.literals import expression, written
 from geomkfac.maps.activations.activation import Activation
 from geomkfac.names import enter, look_up
+from geomkfac.required import shown
 
 A = TypeVar("A", bound=Activation)
 P = ParamSpec("P")
@@ -76,8 +78,8 @@ def activation(name_or_object: str | Activation) -> Activation:
 
 def _with_parameters(text: str) -> Activation:
     try:
-        call = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError:
+        call: ast.expr | None = expression(text)
+    except ValuesError:
         call = None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
         raise _unreadable(text, "brackets that do not close, or more than one name")
@@ -88,13 +90,13 @@ def _with_parameters(text: str) -> Activation:
         return make(*numbers, **named)
     except ValuesError:
         raise
-    except (TypeError, ValueError, ZeroDivisionError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise _unreadable(text, str(error)) from error
 
 
 def _number(node: ast.expr) -> int | float | Fraction:
     """The int, float or fraction that stands there."""
-    text = ast.unparse(node).replace(" ", "")
+    text = written(node).replace(" ", "")
     try:
         return int(text)
     except ValueError:
@@ -104,5 +106,5 @@ def _number(node: ast.expr) -> int | float | Fraction:
 def _unreadable(text: str, why: str) -> ValuesError:
     return ValuesError(
         "an activation with parameters cannot be read.\n  required: a name with numbers in brackets, such as "
-        f"'leaky_relu(0.2)', of {', '.join(WITH_PARAMETERS)}\n  came    : {text!r}\nThere: {why}."
+        f"'leaky_relu(0.2)', of {', '.join(WITH_PARAMETERS)}\n  came    : {shown(text)}\nThere: {why}."
     )

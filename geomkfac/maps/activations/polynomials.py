@@ -11,6 +11,7 @@ from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import KindError, ValuesError
 from geomkfac.maps.activations.activation import Activation, InPyTorch
 from geomkfac.maps.activations.by_name import registered, with_parameters
+from geomkfac.required import check_type, shown
 
 
 @final
@@ -43,6 +44,7 @@ class Polynomial(Activation):
     coefficients: tuple[Scalar, ...]
 
     def __post_init__(self) -> None:
+        check_type("the list of coefficients of a polynomial", self.coefficients, (tuple, list), error=KindError)
         if not self.coefficients:
             raise ValuesError(
                 "a polynomial needs coefficients.\n"
@@ -55,7 +57,7 @@ class Polynomial(Activation):
                 raise KindError(
                     f"coefficient {power} of a polynomial is no scalar.\n"
                     f"  required: int, Fraction or float\n"
-                    f"  came    : {c!r}\n"
+                    f"  came    : {shown(c)}\n"
                     "Pass numbers, from the constant term upwards."
                 )
 

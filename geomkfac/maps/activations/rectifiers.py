@@ -8,10 +8,12 @@ from typing import ClassVar, final
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
+from geomkfac.counts import as_float
 from geomkfac.errors import ValuesError
 from geomkfac.maps.activations.activation import Activation, InPyTorch, decay
 from geomkfac.maps.activations.by_name import registered, with_parameters
 from geomkfac.maps.activations.sigmoids import logistic
+from geomkfac.required import shown
 
 
 @final
@@ -127,10 +129,10 @@ class Softplus(Activation):
 
 def _check(what: str, name: str, value: object) -> None:
     """Refuse a parameter that is no finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(as_float(value)):
         raise ValuesError(
             f"the {what} of {name} must be a number.\n  required: a finite int or float\n"
-            f"  came    : {value!r}\nPass it as {name}(0.1), or leave it out."
+            f"  came    : {shown(value)}\nPass it as {name}(0.1), or leave it out."
         )
 
 

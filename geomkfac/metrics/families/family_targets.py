@@ -7,6 +7,7 @@ from typing import Any
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import ShapeError, ValuesError
+from geomkfac.required import shown
 
 
 def dtype_kind(targets: Any) -> str:
@@ -59,6 +60,6 @@ def refuse_entries(ns: Namespace, bad: Any, values: Any, what: str, required: st
     where = tuple(reversed(index))
     value = values[where].item()
     raise ValuesError(
-        f"{what} {value!r} at index {where[0] if len(where) == 1 else where} is not possible.\n"
-        f"  required: {required}\n  came    : {value!r}\n{advice}"
+        f"{what} {shown(value)} at index {where[0] if len(where) == 1 else where} is not possible.\n"
+        f"  required: {required}\n  came    : {shown(value)}\n{advice}"
     )

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from geomkfac.arrays.array import Array
+from geomkfac.arrays.array import Array, check_random_source
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.counts import checked_count
-from geomkfac.errors import KindError
+from geomkfac.errors import FrameError, KindError, SpaceMismatchError
 from geomkfac.metrics.families.output_family import OutputModel
 from geomkfac.metrics.tensors.covectors import CovectorTensor
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import AffineSpace, Frame, Point, Vector
 
 
@@ -36,6 +37,8 @@ class GenericFamily(OutputModel):
     __slots__ = ("_count", "_met", "_rng", "frame", "space")
 
     def __init__(self, frame: Frame, rng: Any, covectors: int) -> None:
+        check_type("what a generic family draws covectors in", frame, Frame, error=FrameError)
+        check_random_source(rng)
         if not isinstance(frame.space, AffineSpace) or not frame.space.kind.is_exact:
             raise KindError(f"a generic family draws free covectors over an exact kind, and {frame.space!r} is not.")
         self.frame, self._rng, self._count = frame, rng, checked_count("the number of covectors", covectors)
@@ -43,6 +46,8 @@ class GenericFamily(OutputModel):
         self._met: list[tuple[Point, Vector, CovectorTensor]] = []
 
     def _at(self, outputs: Point) -> tuple[Point, Vector, CovectorTensor]:
+        if not isinstance(outputs, Point) or outputs.space is not self.space:
+            raise SpaceMismatchError(f"a family on {self.space!r} takes points of it.\n  came: {shown(outputs)}")
         for entry in self._met:
             if entry[0].batch_shape == outputs.batch_shape and entry[0] == outputs:
                 return entry

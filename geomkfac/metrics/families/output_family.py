@@ -10,15 +10,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, final, get_args
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.counts import checked_count
-from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, UnknownNameError, ValuesError
+from geomkfac.errors import FrameError, KindError, ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor
+from geomkfac.names import check_word
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import AffineSpace, Frame, Parameterization, Point, Span, Vector
 from geomkfac.spaces.samples.targets import parts_of
 
@@ -63,13 +65,12 @@ class OutputModel(ABC):
         self, outputs: Point, targets: Any, fisher: Fisher, draws: Draws, first: int, samples: int
     ) -> CovectorTensor:
         """The tensor of the kind that `fisher` names."""
+        check_word("fisher", fisher, get_args(Fisher))
         if fisher == "exact":
             return self.fisher(outputs)
         if fisher == "sampled":
             return self.sampled(outputs, draws, first, samples)
-        if fisher == "empirical":
-            return self.empirical(outputs, targets)
-        raise UnknownNameError(f"fisher must be 'exact', 'sampled' or 'empirical', not {fisher!r}.")
+        return self.empirical(outputs, targets)
 
     @property
     def metric(self) -> FisherMetric:
@@ -84,6 +85,7 @@ class FisherMetric(Metric):
     __slots__ = ("model", "space")
 
     def __init__(self, model: OutputModel) -> None:
+        check_type("the model of a Fisher metric", model, OutputModel, "For instance Categorical().on(iota).")
         self.model, self.space = model, model.space
 
     def _at(self, point: Any) -> CovectorTensor:
@@ -138,7 +140,7 @@ class OutputFamily(ABC):
         """
         if isinstance(frame, Parameterization):
             if frame.outputs is None:
-                raise FrameError(f"{frame!r} names no output space; pass a frame of the outputs.")
+                raise FrameError(f"{shown(frame)} names no output space; pass a frame of the outputs.")
             frame = frame[frame.outputs]
         if not isinstance(frame, Frame):
             raise KindError(
@@ -233,6 +235,8 @@ class PlacedFamily(OutputModel):
     __slots__ = ("family", "frame", "space")
 
     def __init__(self, family: OutputFamily, frame: Frame) -> None:
+        check_type("what is placed on a frame", family, OutputFamily)
+        check_type("what an output family is placed on", frame, Frame, error=FrameError)
         space = frame.space
         if not isinstance(space, AffineSpace):
             raise SpaceMismatchError(f"an output family is placed on an AffineSpace, not on {space!r}.")
@@ -242,7 +246,7 @@ class PlacedFamily(OutputModel):
 
     def _read(self, outputs: Point) -> Array:
         if not isinstance(outputs, Point) or outputs.space is not self.space:
-            raise SpaceMismatchError(f"{self!r} takes outputs in {self.space!r}.\n  came: {outputs!r}")
+            raise SpaceMismatchError(f"{self!r} takes outputs in {self.space!r}.\n  came: {shown(outputs)}")
         return outputs.components_in(self.frame)
 
     def _targets(self, outputs: Point, targets: Any) -> Any:
@@ -271,7 +275,7 @@ class PlacedFamily(OutputModel):
         return self.family.loss(outputs.namespace, z, self._targets(outputs, targets))
 
     def differential(self, outputs: Point, targets: Any) -> Vector:
-        ns, z = outputs.namespace, self._read(outputs)
+        z, ns = self._read(outputs), outputs.namespace
         gradient = self.family.loss_gradient(ns, z, self._targets(outputs, targets))
         made: Vector = self.space.direction.dual.from_components(self.frame.linear.dual, gradient, ns)
         return made
@@ -292,7 +296,8 @@ class PlacedFamily(OutputModel):
 
         As many columns as the family says: m, but for those that have more or fewer means than coordinates.
         """
-        return self.family.predictions(outputs.namespace, self._read(outputs))
+        z = self._read(outputs)
+        return self.family.predictions(outputs.namespace, z)
 
     def __repr__(self) -> str:
         return f"{self.family!r} on {self.space!r}"

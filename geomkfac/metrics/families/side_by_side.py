@@ -11,6 +11,7 @@ from geomkfac.arrays.namespace import Namespace
 from geomkfac.arrays.random.draws import Draws
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.metrics.families.output_family import OutputFamily, sample_weights
+from geomkfac.required import listed, shown
 from geomkfac.spaces.samples.targets import parts_of
 
 
@@ -55,7 +56,7 @@ class SideBySide(OutputFamily):
                 f"  came    : {len(parts)} without and {len(named)} with a name\n"
                 "Write SideBySide(Categorical(), Gaussian(), dimensions=(3, 2)), or name them all."
             )
-        chosen, sizes = (*parts, *named.values()), tuple(dimensions)
+        chosen, sizes = (*parts, *named.values()), tuple(listed("the dimensions", dimensions))
         for part in chosen:
             if not isinstance(part, OutputFamily) or isinstance(part, SideBySide):
                 raise KindError(
@@ -69,7 +70,7 @@ class SideBySide(OutputFamily):
             )
         for part, size in zip(chosen, sizes, strict=True):
             if isinstance(size, bool) or not isinstance(size, int):
-                raise KindError(f"a dimension must be an int, not {size!r}.")
+                raise KindError(f"a dimension must be an int, not {shown(size)}.")
             part.check_dimension(size)
         object.__setattr__(self, "parts", chosen)
         object.__setattr__(self, "dimensions", sizes)

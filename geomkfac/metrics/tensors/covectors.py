@@ -14,6 +14,7 @@ from geomkfac.errors import ShapeError, SpaceMismatchError, ValuesError
 from geomkfac.kept import Kept, kept
 from geomkfac.metrics.tensors.dense import DenseTensor
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor
+from geomkfac.required import shown
 from geomkfac.spaces import Frame, LinearSpace, Span, Vector
 from geomkfac.spaces.frames.change import map_components
 from geomkfac.spaces.frames.frame import DenseFrame
@@ -36,7 +37,7 @@ class CovectorTensor(MetricTensor):
         self, weights: Array, covectors: Vector, provenance: str = "family", known: Span | None = None
     ) -> None:
         if not isinstance(covectors, Vector) or not covectors.batch_shape:
-            raise SpaceMismatchError(f"a family is a batch of covectors, of shape (K, *batch), not {covectors!r}.")
+            raise SpaceMismatchError(f"a family is a batch of covectors, of shape (K, *batch), not {shown(covectors)}.")
         self.namespace = covectors.namespace
         checked = self.namespace.asarray(weights, what="weights of the family")
         if tuple(checked.shape) != covectors.batch_shape:

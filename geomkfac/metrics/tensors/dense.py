@@ -23,6 +23,7 @@ from geomkfac.metrics.tensors.degenerate import (
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
 from geomkfac.operators import DenseMatrix
 from geomkfac.operators.cholesky_solver import CholeskySolver
+from geomkfac.required import shown
 from geomkfac.spaces import Euclidean, Frame, LinearSpace, Span, Subspace, Vector
 from geomkfac.spaces.batches import rows_times
 from geomkfac.spaces.frames.change import SlotChange
@@ -95,7 +96,7 @@ class DenseTensor(MetricTensor):
         """
         if not isinstance(frame, Frame):
             raise FrameError(
-                f"the matrix of a metric stands in a Frame of a vector space, not in {frame!r}.\n"
+                f"the matrix of a metric stands in a Frame of a vector space, not in {shown(frame)}.\n"
                 "Pass parameterization[space]."
             )
         space = frame.space.direction
@@ -321,9 +322,9 @@ class DenseTensor(MetricTensor):
         return slots if all(isinstance(slot, int) for slot in slots) else (self.space.dim,)
 
     def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
-        if kind != "exact":
+        if not isinstance(kind, str) or kind != "exact":
             raise UnknownNameError(
-                f"a metric without Kronecker factors is damped 'exact', not {kind!r}.\n"
+                f"a metric without Kronecker factors is damped 'exact', not {shown(kind)}.\n"
                 "Factored damping is for layers of a K-FAC metric."
             )
         other = self._as_tensor(g0).dense().components_in(self.storage_frame)

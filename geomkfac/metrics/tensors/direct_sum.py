@@ -15,6 +15,7 @@ from geomkfac.metrics.tensors.dense import DenseTensor
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
 from geomkfac.operators import BlockDiagonal
 from geomkfac.operators.operator import StructuredMatrix
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import Euclidean, ProductVectorSpace, Subspace, Vector
 from geomkfac.spaces.frames.change import map_components
 from geomkfac.spaces.frames.frame import DenseFrame, Frame, derived_frame
@@ -35,6 +36,7 @@ class DirectSumTensor(MetricTensor):
         if not parts:
             raise ShapeError("a direct sum needs at least one metric tensor.")
         for part in parts:
+            check_type("a part of a direct sum", part, MetricTensor)
             if part.namespace is not parts[0].namespace:
                 raise KindError(
                     f"the parts have different arrays: {parts[0].namespace.name} and {part.namespace.name}."
@@ -118,7 +120,7 @@ class DirectSumTensor(MetricTensor):
     def damped(self, g0: Norm, gamma: Scalar, kind: str = "exact") -> MetricTensor:
         other = self._as_tensor(g0)
         if not isinstance(other, DirectSumTensor):
-            raise SpaceMismatchError(f"a direct sum is damped by a direct sum, not by {other!r}.")
+            raise SpaceMismatchError(f"a direct sum is damped by a direct sum, not by {shown(other)}.")
         pairs = zip(self.parts, other.parts, strict=True)
         return DirectSumTensor(*(part.damped(second, gamma, kind) for part, second in pairs))
 
@@ -134,7 +136,9 @@ class DirectSumTensor(MetricTensor):
         """One ascending array per factor."""
         other = self._as_tensor(relative_to)
         if not isinstance(other, DirectSumTensor):
-            raise SpaceMismatchError(f"eigenvalues of a direct sum are relative to a direct sum, not to {other!r}.")
+            raise SpaceMismatchError(
+                f"eigenvalues of a direct sum are relative to a direct sum, not to {shown(other)}."
+            )
         return tuple(x.eigenvalues(y) for x, y in zip(self.parts, other.parts, strict=True))
 
     def _euclidean_like(self, euclidean: Euclidean) -> MetricTensor:

@@ -20,6 +20,7 @@ from geomkfac.metrics.tensors.kronecker_radical import KroneckerRadical
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
 from geomkfac.operators import KroneckerProduct
 from geomkfac.operators.operator import StructuredMatrix
+from geomkfac.required import check_type, shown
 from geomkfac.spaces import Euclidean, Frame, Hom, Subspace, Vector
 from geomkfac.spaces.frames.frame import DenseFrame, derived_frame
 
@@ -80,7 +81,7 @@ class LayerTensor(MetricTensor, Generic[Matrix]):
         if not isinstance(tensor, KroneckerTensor):
             raise SpaceMismatchError(
                 f"{purpose} of a Kronecker metric needs a second metric that is a tensor product too.\n"
-                f"  came: {tensor!r}"
+                f"  came: {shown(tensor)}"
             )
         return tensor
 
@@ -98,6 +99,8 @@ class KroneckerTensor(LayerTensor[KroneckerProduct]):
     __slots__ = ("_kept", "codomain_form", "domain_form", "namespace", "provenance", "space", "storage_frame")
 
     def __init__(self, domain_form: MetricTensor, codomain_form: MetricTensor) -> None:
+        for form in (domain_form, codomain_form):
+            check_type("a factor of a tensor product", form, MetricTensor)
         h, k = _plain(domain_form.dense()), _plain(codomain_form.dense())
         if h.namespace is not k.namespace:
             raise SpaceMismatchError(f"the forms have different arrays: {h.namespace.name} and {k.namespace.name}.")
@@ -188,7 +191,7 @@ class KroneckerTensor(LayerTensor[KroneckerProduct]):
         other = self._as_kronecker(g0, "damping")
         if not self.kind.is_exact and other.nullity:
             raise DegenerateMetricError(
-                f"a metric is damped by a nondegenerate one.\n  metric: {self!r}\n  damped by: {other!r}, "
+                f"a metric is damped by a nondegenerate one.\n  metric: {self!r}\n  damped by: {shown(other)}, "
                 f"which is degenerate; {other._decision}\nUse for example iota.euclidean."
             )
         operator = self._operator(self.storage_frame).damped_by(other._operator(self.storage_frame), gamma, kind)
@@ -236,6 +239,8 @@ class DampedKroneckerTensor(LayerTensor[StructuredMatrix]):
     __slots__ = ("_kept", "base", "gamma", "namespace", "other", "provenance", "space", "storage_frame")
 
     def __init__(self, base: KroneckerTensor, other: KroneckerTensor, gamma: Scalar) -> None:
+        for form in (base, other):
+            check_type("a term of a damped tensor product", form, KroneckerTensor)
         self.base, self.other, self.gamma = base, other, gamma
         self.space, self.storage_frame, self.namespace = base.space, base.storage_frame, base.namespace
         self.provenance = f"{base.provenance} + {gamma} {other.provenance}"

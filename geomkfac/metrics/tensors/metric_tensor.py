@@ -26,6 +26,7 @@ from geomkfac.errors import (
 )
 from geomkfac.metrics.tensors.degenerate import norm_is_degenerate
 from geomkfac.operators.square_matrix import SquareMatrix
+from geomkfac.required import shown
 from geomkfac.spaces import AffineSubspace, Euclidean, LinearSpace, Subspace, Vector
 
 if TYPE_CHECKING:
@@ -205,7 +206,9 @@ class MetricTensor(ABC):
     def __add__(self, other: Any) -> MetricTensor:
         """The sum of two forms on one space, again a metric."""
         if not isinstance(other, MetricTensor) or other.space is not self.space:
-            raise SpaceMismatchError(f"cannot add metrics on different spaces.\n  left : {self!r}\n  right: {other!r}")
+            raise SpaceMismatchError(
+                f"cannot add metrics on different spaces.\n  left : {self!r}\n  right: {shown(other)}"
+            )
         return self._plus(other)
 
     def __mul__(self, scalar: Scalar) -> MetricTensor:
@@ -232,7 +235,7 @@ class MetricTensor(ABC):
             return NotImplemented
         if other.space is not self.space:
             raise SpaceMismatchError(
-                f"cannot compare metrics on different spaces.\n  left : {self!r}\n  right: {other!r}"
+                f"cannot compare metrics on different spaces.\n  left : {self!r}\n  right: {shown(other)}"
             )
         if not self.space.kind.is_exact:
             raise InexactEqualityError(
@@ -251,7 +254,8 @@ class MetricTensor(ABC):
         if isinstance(norm, MetricTensor):
             if norm.space is not self.space:
                 raise SpaceMismatchError(
-                    f"the norm must be a metric on the same space.\n  required: on {self.space!r}\n  came    : {norm!r}"
+                    f"the norm must be a metric on the same space.\n  required: on {self.space!r}\n"
+                    f"  came    : {shown(norm)}"
                 )
             if norm.namespace is not self.namespace:
                 raise KindError(
@@ -266,7 +270,7 @@ class MetricTensor(ABC):
 
     def _own(self, element: Any, space: LinearSpace, action: str) -> Vector:
         if not isinstance(element, Vector) or element.space is not space:
-            raise SpaceMismatchError(f"{action} takes a vector of {space!r}.\n  came: {element!r}")
+            raise SpaceMismatchError(f"{action} takes a vector of {space!r}.\n  came: {shown(element)}")
         if element.namespace is not self.namespace:
             raise KindError(
                 f"cannot mix arrays of different kinds, dtypes, libraries or devices: the metric has "

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
 from geomkfac.arrays.borders import Padding
-from geomkfac.errors import UnknownNameError, ValuesError
+from geomkfac.errors import KindError, UnknownNameError, ValuesError
+from geomkfac.literals import expression, literal, written
 from geomkfac.maps.activations.activation import Activation
 from geomkfac.maps.activations.by_name import ACTIVATIONS, WITH_PARAMETERS, activation
 from geomkfac.names import look_up
+from geomkfac.required import check_type, shown
 
 Numbers: TypeAlias = int | Sequence[int]
 
@@ -136,6 +138,7 @@ def architecture(text: str) -> list[Stage]:
     >>> architecture("convolution(padding=2) tanh average(2) dense")[2:]
     [AveragePooling(window=2, stride=None), Dense(width=None)]
     """
+    check_type("the text of an architecture", text, str, error=KindError)
     stages: list[Stage] = [_stage(token, text) for token in _tokens(text)]
     if not stages:
         raise ValuesError("an architecture has at least one stage, such as 'dense'.")
@@ -156,16 +159,17 @@ def _tokens(text: str) -> list[str]:
 
 def _stage(token: str, text: str) -> Stage:
     try:
-        node = ast.parse(token, mode="eval").body
-    except SyntaxError as error:
+        node = expression(token)
+    except ValuesError as error:
         raise ValuesError(
             "the architecture cannot be read.\n  required: stages apart by spaces, such as "
-            f"'convolution(padding=2) tanh average(2) dense'\n  came    : {text!r}\nAt {token!r}: {error.msg}."
+            f"'convolution(padding=2) tanh average(2) dense'\n  came    : {shown(text)}\n"
+            f"At {shown(token)}: {error}"
         ) from error
     call = node if isinstance(node, ast.Call) else None
     name = call.func if call is not None else node
     if not isinstance(name, ast.Name):
-        raise ValuesError(f"a stage is a name, perhaps with arguments in brackets; the architecture is {text!r}.")
+        raise ValuesError(f"a stage is a name, perhaps with arguments in brackets; the architecture is {shown(text)}.")
     if name.id not in STAGES:
         if call is not None:
             if name.id in WITH_PARAMETERS:
@@ -177,10 +181,10 @@ def _stage(token: str, text: str) -> Stage:
     if call is None:
         return made() if made is not MaxPooling else made(2)
     try:
-        arguments = [ast.literal_eval(argument) for argument in call.args]
-        keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        arguments = [literal(argument) for argument in call.args]
+        keywords = {str(keyword.arg): literal(keyword.value) for keyword in call.keywords}
         return made(*arguments, **keywords)
     except (TypeError, ValueError) as error:
         raise ValuesError(
-            f"the arguments of {name.id!r} make no sense.\n  came: {ast.unparse(call)}\n{error}"
+            f"the arguments of {name.id!r} make no sense.\n  came: {shown(written(call))}\n{error}"
         ) from error

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from geomkfac.arrays.array import Array
+from geomkfac.arrays.array import Array, check_random_source
 from geomkfac.arrays.namespace import Kind
 from geomkfac.errors import KindError, ShapeError
 from geomkfac.maps import AffineMaps
+from geomkfac.required import listed
 
 
 def checked_layers(kind: Kind, Ws: Sequence[Array], bs: Sequence[Array]) -> list[int]:
     """The widths (n_0, ..., n_L) of weights (m_i, m_{i-1}) and biases (m_i,)."""
-    if len(Ws) != len(bs) or not len(Ws):
+    Ws, bs = listed("the weights", Ws), listed("the biases", bs)
+    if len(Ws) != len(bs) or not Ws:
         raise ShapeError(f"a network needs one bias for each weight, at least one; came {len(Ws)} and {len(bs)}.")
     widths: list[int] = []
     for index, (matrix, bias) in enumerate(zip(Ws, bs, strict=True), start=1):
@@ -38,6 +40,7 @@ def checked_layers(kind: Kind, Ws: Sequence[Array], bs: Sequence[Array]) -> list
 
 def stacked_arrays(layers: tuple[AffineMaps, ...], Ws: Sequence[Array], bs: Sequence[Array]) -> list[Any]:
     """One array (m, n + 1) per layer, (W b), copied and checked."""
+    Ws, bs = listed("the weights", Ws), listed("the biases", bs)
     if len(Ws) != len(layers) or len(bs) != len(layers):
         raise ShapeError(f"this network has {len(layers)} layers; came {len(Ws)} weights and {len(bs)} biases.")
     parts = []
@@ -56,6 +59,7 @@ def stacked_arrays(layers: tuple[AffineMaps, ...], Ws: Sequence[Array], bs: Sequ
 
 def random_parts(layers: tuple[AffineMaps, ...], rng: Any, like: Array | None) -> list[Any]:
     """Coordinates (m, n + 1) for every layer: W normal of variance 1/n and b zero; over exact kinds all random."""
+    check_random_source(rng)
     kind = layers[0].kind
     ns = kind.default_namespace if like is None else kind.namespace_of(like)
     parts = []

@@ -34,6 +34,7 @@ from geomkfac.networks.passes.stages import (
     product_frame,
     product_or_only,
 )
+from geomkfac.required import listed
 from geomkfac.spaces import AffineSpace, BaseFrame, Frame, Point, PowerSpace
 
 ActivationOf = Callable[[Frame, Frame], SmoothMap]
@@ -87,7 +88,7 @@ class Builder:
         self.frames: list[BaseFrame] = []
         self._count = self._layers = 0
         self._space, self._frame = self._new("A0", channels, 1)
-        self.inputs = PowerSpace(self._space, tuple(grid))
+        self.inputs = PowerSpace(self._space, tuple(listed("the lengths of the grid", grid)))
         self._grid = self.inputs.grid
         for index, spec in enumerate(self._todo):
             self._add(index, spec)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.array import Array
+from geomkfac.counts import checked_count
 from geomkfac.errors import ShapeError, ValuesError
+from geomkfac.required import listed
 
 
 def pad_sequences(sequences: Sequence[Array], steps: int | None = None) -> tuple[Array, tuple[int, ...]]:
@@ -31,6 +33,7 @@ def pad_sequences(sequences: Sequence[Array], steps: int | None = None) -> tuple
     >>> X.shape, lengths
     ((2, 4, 3), (2, 4))
     """
+    sequences = listed("sequences", sequences)
     shapes = [tuple(getattr(sequence, "shape", ())) for sequence in sequences]
     if not shapes:
         raise ValuesError("there is no sequence; pass at least one array (T, n).")
@@ -39,7 +42,7 @@ def pad_sequences(sequences: Sequence[Array], steps: int | None = None) -> tuple
     lengths = tuple(shape[0] for shape in shapes)
     if min(lengths) == 0:
         raise ValuesError(f"sequence {lengths.index(0)} is empty; leave it out.")
-    longest = max(lengths) if steps is None else steps
+    longest = max(lengths) if steps is None else checked_count("the number of steps", steps)
     if max(lengths) > longest:
         raise ShapeError(f"a sequence of length {max(lengths)} does not fit into {longest} steps.")
     ns, width = namespace_of(sequences[0]), shapes[0][1]

@@ -12,11 +12,13 @@ from typing import Any, TypeAlias, TypeVar, final, get_args
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.random.draws import Draws
-from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, UnknownNameError
+from geomkfac.errors import KindError, ShapeError, SpaceMismatchError
 from geomkfac.metrics.families.output_family import Fisher, OutputModel
 from geomkfac.metrics.metric import Metric
 from geomkfac.metrics.tensors.covectors import CovectorTensor
+from geomkfac.names import check_word
 from geomkfac.networks.passes.chain_pass import Pass
+from geomkfac.required import shown
 from geomkfac.spaces import Chunk, Element, Point, Span, Vector
 from geomkfac.spaces.frames.change import map_components
 from geomkfac.spaces.samples.targets import map_targets
@@ -165,17 +167,6 @@ class OutputMetric:
         return _at_places(run, found, joint=self.fisher != "exact")
 
 
-def check_word(name: str, word: object, known: tuple[str, ...]) -> None:
-    """Refuse a word that is none of the known ones.
-
-    Raises
-    ------
-    UnknownNameError
-    """
-    if word not in known:
-        raise UnknownNameError(f"{name} must be one of {', '.join(map(repr, known))}, not {word!r}.")
-
-
 def checked_output(output: Any) -> OutputModel:
     """The output, if it is a loss.
 
@@ -185,7 +176,7 @@ def checked_output(output: Any) -> OutputModel:
     """
     if not isinstance(output, OutputModel):
         raise SpaceMismatchError(
-            f"required: an output family on a frame, such as Categorical().on(iota); came: {output!r}.\n"
+            f"required: an output family on a frame, such as Categorical().on(iota); came: {shown(output)}.\n"
             "A family needs a frame on the outputs."
         )
     return output

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 from geomkfac.errors import MemoryLimitError, ValuesError
+from geomkfac.required import shown
 
 UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
@@ -66,7 +67,7 @@ def bytes_of(limit: int | str) -> int:
     raise ValuesError(
         "a limit on memory must be a positive number of bytes.\n"
         "  required: an int, or a number with B, kB, MB, GB, TB, KiB, MiB, GiB or TiB\n"
-        f"  came    : {limit!r}\nFor instance '2 GiB'."
+        f"  came    : {shown(limit)}\nFor instance '2 GiB'."
     )
 
 
@@ -87,7 +88,7 @@ def at_once_within(limit: int, demand: Demand, covectors: int, most: AtOnce) -> 
     if limit < least:
         raise MemoryLimitError(
             "the limit on memory is too small for the factors themselves.\n"
-            f"  required: {shown(least)} for the sums of which they are made\n  came    : {shown(limit)}\n"
+            f"  required: {in_words(least)} for the sums of which they are made\n  came    : {in_words(limit)}\n"
             "Raise the limit; the number of data does not matter here, the widths of the layers do."
         )
     room = limit // size - demand.sums - demand.aside
@@ -101,13 +102,13 @@ def at_once_within(limit: int, demand: Demand, covectors: int, most: AtOnce) -> 
         one = least + (demand.aside + demand.datum + demand.covector) * size
         raise MemoryLimitError(
             "the limit on memory leaves no room for a single datum beside the factors.\n"
-            f"  required: {shown(one)}, of which {shown(least)} for the factors\n  came    : {shown(limit)}\n"
+            f"  required: {in_words(one)}, of which {in_words(least)} for the factors\n  came    : {in_words(limit)}\n"
             "Raise the limit."
         )
     return AtOnce(min(data, most.data), together)
 
 
-def shown(count: int) -> str:
+def in_words(count: int) -> str:
     """A number of bytes, for people."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, final
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.floats.memory import in_hand
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.counts import checked_count
 from geomkfac.errors import KindError, ValuesError
 from geomkfac.metrics.families.output_family import OutputModel
@@ -26,6 +27,7 @@ from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.running.layered_function import LayeredFunction
 from geomkfac.networks.running.memory_limit import AtOnce, at_once_within, bytes_of
+from geomkfac.required import shown
 from geomkfac.spaces import Chunk, Piece, Point, Sample
 from geomkfac.spaces.samples.pieces import chunk_weights
 from geomkfac.spaces.samples.rounding import DISTURBED, disturbed
@@ -81,6 +83,10 @@ class Task(ABC, Generic[S]):
     def add(self, sums: S, chunk: Chunk, run: Pass, weights: Array) -> None:
         """Add to the sums what there is beside weights and losses of a chunk, of its pass; `weights` (N,)."""
 
+    def lacking(self, sums: S) -> int:
+        """How many numbers the sums will take beside what they hold, however few data are taken at a time."""
+        return 0
+
     def take(self, sums: S, piece: Piece) -> None:
         """Read a piece of the data, run it, and add it to the sums.
 
@@ -89,7 +95,7 @@ class Task(ABC, Generic[S]):
         DeviceMemoryError : the memory does not suffice for it.
         """
         ns = self.layers[0].omega.namespace
-        with in_hand(piece.count, ns):
+        with in_hand(piece.count, ns, lambda: self.lacking(sums) * itemsize_of(ns)):
             chunk = piece.load()
             run, weights = self.function._pass_of(self.layers, chunk), chunk_weights(chunk, ns)
             if self.about_data and sums.references is None:
@@ -107,7 +113,7 @@ class Task(ABC, Generic[S]):
 
         def passes() -> Iterator[tuple[Chunk, Pass]]:
             for piece in sample.pieces(min(FIRST_DATA, self.at_once.data)):
-                with in_hand(piece.count, ns):
+                with in_hand(piece.count, ns, lambda: self.lacking(self.start()) * itemsize_of(ns)):
                     chunk = piece.load()
                     yield chunk, self.function._pass_of(self.layers, chunk)
 
@@ -190,13 +196,18 @@ def at_once(
     data = function._chunk_size(covectors) if size is None else size
     most = AtOnce(data, min(covectors, function._at_once(data if count is None else min(data, count))))
     if limit is not None:
-        itemsize = 4 if layers[0].omega.namespace.epsilon > 1e-10 else 8
+        itemsize = itemsize_of(layers[0].omega.namespace)
         most = at_once_within(limit, function._demand(covectors, lifted, itemsize), covectors, most)
     if running.get("executor") is not None and size is None and count is not None:
         # A few pieces for every worker; but none so small that its sums are larger than its data.
         widest = max(space.dim for layer in function.layers for space in (layer.domain, layer.codomain))
         most = replace(most, data=min(most.data, max(widest, -(-count // PIECES))))
     return most
+
+
+def itemsize_of(ns: Namespace) -> int:
+    """Bytes of one number of a floating-point namespace."""
+    return 4 if ns.epsilon > 1e-10 else 8
 
 
 def checked_running(running: Running) -> tuple[int | None, int | None]:
@@ -212,12 +223,12 @@ def checked_running(running: Running) -> tuple[int | None, int | None]:
             raise TypeError(f"{word!r} is no keyword here; a pass is run with {', '.join(Running.__annotations__)}.")
     progress = running.get("progress")
     if progress is not None and not callable(progress):
-        raise KindError(f"progress must be callable, for instance print.\n  came: {progress!r}")
+        raise KindError(f"progress must be callable, for instance print.\n  came: {shown(progress)}")
     size, limit = running.get("chunk_size"), running.get("memory_limit")
     if size is not None and limit is not None:
         raise ValuesError(
             "chunk_size and memory_limit both say how many data are taken at a time.\n  required: one of them\n"
-            f"  came    : chunk_size={size!r} and memory_limit={limit!r}\nLeave one of them out."
+            f"  came    : chunk_size={shown(size)} and memory_limit={shown(limit)}\nLeave one of them out."
         )
     if size is not None:
         checked_count("the chunk size", size)
@@ -333,7 +344,7 @@ class Keeper(ABC):
 def saving_of(keeper: Any, task: Task[Any], sample: Sample, weights: Point | None) -> Saving | None:
     """Where the sums of a pass at these weights are saved; None for nowhere."""
     if not isinstance(keeper, Keeper | None):
-        raise KindError(f"checkpoint must be a geomkfac.interop.Checkpoint(path, iota).\n  came: {keeper!r}")
+        raise KindError(f"checkpoint must be a geomkfac.interop.Checkpoint(path, iota).\n  came: {shown(keeper)}")
     return None if keeper is None else keeper.of(task, sample, weights)
 
 

@@ -8,11 +8,12 @@ from typing import Any, final, get_args
 
 from geomkfac.arrays.array import Array
 from geomkfac.metrics.families.output_family import OutputModel
+from geomkfac.names import check_word
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
 from geomkfac.networks.moments.reference import Reference, continued
 from geomkfac.networks.moments.second_moments import RunningMoments, Sharing
 from geomkfac.networks.moments.totals import Sums, Total
-from geomkfac.networks.passes.at_places import OutputMetric, check_word, differentials
+from geomkfac.networks.passes.at_places import OutputMetric, differentials
 from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.running.layered_function import LayeredFunction
@@ -102,6 +103,14 @@ class MomentsTask(Task[RunningMoments]):
 
     def add(self, sums: RunningMoments, chunk: Chunk, run: Pass, weights: Array) -> None:
         sums.add(chunk, run, self.metric.of(run, chunk), weights, self.at_once.covectors)
+
+    def lacking(self, sums: RunningMoments) -> int:
+        """Numbers in the factors that have not begun, and in the largest once more, which is added to its sum."""
+        factors = [space.domain.dim + 1 for space in self.function.layers]
+        factors += [space.codomain.dim for space in self.function.layers]
+        totals = (*sums.activations, *sums.covectors)
+        begun = sum(n * n for n, total in zip(factors, totals, strict=True) if total.value is not None)
+        return self.function._entries_of_sums - begun
 
     def moments(self, sums: RunningMoments) -> KfacMoments:
         """The sums, with the frames that they stand in.  The arrays are the sums' own, and change where these grow."""

@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from geomkfac.arrays.array import Array
 from geomkfac.errors import FrameError, ShapeError, SingularMatrixError, ValuesError
 from geomkfac.kept import Kept, interned, kept
+from geomkfac.required import check_type, shown
 from geomkfac.spaces.frames.change import BaseChange, Change, Components
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Frame(ABC):
     parts: tuple[Frame, ...]
 
     def __init__(self, space: Space, name: str, parts: tuple[Frame, ...] = ()) -> None:
+        check_type("the name of a frame", name, str, error=FrameError)
         self.space, self.name, self.parts = space, name, parts
         self._changes: WeakKeyDictionary[Frame, Change] = WeakKeyDictionary()
         self._kept = Kept()
@@ -129,7 +131,7 @@ class BaseFrame(Frame):
                 )
             translation = _checked(ns, translation, (dim,), "translation of the change of basis")
         step = BaseChange(self.space.kind, dim, matrix, inverse, translation)
-        return BaseFrame(self.space, name or f"{self.name}'", self, step)
+        return BaseFrame(self.space, f"{self.name}'" if name is None else name, self, step)
 
     def about(self, origin: Array, per_unit: Array | None) -> BaseFrame:
         """The frame in which ``y_new = (y_old - origin) * per_unit``, made once for equal numbers; floating point only.
@@ -156,7 +158,7 @@ class BaseFrame(Frame):
     def change_from(self, other: BaseFrame) -> tuple[Array, Array]:
         """``(matrix, translation)`` with ``y_self = matrix @ y_other + translation``, float64 or exact."""
         if not isinstance(other, BaseFrame) or other.space is not self.space:
-            raise FrameError(f"cannot relate frames of different spaces: {other!r} and {self!r}.")
+            raise FrameError(f"cannot relate frames of different spaces: {shown(other)} and {self!r}.")
         ns, dim = self.space.kind.default_namespace, self.space.dim
         change = between(other, self)
         matrix = ns.eye(dim) if change.matrix is None else change.matrix
@@ -211,10 +213,11 @@ class DenseFrame(Frame):
     __slots__ = ("_back", "_forth", "_id", "over")
 
     def __init__(self, over: Frame, matrix: Any, translation: Any = None, *, name: str = "dense") -> None:
+        check_type("what a dense frame stands over", over, Frame, error=FrameError)
         if isinstance(over, DenseFrame):
             raise FrameError(
                 "a dense frame stands over a base or derived frame.\n"
-                f"  came: {over!r}\nMultiply the matrices instead."
+                f"  came: {shown(over)}\nMultiply the matrices instead."
             )
         ns, dim = over.space.kind.default_namespace, over.space.dim
         matrix = _checked(ns, matrix, (dim, dim), "matrix of the dense frame")

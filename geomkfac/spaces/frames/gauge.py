@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import GeomkfacError, SingularMatrixError, ValuesError
+from geomkfac.required import shown
 from geomkfac.spaces.frames.change import BaseChange
 from geomkfac.spaces.frames.frame import BaseFrame
 
@@ -79,7 +80,7 @@ def gauge_fuzzing(rng: Any, draws: Draws = "general") -> Iterator[GaugeFuzzing]:
     """
     global active  # noqa: PLW0603 - one switch for the process, on for the body of a `with` alone
     if draws not in ("general", "dyadic"):
-        raise ValuesError(f"draws must be 'general' or 'dyadic', not {draws!r}.")
+        raise ValuesError(f"draws must be 'general' or 'dyadic', not {shown(draws)}.")
     if active is not None:
         raise GeomkfacError("gauge fuzzing is active already; one run is fuzzed once.")
     active = GaugeFuzzing(rng, draws)

@@ -7,16 +7,19 @@ chunk size, so that random draws depend on (seed, index) alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 from geomkfac.arrays.array import Array
-from geomkfac.arrays.mapped import is_mapped, read_rows, rows_of
+from geomkfac.arrays.mapped import is_mapped, mapped_again, read_rows, rows_of
 from geomkfac.counts import checked_count, is_count
-from geomkfac.errors import KindError, ShapeError, SpaceMismatchError, ValuesError
+from geomkfac.errors import KindError, ShapeError, ValuesError
+from geomkfac.required import check_pickles, check_type, shown
 from geomkfac.spaces.element import Point
 from geomkfac.spaces.frames.frame import Frame
 from geomkfac.spaces.samples.pieces import Chunk, Piece, pieces_of_chunk, pieces_of_files
-from geomkfac.spaces.samples.targets import check_targets, parts_of
+from geomkfac.spaces.samples.targets import check_targets, map_targets, parts_of
 from geomkfac.spaces.space import Space
 
 
@@ -79,7 +82,7 @@ class Sample:
         _check_positive(chunk.weights, chunk.points)
         return Sample(
             frame.space,
-            lambda size: pieces_of_chunk(chunk, size),
+            partial(pieces_of_chunk, chunk),
             chunk.count,
             weights=chunk.weights,
             lengths=chunk.lengths,
@@ -101,33 +104,12 @@ class Sample:
                 "batches must be re-iterable: a one-shot iterator is empty on its second pass.\n"
                 "Pass the list or loader itself, or a callable that makes a fresh iterator."
             )
+        check_type("the frame of a sample", frame, Frame)
         if count is not None:
             checked_count("the number of data", count, advice="Leave it out where nobody knows it.")
         if not callable(batches) and not isinstance(batches, Iterable):
             raise KindError(f"batches must be an iterable or a callable, not {type(batches).__name__}.")
-
-        def walk(size: int | None) -> Iterator[Piece]:
-            first = 0
-            for batch in batches() if callable(batches) else batches:
-                if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
-                    raise ShapeError(
-                        "each batch must be a tuple (points, targets) or (points, targets, weights)."
-                    )
-                points, targets, *rest = batch
-                chunk = _checked_chunk(first, points, targets, rest[0] if rest else None, frame)
-                if count is not None and first + chunk.count > count:
-                    raise ValuesError(
-                        f"the batches must hold {count} data, as was said; they hold {first + chunk.count} or more."
-                    )
-                if chunk.count:
-                    yield from pieces_of_chunk(chunk, size)
-                first += chunk.count
-            if first == 0:
-                raise ValuesError("a sample needs at least one datum; the batches held none.")
-            if count is not None and first != count:
-                raise ValuesError(f"the batches must hold {count} data, as was said; they held {first}.")
-
-        return Sample(frame.space, walk, count, streamed=True)
+        return Sample(frame.space, _Streamed(batches, frame, count), count, streamed=True)
 
     def pieces(self, size: int | None = None) -> Iterator[Piece]:
         """Walk through the data in pieces of at most `size`, none of them read yet; None for pieces as they are stored.
@@ -148,7 +130,7 @@ class Sample:
         own = self.space.own_frame(frame)
         return Sample(
             self.space,
-            lambda size: (piece.stored_in(own) for piece in self._pieces(size)),
+            _StoredIn(self._pieces, own),
             self.count,
             weights=self.weights,
             lengths=self.lengths,
@@ -160,13 +142,86 @@ class Sample:
         return f"Sample of {self.space!r}, {count}"
 
 
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _StoredIn:
+    """The pieces of another sample, their points stored in another frame."""
+
+    pieces: Callable[[int | None], Iterator[Piece]]
+    frame: Frame
+
+    def __call__(self, size: int | None) -> Iterator[Piece]:
+        return (piece.stored_in(self.frame) for piece in self.pieces(size))
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _Streamed:
+    """The pieces of batches, which are read on the way."""
+
+    batches: Any
+    frame: Frame
+    count: int | None
+
+    def __call__(self, size: int | None) -> Iterator[Piece]:
+        first = 0
+        for batch in self.batches() if callable(self.batches) else self.batches:
+            if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+                raise ShapeError("each batch must be a tuple (points, targets) or (points, targets, weights).")
+            points, targets, *rest = batch
+            chunk = _checked_chunk(first, points, targets, rest[0] if rest else None, self.frame)
+            if self.count is not None and first + chunk.count > self.count:
+                raise ValuesError(
+                    f"the batches must hold {self.count} data, as was said; they hold {first + chunk.count} or more."
+                )
+            if chunk.count:
+                yield from pieces_of_chunk(chunk, size)
+            first += chunk.count
+        if first == 0:
+            raise ValuesError("a sample needs at least one datum; the batches held none.")
+        if self.count is not None and first != self.count:
+            raise ValuesError(f"the batches must hold {self.count} data, as was said; they held {first}.")
+
+    def __deepcopy__(self, memo: Any) -> _Streamed:
+        """Itself: the batches are in the hands of whoever made them."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not isinstance(self.batches, list | tuple):
+            check_pickles("what gives the batches of a sample", self.batches)
+        return _Streamed, (self.batches, self.frame, self.count)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _Filed:
+    """The pieces of arrays of which some are mapped.  Pickled, these are places in their files."""
+
+    count: int
+    points: Any
+    targets: Any
+    weights: Any
+    frame: Frame
+    lengths: Any
+
+    def __call__(self, size: int | None) -> Iterator[Piece]:
+        arrays = (self.points, self.targets, self.weights, self.frame, self.lengths)
+        return pieces_of_files(_checked_chunk, self.count, *arrays, size)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        all_rows = partial(rows_of, start=0, stop=self.count)
+        points, targets = all_rows(self.points), map_targets(all_rows, self.targets)
+        return _filed_again, (self.count, points, targets, self.weights, self.frame, self.lengths)
+
+
+def _filed_again(count: int, points: Any, targets: Any, *others: Any) -> _Filed:
+    return _Filed(count, mapped_again(points), map_targets(mapped_again, targets), *others)
+
+
 def _checked_chunk(
     first: int, points: Any, targets: Any, weights: Any, frame: Frame, lengths: Any = None
 ) -> Chunk:
-    if not isinstance(frame, Frame):
-        raise SpaceMismatchError(
-            f"a sample needs a Frame of the space of its points.\n  came: {type(frame).__name__}"
-        )
+    check_type("the frame of a sample", frame, Frame)
     checked: Point = frame.space.from_components(*frame.space._admitted(points, frame))
     if len(checked.batch_shape) != 1:
         raise ShapeError(
@@ -198,9 +253,7 @@ def _from_files(points: Any, targets: Any, weights: Any, frame: Frame, lengths: 
     if lengths is not None:
         lengths = _checked_lengths(lengths, frame.space, count)
 
-    def walk(size: int | None) -> Iterator[Piece]:
-        return pieces_of_files(_checked_chunk, count, points, targets, weights, frame, lengths, size)
-
+    walk = _Filed(count, points, targets, weights, frame, lengths)
     return Sample(frame.space, walk, count, weights=weights, lengths=lengths)
 
 
@@ -224,7 +277,7 @@ def _checked_lengths(lengths: Any, space: Space, count: int) -> tuple[int, ...]:
         if not is_count(length) or length > grid[0]:
             raise ValuesError(
                 f"the length of sequence {index} makes no sense.\n  required: an integer from 1 to {grid[0]}\n"
-                f"  came    : {length!r}\nLeave empty sequences out."
+                f"  came    : {shown(length)}\nLeave empty sequences out."
             )
     return values
 

@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geomkfac.arrays.floats import memory
 from geomkfac.arrays.floats.floating import FloatingNamespace
 from geomkfac.arrays.floats.memory import asked_for, chunk_that_fits, is_out_of_memory
 from geomkfac.errors import DeviceMemoryError, GeomkfacError
+from geomkfac.networks.running.memory_limit import AtOnce
+from geomkfac.networks.running.tasks import MomentsTask
 
 from ...device_programs import chain
 
@@ -99,6 +102,35 @@ def test_one_datum_that_does_not_fit_is_told_so(monkeypatch: pytest.MonkeyPatch)
     planted(monkeypatch, MemoryError(), largest=0)
     with pytest.raises(DeviceMemoryError, match="One datum alone"):
         net.loss(weights, data, loss, chunk_size=1)
+
+
+@pytest.mark.parametrize("missing", [1, 0])
+def test_factors_that_do_not_fit_are_told_apart_from_data_that_do_not(
+    missing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, weights, _, data, loss = chain(np.asarray)
+    sides = [side for layer in net.layers for side in (layer.domain.dim + 1, layer.codomain.dim)]
+    needed = 8 * (sum(side**2 for side in sides) + max(sides) ** 2)
+    planted(monkeypatch, MemoryError("Unable to allocate 6.71 GiB"), largest=6)
+    monkeypatch.setattr(memory, "free_memory", lambda namespace: needed - missing)
+    with pytest.raises(DeviceMemoryError) as caught:
+        net.kfac_metric(weights, data, loss, chunk_size=12)
+    said = str(caught.value)
+    assert ("no chunk_size helps" in said) == bool(missing), said
+    assert ("Pass chunk_size=" in said) != bool(missing), said
+    if missing:
+        assert f"{needed / 2**10:.1f} KiB for the factors" in said
+
+
+def test_factors_that_stand_in_memory_already_are_not_asked_for_again() -> None:
+    net, weights, _, data, loss = chain(np.asarray)
+    layers, metric = net._layers(weights), net._metric(loss, "exact", 1, 0)
+    task = MomentsTask(net, layers, AtOnce(12, 100), None, metric, "expand")
+    sums = task.start()
+    sides = [side for layer in net.layers for side in (layer.domain.dim + 1, layer.codomain.dim)]
+    assert task.lacking(sums) == sum(side**2 for side in sides) + max(sides) ** 2
+    task.take(sums, next(data.pieces(12)))
+    assert task.lacking(sums) == max(sides) ** 2
 
 
 def test_a_failure_of_another_kind_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,7 @@ def test_data_of_the_wrong_shape_or_kind_are_refused() -> None:
         Sample.from_coordinates(X * np.nan, y, iota)
     with pytest.raises(KindError, match="integers"):
         Sample.from_coordinates(X.astype(int), y, iota)
-    with pytest.raises(SpaceMismatchError, match="needs a Frame"):
+    with pytest.raises(SpaceMismatchError, match="the frame of a sample is of another type"):
         Sample.from_coordinates(X, y, "iota")  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="each batch must be a tuple"):
         list(Sample.from_batches([X], iota).chunks())

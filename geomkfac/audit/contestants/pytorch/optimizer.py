@@ -18,6 +18,7 @@ import numpy as np
 from geomkfac.arrays import LIBRARY_ON
 from geomkfac.arrays.floats.devices import device_named
 from geomkfac.audit.contestants.contestant import (
+    ANYTHING,
     Contestant,
     UnauditableError,
     first_line,
@@ -148,7 +149,7 @@ class TorchContestant(Contestant):
         twin = Twin(plain.problem, plain.kappa, storage=storage)
         try:
             self._traced(self._setting, twin, twin.start, self.rate or 0.0, TRIED)
-        except Exception as error:  # An optimizer may raise anything.
+        except ANYTHING as error:
             return f"it cannot take this layout: {first_line(error)}"
         return ""
 
@@ -167,7 +168,7 @@ class TorchContestant(Contestant):
     # -- finding out ---------------------------------------------------------------------------------------
     def _explored(self, rate: float | None) -> tuple[Setting, float | None]:
         """A setting in which steps can be taken, and the optimizer's own rate."""
-        first: Exception | None = None
+        first: BaseException | None = None
         groups = False
         for grouped, wide, graph, form in itertools.product((False, True), (False, True), (False, True), FORMS):
             if grouped and not groups:
@@ -177,7 +178,7 @@ class TorchContestant(Contestant):
                 own = self._own_rate(setting)
                 tried = rate if rate is not None else own
                 return self._differentiable(self._way(setting, tried or 0.0), tried or 0.0), own
-            except Exception as error:  # An optimizer may raise anything.
+            except ANYTHING as error:
                 first = first or error
                 groups = groups or "process group" in str(error).lower()
         verb = "cannot take a step" if self._made else "cannot be made"
@@ -194,7 +195,7 @@ class TorchContestant(Contestant):
         graph = replace(setting, graph=True)
         try:
             trace = self._traced(graph, _example(), _example().start, rate, TRIED)
-        except Exception:  # An optimizer may raise anything.
+        except ANYTHING:
             return setting
         return graph if trace.second else setting
 
@@ -218,7 +219,7 @@ class TorchContestant(Contestant):
                 found[way] = np.concatenate([flat(one) for one in trace.weights])
             except LOST:
                 found[way] = np.array([np.nan])
-            except Exception as error:  # An optimizer may raise anything.
+            except ANYTHING as error:
                 first = first or error
         if first is not None and not found:
             raise first
@@ -290,7 +291,7 @@ class TorchContestant(Contestant):
             steps, bare = self._idle + STEPS, replace(self._setting, wide=False)
             try:
                 trace = self._traced(bare, twin, twin.start, rate, steps, watched=True)
-            except Exception:  # What needs to be widened in order to run at all.
+            except ANYTHING:  # What needs to be widened in order to run at all.
                 trace = self._traced(self._setting, twin, twin.start, rate, steps)
                 says.append("with all its arithmetic in float64")
             if trace.narrow:
@@ -298,7 +299,7 @@ class TorchContestant(Contestant):
                 self._setting = replace(self._setting, wide=True)
                 try:
                     left = self._traced(self._setting, twin, twin.start, rate, steps, watched=True).narrow
-                except Exception as error:  # An optimizer may raise anything.
+                except ANYTHING as error:
                     raise self._rounding(narrow) from error
                 if left:
                     raise self._rounding(" and ".join(sorted(left)))
