@@ -16,7 +16,9 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, final
 
+from geomkfac.documents import read_json
 from geomkfac.errors import FileFormatError, ValuesError
+from geomkfac.outputs import write_text
 from geomkfac.theorems.engine.run import Report
 from geomkfac.theorems.engine.statement import Check, Evidence, Mutant, Statement
 from geomkfac.version import __version__
@@ -71,16 +73,13 @@ class CertificateDirectory:
 
     def _evidence(self, path: Path) -> Evidence:
         """The evidence of a certificate of this run."""
+        document = read_json(path)
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
             digest = document.pop("digest")
             came = {name: document[name] for name in ("format", "trials", "seed", "code")}
             evidence = document["evidence"]
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise FileFormatError(
-                f"{path} is no certificate.\n  required: a JSON object as docs/certificates.md has it\n"
-                f"  came    : {type(error).__name__}: {error}\nDelete it, or begin in a new directory."
-            ) from error
+        except (LookupError, AttributeError, TypeError) as error:
+            raise _no_certificate(path, error) from error
         required = {"format": FORMAT, "trials": self.trials, "seed": self.seed, "code": code_digest()}
         if came != required or digest != sha256(canonical(document)).hexdigest():
             differing = [f"{name} {came[name]!r}" for name in required if came[name] != required[name]]
@@ -90,7 +89,10 @@ class CertificateDirectory:
                 f"  came    : {', '.join(differing) or 'contents that do not fit its digest'}\n"
                 "Begin in a new directory."
             )
-        return Evidence(**evidence)
+        try:
+            return Evidence(**evidence)
+        except TypeError as error:
+            raise _no_certificate(path, error) from error
 
     def write(self, report: Report) -> None:
         """The certificates of one statement; each file appears whole or not at all."""
@@ -115,7 +117,7 @@ class CertificateDirectory:
         }
         _write(self.path / MANIFEST, manifest)
         checker = resources.files("geomkfac.data").joinpath(CHECKER).read_text(encoding="utf-8")
-        (self.path / CHECKER).write_text(checker, encoding="utf-8")
+        write_text(self.path / CHECKER, checker)
 
 
 def canonical(document: Any) -> bytes:
@@ -185,6 +187,11 @@ def _versions() -> dict[str, str]:
 
 
 def _write(path: Path, document: Any) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps(document, indent=1, sort_keys=True) + "\n")
+
+
+def _no_certificate(path: Path, error: Exception) -> FileFormatError:
+    return FileFormatError(
+        f"{path} is no certificate.\n  required: a JSON object as docs/certificates.md has it\n"
+        f"  came    : {type(error).__name__}: {error}\nDelete it, or begin in a new directory."
+    )

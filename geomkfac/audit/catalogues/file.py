@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +10,9 @@ from typing import Any, final
 
 from geomkfac.audit.catalogues.entries import PACKAGES, Entry
 from geomkfac.audit.verdicts.report import with_floats
+from geomkfac.documents import read_json
 from geomkfac.errors import FileFormatError
+from geomkfac.outputs import write_text
 
 FORMAT = 1
 COLUMNS = ("verdict", "first", "last", "floor", "condition", "growth", "slope", "exact", "hint")
@@ -125,18 +125,11 @@ class Catalogue:
         ------
         FileFormatError : it is no JSON, or no catalogue.
         """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise FileFormatError(f"{os.fspath(path)!r} is no JSON file: {error}.") from error
-        return cls.from_json(data)
+        return cls.from_json(read_json(path))
 
     def write(self, path: str | Path) -> None:
-        """Into a file, which is never left half written: one line for every optimizer."""
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-        partial.write_text(_text(self.to_json()), encoding="utf-8")
-        partial.replace(target)
+        """Into a file, which is never left half written: one line for every optimizer; raises FileFormatError."""
+        write_text(path, _text(self.to_json()))
 
 
 def _packed(report: Mapping[str, Any]) -> dict[str, Any]:
