@@ -13,7 +13,7 @@ import typer
 from geomkfac.cli import options
 from geomkfac.cli.device_option import DEVICE
 from geomkfac.cli.printing import checked_document, print_json, progress_bar, write_line
-from geomkfac.documents import read_text
+from geomkfac.inputs import read_text
 from geomkfac.outputs import write_text
 
 PACKAGE: Any = typer.Option(

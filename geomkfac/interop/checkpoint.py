@@ -22,8 +22,8 @@ import numpy as np
 from geomkfac.arrays import PrimeField, RationalField
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
-from geomkfac.documents import parsed_json
 from geomkfac.errors import FileFormatError, KindError, ShapeError, ValuesError
+from geomkfac.inputs import parsed_json
 from geomkfac.interop.files import PathLike, read_arrays, write_arrays
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
 from geomkfac.networks.moments.second_moments import RunningMoments

@@ -16,8 +16,8 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, final
 
-from geomkfac.documents import read_json
 from geomkfac.errors import FileFormatError, ValuesError
+from geomkfac.inputs import read_json
 from geomkfac.outputs import write_text
 from geomkfac.theorems.engine.run import Report
 from geomkfac.theorems.engine.statement import Check, Evidence, Mutant, Statement

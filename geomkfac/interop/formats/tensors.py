@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from geomkfac.arrays.npy import byte_count, checked_shape, read_numbers
-from geomkfac.documents import parsed_json
+from geomkfac.inputs import parsed_json
 from geomkfac.interop.formats.room import check_room
 
 LONGEST = 100_000_000
