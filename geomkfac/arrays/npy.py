@@ -23,7 +23,7 @@ LARGEST, MOST_AXES = 2**63 - 1, 64
 _ENTRY = re.compile(
     r"""\s*(?P<quote>['"])(?P<name>\w+)(?P=quote)\s*:\s*(?P<value>'[^']*'|"[^"]*"|\w+|\([^()]*\))\s*(?:,|\Z)"""
 )
-_SHAPE = re.compile(r"\(\s*\)|\((?:\s*[0-9]{1,19}L?\s*,)+(?:\s*[0-9]{1,19}L?\s*)?\)")
+_SHAPE = re.compile(r"\(\s*\)|\((?:\s*[0-9]{1,19}L?\s*,)+(?:\s*[0-9]{1,19}L?)?\s*\)")
 """Of one entry it has its comma; Python 2 wrote an L after a long integer."""
 _DTYPE = re.compile(r"""['"][<>|=]?(?P<kind>[a-zA-Z])(?P<size>[0-9]{1,9})['"]""")
 

@@ -189,8 +189,11 @@ def read_arrays(path: PathLike, *, widen: bool = False) -> dict[str, Any]:
             f"  came    : {error or type(error).__name__}\n"
             "The file is damaged, truncated or of another format; write it again."
         ) from error
-    return {key: array.astype(np.float32) if widen and array.dtype == np.float16 else array
-            for key, array in arrays.items()}  # fmt: skip
+    if widen:
+        with np.errstate(invalid="ignore"):  # Some processors tell of a NaN.
+            return {key: array.astype(np.float32) if array.dtype == np.float16 else array
+                    for key, array in arrays.items()}  # fmt: skip
+    return arrays
 
 
 def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:

@@ -18,6 +18,8 @@ from geomkfac.interop.formats.room import check_room
 
 LONGEST = 100_000_000
 """Bytes of a header at most, as the format has it."""
+METADATA = "__metadata__"
+"""What is not about an array, in a header."""
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "C64": "<c8", "BOOL": "|b1",
     "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1",
@@ -50,7 +52,7 @@ def read(file: BufferedReader, widen: bool) -> dict[str, Any]:
     header = parsed_json(file.read(length))
     if not isinstance(header, dict):
         raise ValueError("a header that is no JSON object")
-    header.pop("__metadata__", None)
+    header.pop(METADATA, None)
     places = sorted(_place(name, entry, widen) for name, entry in header.items())
     end = 0
     for place in places:
@@ -65,10 +67,12 @@ def read(file: BufferedReader, widen: bool) -> dict[str, Any]:
 
 
 def write(file: BinaryIO, arrays: Mapping[str, Any]) -> None:
-    """Write arrays; raises ValueError for a dtype that the format lacks."""
+    """Write arrays; raises ValueError for a dtype or a name that the format lacks."""
     from safetensors import SafetensorError
     from safetensors.numpy import save
 
+    if METADATA in arrays:
+        raise ValueError(f"{METADATA!r} is no name of an array in this format")
     try:
         content = save(dict(arrays))
     except SafetensorError as error:
