@@ -72,7 +72,8 @@ def read_header(file: BufferedIOBase) -> NpyHeader:
     text = file.read(length)
     if len(text) < length:
         raise ValueError("a header that is cut")
-    entries = _entries(text.decode("utf-8" if magic[6] == 3 else "latin-1"))
+    # UTF-8 in version 3.0, Latin-1 before; but an array of numbers needs neither.
+    entries = _entries(text.decode("ascii"))
     order = {"False": "C", "True": "F"}.get(entries["fortran_order"])
     if order is None:
         raise ValueError(f"fortran_order {entries['fortran_order'][:40]}, where True or False is required")
@@ -116,7 +117,7 @@ def read_numbers(file: BufferedIOBase, dtype: Any, shape: tuple[int, ...], order
 def _entries(text: str) -> dict[str, str]:
     """The three entries of a header, each once, as text."""
     inside = text.strip()
-    if inside[:1] != "{" or inside[-1:] != "}":
+    if inside[:1] != "{" or inside[-1:] != "}" or not text.replace("\n", " ").isprintable():
         raise ValueError(f"a header that is no dictionary: {text[:80]!r}")
     inside, place, found = inside[1:-1], 0, {}
     while inside[place:].strip():

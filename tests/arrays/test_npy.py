@@ -95,7 +95,7 @@ HEADERS = {
     "no such float": (header("'<f3'"), "numbers or text"),
     "text beyond all": (header("'<U999999999'"), "numbers or text|bytes, where"),
     "text of no characters": (header("'<U0'"), "numbers or text"),
-    "Unicode digits": (header(shape="(²,)"), "shape"),
+    "Unicode digits": (header(shape="(²,)"), "ascii"),
 }
 
 
@@ -117,7 +117,9 @@ def test_a_header_that_declares_no_array_of_numbers_is_refused(text: str, said: 
         (b"\x93NUMPY\x02\x00\xff\xff\xff\xff", "4294967295 bytes"),
         (with_header(b" " * 10_001), "10001 bytes"),
         (with_header(header())[:30], "cut"),
-        (with_header(b"\xff", version=3), "utf-8"),
+        (with_header(b"\xff", version=3), "ascii"),
+        (with_header(header()[:-1].encode() + b"\xa0}", bytes(16)), "ascii"),
+        (with_header(header()[:-1] + "\x0b}", bytes(16)), "no dictionary"),
         (with_header(header(), bytes(15)), "takes"),
         (with_header(header(), bytes(17)), "takes"),
         (with_header(header(shape="(1000000000000, 5)"), bytes(99)), "takes"),
