@@ -34,7 +34,7 @@ from geomkfac.errors import FileFormatError, GeomkfacError, ValuesError
 from geomkfac.interop import Checkpoint, open_data, read_arrays, read_network
 from geomkfac.interop.formats import npz
 
-from .damages import damaged
+from ..damages import damaged
 
 DTYPES = ["<f8", ">f8", "<f4", "<f2", "|b1", "|i1", "<i8", ">u2", "<c16", "<U3"]
 NAMES = ["X", "y", "lengths", "layer1.weight", "layer1.bias", "layer10.weight", "a/b", "é"]

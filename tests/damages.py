@@ -82,4 +82,21 @@ def _word(draw: Draw, content: bytes, other: bytes) -> bytes:
     return content[: word.start()] + draw(st.sampled_from(REPLACEMENTS)) + content[word.end() :]
 
 
+@st.composite
+def altered(draw: Draw, document: Any) -> Any:
+    """Plain data as JSON has them, of which one value is another, or gone."""
+    if isinstance(document, dict | list) and document and draw(st.integers(0, 9)):
+        copy: Any = document.copy()
+        key = draw(st.sampled_from(sorted(copy) if isinstance(copy, dict) else range(len(copy))))
+        if draw(st.integers(0, 9)):
+            copy[key] = draw(altered(copy[key]))
+        else:
+            del copy[key]
+        return copy
+    return draw(st.sampled_from(VALUES))
+
+
+VALUES: list[Any] = [None, True, False, 0, -1, 2, 1.5, -0.0, float("nan"), float("inf"), "", "invariant", "nan", "<b>",
+                     "\ud800", "x" * 3000, [], [1], [[]], {}, {"a": 1}, {"": {}}]  # fmt: skip
+"""In the place of a value."""
 DAMAGES = [_flip, _field, _cut, _end, _repeat, _splice, _word]
