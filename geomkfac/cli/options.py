@@ -52,9 +52,6 @@ ARCHITECTURE: Any = typer.Option(
     "(N, channels, *grid); sequences are (N, T, n).",
 )
 WIDEN: Any = typer.Option(
-    "--widen", help="Read arrays of bfloat16 and float16 as float32, exactly; both are refused otherwise."
-)
-WIDEN: Any = typer.Option(
     "--widen", help="Read arrays of bfloat16 and float16 in files as float32, exactly; they are refused otherwise."
 )
 BASIS: Any = typer.Option("--basis", metavar="NAME", help="given, centered, whitened or random.")
@@ -119,7 +116,6 @@ class ProblemOptions:
     activation: Annotated[str | None, ACTIVATION] = None
     architecture: Annotated[str | None, ARCHITECTURE] = None
     output: Annotated[str, OUTPUT]
-    widen: Annotated[bool, WIDEN] = False
     widen: Annotated[bool, WIDEN] = False
     basis: Annotated[str, BASIS] = "given"
     norm: Annotated[str, NORM] = "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Mapping
 from io import BufferedReader
@@ -16,6 +17,8 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How `numpy.savez` and `numpy.savez_compressed` store a member."""
 ENCRYPTED = 1
 """The bit of a member's flags."""
+EMPTY = 22
+"""Bytes of an archive without members."""
 LONGEST = 2**16 - 8
 """Bytes of a member's name, with its suffix."""
 
@@ -35,6 +38,10 @@ def read(file: BufferedReader) -> dict[str, Any]:
         raise ValueError("no archive")
     with zipfile.ZipFile(file) as archive:
         members = _named(archive.infolist())
+        # zipfile looks for the members from the end, and passes over what stands before the first that it finds.
+        begin = min((member.header_offset for member in members.values()), default=_size(file) - EMPTY)
+        if begin != 0:
+            raise ValueError(f"{begin} bytes before the first member")
         headers = {key: _header(archive, member) for key, member in members.items()}
         check_room(sum(byte_count(header.dtype, header.shape) for header in headers.values()))
         return {key: _array(archive, member, headers[key]) for key, member in members.items()}
@@ -50,6 +57,10 @@ def write(file: BinaryIO, arrays: Mapping[str, Any]) -> None:
         for key, array in arrays.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _size(file: BufferedReader) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
 def _named(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:

@@ -99,6 +99,27 @@ def test_a_field_that_says_something_else_is_noticed(
         read_arrays(changed(path, signature, offset, value))
 
 
+END = b"PK\x05\x06"
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_damaged_end_does_not_hide_members(tmp_path: Path, kept: int) -> None:
+    """With a directory that is said to be shorter zipfile finds the last members alone, or none."""
+    path = archive(tmp_path / "a.npz", ("X.npy", npy(np.ones(2))), ("y.npy", npy(np.zeros(2))))
+    length = kept * (46 + len("y.npy"))
+    changed(path, END, 8, struct.pack("<HHI", kept, kept, length))
+    with zipfile.ZipFile(path) as found:
+        assert found.namelist() == ["y.npy"][:kept]
+    with pytest.raises(FileFormatError, match="bytes before the first member"):
+        read_arrays(path)
+
+
+def test_an_archive_without_members_holds_no_arrays(tmp_path: Path) -> None:
+    assert read_arrays(archive(tmp_path / "a.npz")) == {}
+    write_arrays(tmp_path / "b.npz", {})
+    assert read_arrays(tmp_path / "b.npz") == {}
+
+
 def test_an_archive_that_inflates_to_more_than_it_declares_is_not_followed(tmp_path: Path) -> None:
     """The checksum is that of the first part, so that zipfile has nothing against it either."""
     X = npy(np.arange(4.0))
