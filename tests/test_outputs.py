@@ -142,8 +142,8 @@ def limited(folder: Path, *words: str) -> Any:
     ("words", "name"),
     [
         (("verify", "J-49..52", "--trials", "1", "--html", "out.html"), "out.html"),
-        (("verify", "J-49..52", "--trials", "1", "--certificate", "out"), "out"),
-        ((*FACTORS, "--out", "o.npz"), "o.npz"),
+        pytest.param(("verify", "J-49..52", "--trials", "1", "--certificate", "out"), "out", marks=pytest.mark.slow),
+        pytest.param((*FACTORS, "--out", "o.npz"), "o.npz", marks=pytest.mark.slow),
         ((*FACTORS, "--state", "s.npz"), "s.npz"),
     ],
     ids=["html", "certificate", "out", "state"],

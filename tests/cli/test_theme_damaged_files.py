@@ -157,6 +157,7 @@ def test_notes_of_a_catalogue_that_are_no_text_are_refused(geomkfac: Run, tmp_pa
     assert "a text file in UTF-8" in finished.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"format": 1, "format": 1}', '{"format": 1}', "\x00"])
 def test_a_kept_catalogue_that_is_none_is_refused(geomkfac: Run, tmp_path: Path, text: str) -> None:
     (tmp_path / "c.json").write_text(text)
