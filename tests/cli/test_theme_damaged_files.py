@@ -165,3 +165,13 @@ def test_a_kept_catalogue_that_is_none_is_refused(geomkfac: Run, tmp_path: Path,
     assert finished.status == 2
     assert "c.json' cannot be read" in finished.error or "no catalogue" in finished.error
     assert (tmp_path / "c.json").read_text() == text
+
+
+def test_a_single_length_for_all_sequences_is_refused(geomkfac: Run, tmp_path: Path) -> None:
+    weights = {f"{k}.{part}": np.ones((1, 1) if part == "weight" else 1) for k in "123" for part in ("weight", "bias")}
+    write_arrays(tmp_path / "r.npz", weights)
+    write_arrays(tmp_path / "d.npz", {"X": np.ones((2, 3, 1)), "y": np.ones((2, 1)), "lengths": np.asarray(3)})
+    words = ("--architecture", "recurrence(at='last')", "--output", "gaussian")
+    finished = geomkfac("factors", tmp_path / "r.npz", tmp_path / "d.npz", *words)
+    assert finished.status == 2
+    assert "required: 2; came 3" in finished.error

@@ -317,6 +317,24 @@ def test_any_arrays_make_a_network_or_an_error_of_ours(
         gk.MLP.from_arrays(weights, biases)
 
 
+SEQUENCES = {f"{k}.{part}": np.ones((1, 1) if part == "weight" else 1) for k in "123" for part in ("weight", "bias")}
+
+
+@given(stored(), stored(), st.booleans())
+def test_any_targets_and_lengths_are_used_or_refused_by_a_command(
+    y: dict[str, Any], lengths: dict[str, Any], with_lengths: bool
+) -> None:
+    targets, steps = next(iter(y.values())), next(iter(lengths.values()))
+    data = {"X": np.ones((len(targets) if targets.ndim else 1, 3, 1)), "y": targets}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, arrays in (("r", SEQUENCES), ("d", data | ({"lengths": steps} if with_lengths else {}))):
+            (Path(folder) / f"{name}.npz").write_bytes(archive(arrays, "ours"))
+        words = ["--architecture", "recurrence(at='last')", "--output", "gaussian"]
+        with pytest.raises(SystemExit) as stop:
+            main(["factors", f"{folder}/r.npz", f"{folder}/d.npz", *words])
+    assert stop.value.code in (0, 2)
+
+
 @given(st.data(), stored(), stored(), stored(), st.sampled_from([2, 3]))
 def test_any_folder_makes_data_or_an_error_of_ours(
     data: st.DataObject, X: dict[str, Any], y: dict[str, Any], lengths: dict[str, Any], ndim: int
