@@ -15,8 +15,6 @@ from geomkfac.interop.formats.room import check_room
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How `numpy.savez` and `numpy.savez_compressed` store a member."""
-ENCRYPTED = 1
-"""The bit of a member's flags."""
 EMPTY = 22
 """Bytes of an archive without members."""
 LONGEST = 2**16 - 8
@@ -70,8 +68,6 @@ def _named(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
         key = member.filename.removesuffix(".npy")
         if key in found:
             raise ValueError(f"two arrays of one name: {found[key].filename!r} and {member.filename!r}")
-        if member.flag_bits & ENCRYPTED:
-            raise ValueError(f"{member.filename!r} is encrypted")
         if member.compress_type not in METHODS:
             raise ValueError(f"{member.filename!r} is compressed by a method (number {member.compress_type}) that "
                              "numpy.savez and numpy.savez_compressed do not use")  # fmt: skip
