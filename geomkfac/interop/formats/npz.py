@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from io import BufferedReader
 from typing import Any, BinaryIO, cast
 
@@ -15,8 +15,10 @@ from geomkfac.interop.formats.room import check_room
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How `numpy.savez` and `numpy.savez_compressed` store a member."""
-EMPTY = 22
-"""Bytes of an archive without members."""
+END = b"PK\x05\x06"
+"""The signature of the last 22 bytes, which `zipfile` writes without a comment behind."""
+MOST = 2**16 - 1
+"""Members that can be counted there; of more they say so many, and others elsewhere."""
 LONGEST = 2**16 - 8
 """Bytes of a member's name, with its suffix."""
 
@@ -36,10 +38,7 @@ def read(file: BufferedReader) -> dict[str, Any]:
         raise ValueError("no archive")
     with zipfile.ZipFile(file) as archive:
         members = _named(archive.infolist())
-        # zipfile looks for the members from the end, and passes over what stands before the first that it finds.
-        begin = min((member.header_offset for member in members.values()), default=_size(file) - EMPTY)
-        if begin != 0:
-            raise ValueError(f"{begin} bytes before the first member")
+        _check_complete(file, members.values())
         headers = {key: _header(archive, member) for key, member in members.items()}
         check_room(sum(byte_count(header.dtype, header.shape) for header in headers.values()))
         return {key: _array(archive, member, headers[key]) for key, member in members.items()}
@@ -57,8 +56,19 @@ def write(file: BinaryIO, arrays: Mapping[str, Any]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _size(file: BufferedReader) -> int:
-    return os.fstat(file.fileno()).st_size
+def _check_complete(file: BufferedReader, members: Collection[zipfile.ZipInfo]) -> None:
+    """Raise ValueError where zipfile passed over something.
+
+    It looks for members from the end, which counts them, and does not mind what it does not reach, in the middle of a
+    directory that is damaged, or before the first.
+    """
+    size = file.seek(-len(END) - 18, os.SEEK_END)
+    end = file.read()
+    if end[: len(END)] != END or int.from_bytes(end[10:12], "little") != min(len(members), MOST):
+        raise ValueError("another number of members than its end counts")
+    begin = min((member.header_offset for member in members), default=size)
+    if begin != 0:
+        raise ValueError(f"{begin} bytes before the first member")
 
 
 def _named(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:

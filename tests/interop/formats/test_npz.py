@@ -114,6 +114,26 @@ def test_a_damaged_end_does_not_hide_members(tmp_path: Path, kept: int) -> None:
         read_arrays(path)
 
 
+def test_a_damaged_directory_does_not_hide_members(tmp_path: Path) -> None:
+    """An entry with a comment that is said to be longer takes in the next."""
+    path = archive(tmp_path / "a.npz", ("X.npy", npy(np.ones(2))), ("y.npy", npy(np.zeros(2))))
+    changed(path, CENTRAL, 32, struct.pack("<H", 46 + len("y.npy")))
+    with zipfile.ZipFile(path) as found:
+        assert found.namelist() == ["X.npy"]
+    with pytest.raises(FileFormatError, match="another number of members"):
+        read_arrays(path)
+
+
+def test_what_stands_behind_an_archive_is_not_passed_over(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.npz", ("X.npy", npy(np.ones(2))))
+    changed(path, END, 20, b"\x04\x00")
+    path.write_bytes(path.read_bytes() + b"more")
+    with zipfile.ZipFile(path) as found:
+        assert found.namelist() == ["X.npy"]
+    with pytest.raises(FileFormatError, match="another number of members"):
+        read_arrays(path)
+
+
 def test_an_archive_without_members_holds_no_arrays(tmp_path: Path) -> None:
     assert read_arrays(archive(tmp_path / "a.npz")) == {}
     write_arrays(tmp_path / "b.npz", {})
