@@ -67,17 +67,19 @@ class CertificateDirectory:
         for statement in statements:
             paths = [self.path / name for name in _names(statement)]
             if all(path.exists() for path in paths):
-                results = tuple(self._evidence(path) for path in paths)
+                results = tuple(
+                    self._evidence(path, statement, item) for path, item in zip(paths, statement.items, strict=True)
+                )
                 found[statement.id] = Report(statement, results, self.trials, self.seed)
         return found
 
-    def _evidence(self, path: Path) -> Evidence:
-        """The evidence of a certificate of this run."""
+    def _evidence(self, path: Path, statement: Statement, item: Check | Mutant) -> Evidence:
+        """The evidence of a certificate of this run, for this item."""
         document = read_json(path)
         try:
             digest = document.pop("digest")
             came = {name: document[name] for name in ("format", "trials", "seed", "code")}
-            evidence = document["evidence"]
+            evidence, of = document["evidence"], (document["statement"]["id"], document["check"]["name"])
         except (LookupError, AttributeError, TypeError) as error:
             raise _no_certificate(path, error) from error
         required = {"format": FORMAT, "trials": self.trials, "seed": self.seed, "code": code_digest()}
@@ -89,10 +91,17 @@ class CertificateDirectory:
                 f"  came    : {', '.join(differing) or 'contents that do not fit its digest'}\n"
                 "Begin in a new directory."
             )
+        asked = statement.id, item.name if isinstance(item, Check) else item.fault
+        if of != asked:
+            raise _no_certificate(path, ValueError(f"it is of {of!r}, not of {asked!r}"))
         try:
-            return Evidence(**evidence)
+            found = Evidence(**evidence)
         except TypeError as error:
             raise _no_certificate(path, error) from error
+        plain = found.grade, found.name, found.text, found.holds, found.details, found.seconds
+        if not all(map(isinstance, plain, (str, str, str, bool, dict, float))):
+            raise _no_certificate(path, TypeError("its evidence holds other things than it should"))
+        return found
 
     def write(self, report: Report) -> None:
         """The certificates of one statement; each file appears whole or not at all."""

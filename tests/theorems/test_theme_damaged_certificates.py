@@ -144,3 +144,11 @@ def test_a_folder_in_the_place_of_a_certificate_is_refused(original: Path) -> No
         with pytest.raises(FileFormatError, match="cannot be read"):
             resumed(directory)
         assert checked(directory)[0] == 1
+
+
+def test_the_certificate_of_another_check_is_not_resumed(original: Path) -> None:
+    with copied(original) as directory:
+        one, other = certificates(directory)[:2]
+        one.write_bytes(other.read_bytes())
+        with pytest.raises(FileFormatError, match="not of"):
+            resumed(directory)
