@@ -1,7 +1,8 @@
 """Profiles of Hypothesis: how many examples of a law are drawn, and which.
 
 `dev` explores.  `ci`, where CI is set, repeats the same examples every time.  `thorough` draws more of them, for the
-slow run: ``pytest -m "" --hypothesis-profile thorough`` is every test with every example.
+slow run: ``pytest -m "" --hypothesis-profile thorough`` is every test with every example.  `fuzz` is for one file of
+tests at a time, overnight.
 """
 
 from __future__ import annotations
@@ -22,4 +23,5 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], 
 settings.register_profile("dev", PATIENT, max_examples=15)
 settings.register_profile("ci", PATIENT, max_examples=15)
 settings.register_profile("thorough", PATIENT, max_examples=25)
+settings.register_profile("fuzz", PATIENT, max_examples=100_000, derandomize=False)
 settings.load_profile("ci" if IN_CI else "dev")

@@ -13,12 +13,25 @@ from typing import Any, final
 
 import numpy as np
 
+from geomkfac.arrays.npy import read_header
 from geomkfac.errors import FileFormatError
 
 
 def _head(path: str, length: int) -> bytes:
     with open(path, "rb") as file:
         return file.read(length)
+
+
+def _unmappable(path: str | os.PathLike[str], required: str, came: object, advice: str) -> FileFormatError:
+    return FileFormatError(
+        f"{os.fspath(path)!r} cannot be mapped.\n  required: {required}\n  came    : {came}\n{advice}"
+    )
+
+
+def _moved(path: str, error: Exception) -> FileFormatError:
+    required = "the file that the sample was made of, on every machine"
+    advice = "Keep it where it was, and share its folder with machines that work on it."
+    return _unmappable(path, required, error, advice)
 
 
 def is_mapped(array: Any) -> bool:
@@ -72,10 +85,7 @@ class MappedRows:
                 raise ValueError("another array stands in it now")
             return np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)  # type: ignore[call-overload]
         except (OSError, ValueError) as error:
-            raise FileFormatError(
-                f"{self.path!r} cannot be mapped.\n  required: the file that the sample was made of, on every machine\n"
-                f"  came    : {error}\nKeep it where it was, and share its folder with machines that work on it."
-            ) from error
+            raise _moved(self.path, error) from error
 
 
 def rows_of(array: Any, start: int, stop: int) -> Any:
@@ -86,7 +96,10 @@ def rows_of(array: Any, start: int, stop: int) -> Any:
         if whole and array.mode != "c":
             order = "C" if array.flags.c_contiguous else "F"
             path = os.path.abspath(array.filename)
-            head = _head(path, array.offset)
+            try:
+                head = _head(path, array.offset)
+            except OSError as error:
+                raise _moved(path, error) from error
             return MappedRows(path, array.dtype.str, array.shape, array.offset, order, start, stop, head)
         # A part of a map has forgotten where in its file it stands.
         return np.asarray(array[start:stop])
@@ -113,12 +126,14 @@ def open_mapped(path: str | os.PathLike[str]) -> Any:
 
     Raises
     ------
-    FileFormatError : the file is missing, damaged, or holds Python objects.
+    FileFormatError : the file is missing, damaged, of another size than it declares, or holds no numbers.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FileFormatError(
-            f"{os.fspath(path)!r} cannot be mapped.\n  required: a complete .npy file of numbers\n"
-            f"  came    : {error}\nWrite it with numpy.save, or with numpy.lib.format.open_memmap where it is large."
-        ) from error
+        with open(path, "rb") as file:
+            header = read_header(file)
+            header.check(os.fstat(file.fileno()).st_size)
+        # By its name, which another process that works on it opens.
+        return np.memmap(path, header.dtype, "r", header.offset, header.shape, header.order)  # type: ignore[call-overload]
+    except (OSError, ValueError) as error:
+        advice = "Write it with numpy.save, or with numpy.lib.format.open_memmap where it is large."
+        raise _unmappable(path, "a complete .npy file of numbers", error, advice) from error

@@ -9,8 +9,9 @@ import typer
 
 from geomkfac.cli import options as shared
 from geomkfac.cli.device_option import DEVICE
-from geomkfac.cli.printing import number, print_json, progress_bar, table, write_line
+from geomkfac.cli.printing import checked_document, number, print_json, progress_bar, table, write_line
 from geomkfac.errors import ConditioningError, ValuesError
+from geomkfac.outputs import write_text
 
 GROUP: Any = typer.Option(
     None, "--group", metavar="NAME", help="A group to audit, such as 'activation translation'; several may be named."
@@ -59,6 +60,7 @@ def audit(
     from geomkfac.audit import audit as run
     from geomkfac.audit.contestants.named import named_optimizer, parsed_option, with_options
 
+    checked_document("page", html)
     plain, options = named_optimizer(optimizer), dict(map(parsed_option, option or ()))
     settings: dict[str, Any] = {
         "groups": group or None, "rate": lr, "steps": steps, "network": network, "seed": seed,
@@ -201,7 +203,7 @@ def _write_page(document: dict[str, Any], optimizer: str, groups: list[str], pat
     if groups:
         order = dict(Order.of(order).restricted(groups).above)
     title = f"What is {document['optimizer']} invariant to?"
-    path.write_text(audit_page({optimizer: document}, order, title=title), encoding="utf-8")
+    write_text(path, audit_page({optimizer: document}, order, title=title))
 
 
 def _print_variation(

@@ -13,6 +13,8 @@ import typer
 from geomkfac.cli import options
 from geomkfac.cli.device_option import DEVICE
 from geomkfac.cli.printing import checked_document, print_json, progress_bar, write_line
+from geomkfac.inputs import read_text
+from geomkfac.outputs import write_text
 
 PACKAGE: Any = typer.Option(
     None, "--package", metavar="MODULE", show_default=False,
@@ -58,19 +60,19 @@ def catalogue(
 
     for path in (file, html, markdown, figure):
         checked_document("catalogue", path)
-    told = "" if notes is None else notes.read_text(encoding="utf-8")
+    told = "" if notes is None else read_text(notes)
     with _progress() as progress:
         made = run(
             tuple(package or PACKAGES), with_rules=rules, with_libraries=libraries, steps=steps, seed=seed,
             device=device, jobs=jobs or processors(), limit=limit, file=file, again=again, progress=progress,
         )  # fmt: skip
     if html is not None:
-        html.write_text(page(made), encoding="utf-8")
+        write_text(html, page(made))
     if figure is not None:
-        figure.write_text(drawn(made), encoding="utf-8")
+        write_text(figure, drawn(made))
     if markdown is not None:
         address = "" if figure is None else _address(figure, markdown)
-        markdown.write_text(written(made, notes=told, figure=address), encoding="utf-8")
+        write_text(markdown, written(made, notes=told, figure=address))
     if not any((file, html, markdown, figure)):
         print_json(made.to_json())
         return

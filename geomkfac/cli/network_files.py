@@ -28,20 +28,20 @@ ENTRIES_AT_A_TIME = 1 << 22
 def load(asked: ProblemOptions, device: str = "cpu") -> NetworkProblem:
     """Read both files, or the built-in `digits`, and place the output family on the given coordinates."""
     if asked.architecture is not None:
-        return _load_shared(asked.network, asked.data, architecture(asked.architecture), asked.output, device)
-    Ws, bs = load_digits_network() if asked.network == "digits" else read_network(asked.network)
+        return _load_shared(asked, architecture(asked.architecture), device)
+    Ws, bs = load_digits_network() if asked.network == "digits" else read_network(asked.network, widen=asked.widen)
     net, weights, given = MLP.from_arrays(onto(device, Ws), onto(device, bs), asked.activation or "identity")
     loss = family(asked.output).on(given)
-    X, y = load_digits(Ws[0].dtype) if asked.data == "digits" else _data(asked.data, 2)
+    X, y = load_digits(Ws[0].dtype) if asked.data == "digits" else _data(asked, 2)
     return NetworkProblem(net, weights, given, _sample(given, device, X, y), loss)
 
 
-def _data(path: str, ndim: int) -> tuple[Any, Any]:
+def _data(asked: ProblemOptions, ndim: int) -> tuple[Any, Any]:
     """Inputs and targets: of a folder mapped, of a file read."""
-    if Path(path).is_dir():
-        X, y, _ = open_data(path, ndim=ndim)
+    if Path(asked.data).is_dir():
+        X, y, _ = open_data(asked.data, ndim=ndim)
         return X, y
-    return read_data(path, ndim=ndim)
+    return read_data(asked.data, ndim=ndim, widen=asked.widen)
 
 
 def _sample(given: Parameterization, device: str, X: Any, y: Any, lengths: Any = None) -> Sample:
@@ -64,33 +64,34 @@ def _sample(given: Parameterization, device: str, X: Any, y: Any, lengths: Any =
     return Sample.from_batches(batches, given[inputs], count=X.shape[0])
 
 
-def _load_shared(network: str, data: str, stages: list[Any], output: str, device: str) -> NetworkProblem:
+def _load_shared(asked: ProblemOptions, stages: list[Any], device: str) -> NetworkProblem:
     """A convolutional or recurrent network, and its data."""
-    if network == "digits":
+    if asked.network == "digits":
         raise ValuesError(
             "the built-in network 'digits' is fully connected.\n  required: a file, or no --architecture\n"
             "  came    : digits, and --architecture\nUse --activation tanh with it."
         )
-    Ws, bs = (onto(device, arrays) for arrays in read_network(network, chained=False))
+    Ws, bs = (onto(device, arrays) for arrays in read_network(asked.network, chained=False, widen=asked.widen))
     if len(stages) == 1 and isinstance(stages[0], Recurrence):
-        return _load_recurrence(Ws, bs, stages[0], data, output, device)
+        return _load_recurrence(Ws, bs, stages[0], asked, device)
     axes = max(W.ndim for W in Ws)
-    if data == "digits":
+    if asked.data == "digits":
         X, y = load_digits(namespace_of(Ws[0]).name.split()[1])
         X = X.reshape(-1, 1, 8, 8)
     else:
-        X, y = _data(data, axes)
+        X, y = _data(asked, axes)
     maps = namespace_of(X).permute(X, [0, *range(2, X.ndim), 1])
     net, weights, given = ConvolutionalNetwork.from_arrays(Ws, bs, maps.shape[1:-1], stages)
-    return NetworkProblem(net, weights, given, _sample(given, device, maps, y), family(output).on(given))
+    return NetworkProblem(net, weights, given, _sample(given, device, maps, y), family(asked.output).on(given))
 
 
 def _load_recurrence(
-    Ws: list[Any], bs: list[Any], spec: Recurrence, data: str, output: str, device: str
+    Ws: list[Any], bs: list[Any], spec: Recurrence, asked: ProblemOptions, device: str
 ) -> NetworkProblem:
-    if data == "digits":
+    if asked.data == "digits":
         raise ValuesError("the digits are no sequences; name a file with X (N, T, n).")
-    X, y, lengths = open_data(data, ndim=3) if Path(data).is_dir() else read_sequences(data)
+    folder = Path(asked.data).is_dir()
+    X, y, lengths = open_data(asked.data, ndim=3) if folder else read_sequences(asked.data, widen=asked.widen)
     ns = namespace_of(bs[0])
     initial = spec.initial if isinstance(spec.initial, str) else ns.stack([ns.scalar(entry) for entry in spec.initial])
     if (spec.initial == "learned") != (len(bs) == 4):
@@ -103,7 +104,7 @@ def _load_recurrence(
         Ws[:3], bs, X.shape[1], spec.activation, initial="zeros" if len(bs) == 4 else initial, at=spec.at
     )
     data_given = _sample(given, device, X, y, lengths)
-    return NetworkProblem(net, weights, given, data_given, family(output).on(given))
+    return NetworkProblem(net, weights, given, data_given, family(asked.output).on(given))
 
 
 def checked_output(path: str | None) -> None:

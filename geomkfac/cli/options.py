@@ -51,6 +51,9 @@ ARCHITECTURE: Any = typer.Option(
     "\"recurrence(at='last')\". Weights and data are laid out as in PyTorch: (m, channels, *kernel) and "
     "(N, channels, *grid); sequences are (N, T, n).",
 )
+WIDEN: Any = typer.Option(
+    "--widen", help="Read arrays of bfloat16 and float16 in files as float32, exactly; they are refused otherwise."
+)
 BASIS: Any = typer.Option("--basis", metavar="NAME", help="given, centered, whitened or random.")
 FISHER: Any = typer.Option(
     "--fisher", metavar="NAME", help="Targets of the Fisher metric: exact, sampled or empirical."
@@ -116,6 +119,7 @@ class ProblemOptions:
     activation: Annotated[str | None, ACTIVATION] = None
     architecture: Annotated[str | None, ARCHITECTURE] = None
     output: Annotated[str, OUTPUT]
+    widen: Annotated[bool, WIDEN] = False
     basis: Annotated[str, BASIS] = "given"
     norm: Annotated[str, NORM] = "none"
 

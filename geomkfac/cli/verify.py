@@ -17,6 +17,7 @@ from geomkfac.cli import options
 from geomkfac.cli.device_option import DEVICE, library_on
 from geomkfac.cli.printing import checked_document, print_json, progress_bar, write_line
 from geomkfac.errors import ValuesError
+from geomkfac.outputs import write_text
 
 if TYPE_CHECKING:
     from geomkfac.theorems import CertificateDirectory, Evidence, Report, Statement
@@ -76,7 +77,7 @@ def verify(
     if html is not None:
         from geomkfac.display import ledger_page
 
-        html.write_text(ledger_page(reports), encoding="utf-8")
+        write_text(html, ledger_page(reports))
     if as_json:
         print_json({"holds": holds, "statements": [report.to_json() for report in reports]})
     elif mutants:

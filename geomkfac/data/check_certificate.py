@@ -545,12 +545,19 @@ RECIPES: dict[str, tuple[str, Callable[[Run], None]]] = {
 def read(path: Path) -> dict[str, Any]:
     """The document of a file."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=named_once)
+    except (OSError, ValueError, RecursionError) as error:
         raise Rejected(f"it cannot be read: {error}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise Rejected(f"its format is not {FORMAT!r}")
     return document
+
+
+def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a document; two values of one name would be read differently elsewhere."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("one name stands twice")
+    return dict(pairs)
 
 
 def check(path: Path) -> str:
@@ -660,6 +667,11 @@ def listed(path: Path, digest: str) -> str:
     return found
 
 
+def why(error: Exception) -> str:
+    """In words, on one line."""
+    return str(error) if isinstance(error, Rejected) else f"it is no certificate: {error!r:.200}"
+
+
 def main(arguments: Sequence[str]) -> int:
     """Check a directory, print what is found, and return the exit status."""
     names = [word for word in arguments if not word.startswith("-")]
@@ -671,15 +683,15 @@ def main(arguments: Sequence[str]) -> int:
         for name, found in certificates(Path(names[0])):
             try:
                 text = found()
-            except Rejected as reason:
+            except Exception as error:  # Whatever a document that is no certificate leads to.
                 rejected += 1
-                print(f"REJECTED {name}: {reason}")
+                print(f"REJECTED {name}: {why(error)}")
                 continue
             counts["computed again" if text.startswith("computed") else "read"] += 1
             if "--verbose" in arguments or text.startswith("computed"):
                 print(f"{name}: {text}")
-    except (Rejected, KeyError) as reason:
-        print(f"REJECTED {names[0]}: {reason}")
+    except Exception as error:
+        print(f"REJECTED {names[0]}: {why(error)}")
         return 1
     print(f"{counts['computed again']} computed again, {counts['read']} read, {rejected} rejected.")
     return 1 if rejected or not sum(counts.values()) else 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geomkfac.arrays import namespace_of
-from geomkfac.display.figures import matplotlib_classes
+from geomkfac.display.figures import matplotlib_classes, save_figure
 from geomkfac.errors import ShapeError
 from geomkfac.networks import LayerAssumptions
 
@@ -30,6 +30,7 @@ def draw_correlations(
     ------
     MissingExtraError : matplotlib is not installed.
     ShapeError : there is no layer, or its maps have no two axes.
+    FileFormatError : it cannot be written, or matplotlib knows no such format.
     """
     if not layers or any(layer.activations.ndim != 3 for layer in layers):
         raise ShapeError("a figure of correlations needs at least one convolution on maps of two axes.")
@@ -51,7 +52,7 @@ def draw_correlations(
         axes[0][start].set_title(f"{name}, in space", loc="left")
         axes[0][start + maps].set_title("across maps")
     figure.colorbar(image, ax=axes, shrink=0.7, label="|correlation|", ticks=[0, 0.5, 1])
-    figure.savefig(path, dpi=dpi)
+    save_figure(figure, path, dpi)
 
 
 def _draw(axes: Any, values: Any) -> Any:

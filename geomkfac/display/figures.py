@@ -9,6 +9,7 @@ from typing import Any
 from geomkfac.arrays import namespace_of
 from geomkfac.errors import FrameError, KindError, MissingExtraError
 from geomkfac.metrics import DirectSumTensor
+from geomkfac.outputs import replacing
 from geomkfac.spaces import Parameterization
 
 
@@ -30,6 +31,7 @@ def draw_factors(
     ------
     MissingExtraError : matplotlib is not installed.
     FrameError, KindError
+    FileFormatError : it cannot be written, or matplotlib knows no such format.
     """
     if not bases:
         raise FrameError("a figure of factors needs at least one basis; pass {'given': iota}.")
@@ -45,7 +47,7 @@ def draw_factors(
         for column, (name, factor) in enumerate(zip(names, _factors(metric, parameterization), strict=True)):
             axes[0][column].set_title(name)
             _draw(figure, axes[row][column], factor)
-    figure.savefig(path, dpi=dpi)
+    save_figure(figure, path, dpi)
 
 
 def _draw(figure: Any, axes: Any, factor: Any) -> None:
@@ -59,6 +61,12 @@ def _draw(figure: Any, axes: Any, factor: Any) -> None:
 def _factors(metric: DirectSumTensor, basis: Parameterization) -> list[Any]:
     blocks = metric.coordinates(basis).blocks
     return [namespace_of(factor).to_numpy(factor) for block in blocks for factor in block.factors]
+
+
+def save_figure(figure: Any, path: str | Path, dpi: int) -> None:
+    """Write a figure, all or nothing, in the format that the suffix says."""
+    with replacing(path) as file:
+        figure.savefig(file, format=Path(path).suffix.removeprefix(".") or None, dpi=dpi)
 
 
 def matplotlib_classes() -> tuple[Any, Any]:

@@ -6,13 +6,12 @@ belong to: no other pass goes on from it.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +23,7 @@ from geomkfac.arrays import PrimeField, RationalField
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import FileFormatError, KindError, ShapeError, ValuesError
+from geomkfac.inputs import parsed_json
 from geomkfac.interop.files import PathLike, read_arrays, write_arrays
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
 from geomkfac.networks.moments.reference import continued, frame_about, single
@@ -35,12 +35,12 @@ from geomkfac.spaces.samples.rounding import Doubt
 from geomkfac.spaces.samples.targets import parts_of
 
 FORMAT = "geomkfac moments, 3"
-ABANDONED = 3600.0
-"""Seconds after which a file that was left half written is nobody's."""
 
 SUMS = ("activations", "covectors", "places")
 """What is saved of every layer, as `LayerMoments` calls it."""
 
+EXACT = re.compile(r"-?[0-9]+(/[0-9]*[1-9][0-9]*)?")
+"""An exact number, as a file holds it."""
 FIRST_DATA = 64
 PROBES = 8
 PROBED = {"outputs": 0, "weights of the output metric": 1, "covectors of the output metric": 1}
@@ -141,27 +141,22 @@ class _SavedPass(Saving):
 
     def resume(self, sums: RunningMoments) -> int:
         """Add what was saved to empty sums; returns how many data that were."""
-        # What a killed run left half written, long enough ago not to be another run's.
-        for left in self._path.parent.glob(f".{glob.escape(self._path.name)}.*.tmp"):
-            with suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > ABANDONED:
-                    left.unlink()
         if not self._path.exists():
             return 0
         try:
             arrays = read_arrays(self._path)
-            about = json.loads(bytes(arrays.pop("about")).decode())
+            about = parsed_json(arrays.pop("about").tobytes())
             facts, done = dict(about["facts"]), about["done"]
         except FileFormatError as error:
             raise FileFormatError(f"{error}\nOr delete it, and the sums begin anew.") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise self._damaged(f"no description ({error})") from error
         self._compare(facts, arrays)
         if type(done) is not int or not 0 < done <= (self.sample.count or done):
             raise self._damaged(f"sums over {done!r} data")
         try:
             self.task.resume(sums, self._moments(arrays, about, done))
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise self._damaged(f"sums that do not fit the network ({error})") from error
         return done
 
@@ -188,7 +183,7 @@ class _SavedPass(Saving):
     def _differs(self, name: str, arrays: dict[str, Any]) -> bool:
         saved = arrays.get(f"probe.{name}")
         now = self.probes[name]
-        if saved is None or saved.shape != now.shape:
+        if saved is None or saved.shape != now.shape or saved.dtype.kind != now.dtype.kind:
             return True
         if self.ns.kind.is_exact:
             return bool((saved != now).any())
@@ -196,7 +191,8 @@ class _SavedPass(Saving):
         # a pass has terms, and sixteen times that for what cancels.
         terms = sum(layer.space.domain.dim + layer.space.codomain.dim for layer in self.task.layers)
         few = 16 * terms * self.ns.epsilon
-        return not float(np.linalg.norm(saved - now)) <= few * float(np.linalg.norm(now))
+        with np.errstate(all="ignore"):  # Of what is saved nothing is known.
+            return not float(np.linalg.norm(saved - now)) <= few * float(np.linalg.norm(now))
 
     def save(self, sums: RunningMoments, done: int, *, last: bool = False) -> None:
         """Write the sums over the first `done` data in the place of those before, if it is time to, or the `last`."""
@@ -329,6 +325,8 @@ def _restored(ns: Namespace, array: Any, shape: tuple[int, ...]) -> Array:
         if array.dtype.kind != "f" or not np.isfinite(array).all():
             raise ValueError("numbers that are not finite")
         return ns.ordered("saved sums").cast_numpy(array)
+    if array.dtype.kind != "U" or not all(map(EXACT.fullmatch, array.ravel().tolist())):
+        raise ValueError("other things than exact numbers")
     exact = np.empty(shape, dtype=object)
     for index, entry in np.ndenumerate(array):
         exact[index] = Fraction(str(entry))

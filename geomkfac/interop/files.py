@@ -2,7 +2,7 @@
 
 A network is ``<layer>.weight`` of shape (m, n) and ``<layer>.bias`` of shape (m,) for every layer, in
 natural order of ``<layer>`` (layer10 comes after layer9).  Data are ``X`` of shape (N, n) and ``y``
-with N rows.  Dtypes are kept.
+with N rows.  Dtypes are kept, but for those of 16 bits where ``widen`` asks for float32.
 
 Convolutions have weights (m, channels / groups, *kernel), and their data are ``X`` (N, channels, *grid), as
 PyTorch lays both out.  A recurrence has three layers, recurrent, input and output weights, and where its
@@ -13,38 +13,40 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from geomkfac.arrays.npy import KINDS
 from geomkfac.errors import FileFormatError, ShapeError
+from geomkfac.interop.formats import npz, tensors
+from geomkfac.outputs import replacing
 
 PathLike: TypeAlias = str | os.PathLike[str]
 SUFFIXES = (".npz", ".safetensors")
+MOST, LONGEST = 40, 200
+"""Names in a message, and characters of one."""
 
 
-def read_network(path: PathLike, *, chained: bool = True) -> tuple[list[Any], list[Any]]:
+def read_network(path: PathLike, *, chained: bool = True, widen: bool = False) -> tuple[list[Any], list[Any]]:
     """The weights (m, n) and biases (m,) of a network, layer by layer.
 
     Parameters
     ----------
     chained : whether every layer is fully connected and takes the outputs of the one before; not so for
         convolutions and recurrences, whose weights an architecture puts together
+    widen : as for `read_arrays`
 
     Raises
     ------
     FileFormatError
         If the file is missing, damaged, holds other keys, or a weight without its bias.
     ShapeError
-        If a layer's arrays do not fit together, or not onto the layer before; it names the layer.
+        If a layer's arrays do not fit together, or not onto the layer before, or it has no units; it names the layer.
     """
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, widen=widen)
     parts: dict[str, dict[str, Any]] = {}
     for key in arrays:
         layer, _, part = key.rpartition(".")
@@ -55,7 +57,7 @@ def read_network(path: PathLike, *, chained: bool = True) -> tuple[list[Any], li
     for layer in layers:
         for part in ("weight", "bias"):
             if part not in parts[layer]:
-                _refuse_keys(path, f"{layer}.{part}, to go with the other array of layer {layer!r}", arrays)
+                _refuse_keys(path, f"{_cut(layer)}.{part}, to go with the other array of its layer", arrays)
     weights = [parts[layer]["weight"] for layer in layers]
     biases = [parts[layer]["bias"] for layer in layers]
     _check_layers(layers, weights, biases, chained)
@@ -95,12 +97,13 @@ def write_network(path: PathLike, weights: Sequence[Any], biases: Sequence[Any],
     write_arrays(path, arrays)
 
 
-def read_data(path: PathLike, *, ndim: int = 2) -> tuple[Any, Any]:
+def read_data(path: PathLike, *, ndim: int = 2, widen: bool = False) -> tuple[Any, Any]:
     """The inputs ``X`` (N, n) and targets ``y`` with N rows.
 
     Parameters
     ----------
     ndim : number of axes of X; 3 or more for maps (N, channels, *grid)
+    widen : as for `read_arrays`
 
     Raises
     ------
@@ -109,24 +112,30 @@ def read_data(path: PathLike, *, ndim: int = 2) -> tuple[Any, Any]:
     ShapeError
         If X has another number of axes, or y another number of rows.
     """
-    arrays = _checked_data(path, ndim, (), "X and y, nothing else")
+    arrays = _checked_data(path, ndim, (), "X and y, nothing else", widen)
     return arrays["X"], arrays["y"]
 
 
-def read_sequences(path: PathLike) -> tuple[Any, Any, Any]:
+def read_sequences(path: PathLike, *, widen: bool = False) -> tuple[Any, Any, Any]:
     """Sequences ``X`` (N, T, n), targets ``y`` with N rows, and ``lengths`` (N,), None where the file has none.
+
+    Parameters
+    ----------
+    widen : as for `read_arrays`
 
     Raises
     ------
     FileFormatError, ShapeError : as for `read_data`.
     """
-    arrays = _checked_data(path, 3, ("lengths",), "X and y, and perhaps lengths")
+    arrays = _checked_data(path, 3, ("lengths",), "X and y, and perhaps lengths", widen)
     return arrays["X"], arrays["y"], arrays.get("lengths")
 
 
-def _checked_data(path: PathLike, ndim: int, others: tuple[str, ...], required: str) -> dict[str, Any]:
+def _checked_data(
+    path: PathLike, ndim: int, others: tuple[str, ...], required: str, widen: bool
+) -> dict[str, Any]:
     """The arrays X, y and perhaps others of a file; `required` says which."""
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, widen=widen)
     if arrays.keys() - others != {"X", "y"}:
         _refuse_keys(path, required, arrays)
     check_data(arrays["X"], arrays["y"], ndim)
@@ -146,30 +155,45 @@ def write_data(path: PathLike, X: Any, y: Any, *, lengths: Any = None) -> None:
     write_arrays(path, {"X": X, "y": y} | ({} if lengths is None else {"lengths": np.asarray(lengths)}))
 
 
-def read_arrays(path: PathLike) -> dict[str, Any]:
+def read_arrays(path: PathLike, *, widen: bool = False) -> dict[str, Any]:
     """All arrays of a ``.npz`` or ``.safetensors`` file, by key.
+
+    Parameters
+    ----------
+    widen : whether arrays of bfloat16 and float16 come as float32, which holds these numbers exactly.  Otherwise
+        bfloat16, which NumPy lacks, is refused
 
     Raises
     ------
     FileFormatError
-        If the file is missing, damaged, of another format, or holds pickled objects.
+        If the file is missing, damaged, of another format, holds one name twice or pickled objects, or declares
+        other sizes than it has, or more than fits into memory.
     """
     path = Path(path)
     suffix = _known_suffix(path)
-    if not path.is_file():
-        raise FileFormatError(
-            f"no such file: {os.fspath(path)!r}.\n  required: a file to read\n"
-            f"  came    : {'a folder' if path.is_dir() else 'nothing at this path'}\nCheck the path."
-        )
     try:
-        return _read_npz(path) if suffix == ".npz" else _read_safetensors(path)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        if not path.is_file():
+            raise FileFormatError(
+                f"no such file: {os.fspath(path)!r}.\n  required: a file to read\n"
+                f"  came    : {'a folder' if path.is_dir() else 'nothing at this path'}\nCheck the path."
+            )
+        with path.open("rb") as file:
+            arrays = npz.read(file) if suffix == ".npz" else tensors.read(file, widen)
+    except FileFormatError:
+        raise
+    # Of what zipfile and zlib raise where an archive is damaged, their documentation names a part.
+    except Exception as error:
         raise FileFormatError(
             f"{os.fspath(path)!r} cannot be read.\n"
             f"  required: a complete {suffix} file of plain arrays, without pickled objects\n"
-            f"  came    : {error}\n"
+            f"  came    : {error or type(error).__name__}\n"
             "The file is damaged, truncated or of another format; write it again."
         ) from error
+    if widen:
+        with np.errstate(invalid="ignore"):  # Some processors tell of a NaN.
+            return {key: array.astype(np.float32) if array.dtype == np.float16 else array
+                    for key, array in arrays.items()}  # fmt: skip
+    return arrays
 
 
 def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
@@ -178,76 +202,21 @@ def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
     Raises
     ------
     FileFormatError
-        If the suffix is neither ``.npz`` nor ``.safetensors``, an array holds objects, or the folder
-        cannot be written to.
+        If the suffix is neither ``.npz`` nor ``.safetensors``, an array holds neither numbers nor text, or the file
+        cannot be written.
     """
     path = Path(path)
     suffix = _known_suffix(path)
     plain = {key: np.ascontiguousarray(array).reshape(np.shape(array)) for key, array in arrays.items()}
     for key, array in plain.items():
-        if array.dtype.hasobject:
+        if array.dtype.kind not in KINDS:
+            what = "Python objects" if array.dtype.hasobject else "no numbers"
             raise FileFormatError(
-                f"{key!r} holds Python objects.\n  required: numbers\n  came    : dtype {array.dtype}\n"
+                f"{key!r} holds {what}.\n  required: numbers\n  came    : dtype {array.dtype}\n"
                 "Convert it to an array of numbers first."
             )
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        _write(temporary, suffix, plain)
-        os.replace(temporary, path)
-    except (OSError, ValueError) as error:
-        raise FileFormatError(
-            f"{os.fspath(path)!r} cannot be written.\n"
-            f"  required: a folder that exists and can be written to, and dtypes that {suffix} knows\n"
-            f"  came    : {error}\n"
-            "Nothing was written."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _read_npz(path: Path) -> dict[str, Any]:
-    # Opened here, because numpy.load leaves a damaged archive open.
-    with path.open("rb") as file:
-        archive = np.load(file, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("a single array instead of an archive")
-        arrays = {key: archive[key] for key in archive.files}
-    foreign = [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]
-    if foreign:
-        raise ValueError(f"members that are no arrays: {', '.join(map(repr, foreign))}")
-    return arrays
-
-
-def _read_safetensors(path: Path) -> dict[str, Any]:
-    from safetensors.numpy import load_file
-
-    with _safetensors_errors():
-        return dict(load_file(path))
-
-
-def _write(path: Path, suffix: str, arrays: dict[str, Any]) -> None:
-    if suffix == ".npz":
-        # Member by member, and not numpy.savez, whose keyword arguments forbid some keys.
-        with path.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
-            for key, array in arrays.items():
-                with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
-        return
-    from safetensors.numpy import save
-
-    with _safetensors_errors():
-        path.write_bytes(save(arrays))
-
-
-@contextmanager
-def _safetensors_errors() -> Iterator[None]:
-    """What that library refuses, as a ValueError."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
+    with replacing(path) as file:
+        (npz.write if suffix == ".npz" else tensors.write)(file, plain)
 
 
 def _known_suffix(path: Path) -> str:
@@ -261,27 +230,43 @@ def _known_suffix(path: Path) -> str:
 
 
 def _natural_order(layer: str) -> list[tuple[int, int, str]]:
-    """Numbers within a name count as numbers."""
-    pieces = re.findall(r"\d+|\D+", layer)
-    return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces]
+    """Numbers within a name count as numbers: of more digits, without zeros in front, is larger."""
+    pieces = re.findall(r"[0-9]+|[^0-9]+", layer)
+    digits = [piece.lstrip("0") for piece in pieces]
+    return [
+        (0, len(number), number) if piece[0] in "0123456789" else (1, 0, piece)
+        for piece, number in zip(pieces, digits, strict=True)
+    ]
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
 
 
 def _refuse_keys(path: PathLike, required: str, arrays: Mapping[str, Any]) -> None:
-    shown = ", ".join(map(repr, sorted(arrays, key=_natural_order))) or "no arrays"
+    names = sorted(arrays, key=_natural_order)
+    shown = [repr(_cut(name)) for name in names[:MOST]]
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
     raise FileFormatError(
         f"{os.fspath(path)!r} holds other arrays than it should.\n"
-        f"  required: {required}\n  came    : {shown}\n"
+        f"  required: {required}\n  came    : {', '.join(shown) or 'no arrays'}{more}\n"
         "Rename the arrays, or leave out those that do not belong."
     )
 
 
 def _check_layers(layers: Sequence[str], weights: Sequence[Any], biases: Sequence[Any], chained: bool) -> None:
     width: int | None = None
-    for layer, weight, bias in zip(layers, weights, biases, strict=True):
+    for name, weight, bias in zip(layers, weights, biases, strict=True):
+        layer = repr(_cut(name))
+        if bias.shape[:1] == (0,):
+            raise ShapeError(
+                f"layer {layer} has no units.\n  required: weight (m, ...) and bias (m,), with m at least 1\n"
+                f"  came    : weight {weight.shape} and bias {bias.shape}\nLeave the layer out."
+            )
         if not chained:
             if weight.ndim < 2 or bias.shape != weight.shape[:1]:
                 raise ShapeError(
-                    f"layer {layer!r} does not fit.\n  required: weight (m, ...) of two axes or more, and bias (m,)\n"
+                    f"layer {layer} does not fit.\n  required: weight (m, ...) of two axes or more, and bias (m,)\n"
                     f"  came    : weight {weight.shape} and bias {bias.shape}"
                 )
             continue
@@ -289,7 +274,7 @@ def _check_layers(layers: Sequence[str], weights: Sequence[Any], biases: Sequenc
         if weight.ndim != 2 or bias.shape != weight.shape[:1] or not fits_before:
             inputs = "n" if width is None else f"{width} (the outputs of the layer before)"
             raise ShapeError(
-                f"layer {layer!r} does not fit.\n"
+                f"layer {layer} does not fit.\n"
                 f"  required: weight (m, n) and bias (m,), with n = {inputs}\n"
                 f"  came    : weight {weight.shape} and bias {bias.shape}\n"
                 "Transpose the weight if it is stored as (inputs, outputs); layers stand in natural order.\n"

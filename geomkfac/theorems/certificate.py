@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, final
 
 from geomkfac.errors import FileFormatError, ValuesError
+from geomkfac.inputs import read_json
+from geomkfac.outputs import write_text
 from geomkfac.theorems.engine.run import Report
 from geomkfac.theorems.engine.statement import Check, Evidence, Mutant, Statement
 from geomkfac.version import __version__
@@ -65,22 +67,21 @@ class CertificateDirectory:
         for statement in statements:
             paths = [self.path / name for name in _names(statement)]
             if all(path.exists() for path in paths):
-                results = tuple(self._evidence(path) for path in paths)
+                results = tuple(
+                    self._evidence(path, statement, item) for path, item in zip(paths, statement.items, strict=True)
+                )
                 found[statement.id] = Report(statement, results, self.trials, self.seed)
         return found
 
-    def _evidence(self, path: Path) -> Evidence:
-        """The evidence of a certificate of this run."""
+    def _evidence(self, path: Path, statement: Statement, item: Check | Mutant) -> Evidence:
+        """The evidence of a certificate of this run, for this item."""
+        document = read_json(path)
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
             digest = document.pop("digest")
             came = {name: document[name] for name in ("format", "trials", "seed", "code")}
-            evidence = document["evidence"]
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise FileFormatError(
-                f"{path} is no certificate.\n  required: a JSON object as docs/certificates.md has it\n"
-                f"  came    : {type(error).__name__}: {error}\nDelete it, or begin in a new directory."
-            ) from error
+            evidence, of = document["evidence"], (document["statement"]["id"], document["check"]["name"])
+        except (LookupError, AttributeError, TypeError) as error:
+            raise _no_certificate(path, error) from error
         required = {"format": FORMAT, "trials": self.trials, "seed": self.seed, "code": code_digest()}
         if came != required or digest != sha256(canonical(document)).hexdigest():
             differing = [f"{name} {came[name]!r}" for name in required if came[name] != required[name]]
@@ -90,7 +91,17 @@ class CertificateDirectory:
                 f"  came    : {', '.join(differing) or 'contents that do not fit its digest'}\n"
                 "Begin in a new directory."
             )
-        return Evidence(**evidence)
+        asked = statement.id, item.name if isinstance(item, Check) else item.fault
+        if of != asked:
+            raise _no_certificate(path, ValueError(f"it is of {of!r}, not of {asked!r}"))
+        try:
+            found = Evidence(**evidence)
+        except TypeError as error:
+            raise _no_certificate(path, error) from error
+        plain = found.grade, found.name, found.text, found.holds, found.details, found.seconds
+        if not all(map(isinstance, plain, (str, str, str, bool, dict, float))):
+            raise _no_certificate(path, TypeError("its evidence holds other things than it should"))
+        return found
 
     def write(self, report: Report) -> None:
         """The certificates of one statement; each file appears whole or not at all."""
@@ -115,7 +126,7 @@ class CertificateDirectory:
         }
         _write(self.path / MANIFEST, manifest)
         checker = resources.files("geomkfac.data").joinpath(CHECKER).read_text(encoding="utf-8")
-        (self.path / CHECKER).write_text(checker, encoding="utf-8")
+        write_text(self.path / CHECKER, checker)
 
 
 def canonical(document: Any) -> bytes:
@@ -185,6 +196,11 @@ def _versions() -> dict[str, str]:
 
 
 def _write(path: Path, document: Any) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps(document, indent=1, sort_keys=True) + "\n")
+
+
+def _no_certificate(path: Path, error: Exception) -> FileFormatError:
+    return FileFormatError(
+        f"{path} is no certificate.\n  required: a JSON object as docs/certificates.md has it\n"
+        f"  came    : {type(error).__name__}: {error}\nDelete it, or begin in a new directory."
+    )

@@ -69,10 +69,45 @@ def test_arrays_in_memory_give_views() -> None:
 
 def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "X.npy", np.ones((4, 2)))
-    rows = rows_of(open_mapped(tmp_path / "X.npy"), 0, 2)
+    X = open_mapped(tmp_path / "X.npy")
+    rows = rows_of(X, 0, 2)
     (tmp_path / "X.npy").unlink()
     with pytest.raises(FileFormatError, match=r"X\.npy.*cannot be mapped"):
         read_rows(rows)
+    with pytest.raises(FileFormatError, match=r"X\.npy.*cannot be mapped"):
+        rows_of(X, 2, 4)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0), (1,), (2, 3, 4)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_map_of_any_shape_is_what_numpy_saved(tmp_path: Path, shape: tuple[int, ...], order: str) -> None:
+    array = np.asarray(np.arange(np.prod(shape, dtype=int), dtype=">f4").reshape(shape), order=order)
+    np.save(tmp_path / "X.npy", array)
+    mapped = open_mapped(tmp_path / "X.npy")
+    assert is_mapped(mapped)
+    assert (mapped.dtype, mapped.shape, mapped.flags.f_contiguous) == (array.dtype, shape, array.flags.f_contiguous)
+    assert mapped.tolist() == array.tolist()
+
+
+HEADER = b"{'descr': '<f8', 'fortran_order': False, 'shape': (4, 2), }"
+HEADERS = {
+    "cut within": (b"{'descr': '<f8', 'shape': (40, 5", "no dictionary"),
+    "truth values as sizes": (HEADER.replace(b"4", b"True"), "shape"),
+    "a size beyond all": (HEADER.replace(b"4", b"1" + b"0" * 23), "shape"),
+    "many minus signs": (HEADER.replace(b"4", b"-" * 5000 + b"4"), "shape"),
+    "more than the file has": (HEADER.replace(b"4", b"5"), "takes"),
+    "less than the file has": (HEADER.replace(b"4", b"3"), "takes"),
+    "a terabyte": (HEADER.replace(b"4", b"1000000000000"), "takes"),
+    "raw bytes": (HEADER.replace(b"<f8", b"<V1000000000"), "numbers or text"),
+}
+
+
+@pytest.mark.parametrize(("header", "said"), HEADERS.values(), ids=HEADERS.keys())
+def test_a_header_that_the_file_does_not_bear_out_is_refused(tmp_path: Path, header: bytes, said: str) -> None:
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    (tmp_path / "X.npy").write_bytes(content + bytes(64))
+    with pytest.raises(FileFormatError, match=said):
+        open_mapped(tmp_path / "X.npy")
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", None])

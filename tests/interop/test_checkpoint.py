@@ -301,10 +301,25 @@ def miscount(done: Any) -> Any:
     return damage
 
 
+def told(text: str) -> Any:
+    """A state whose description is some text."""
+
+    def damage(path: Path) -> None:
+        write_arrays(path, read_arrays(path) | {"about": np.frombuffer(text.encode(), dtype=np.uint8)})
+
+    return damage
+
+
+def enlarge(path: Path) -> None:
+    """As a number of bytes, which NumPy's integers can be taken for."""
+    write_arrays(path, read_arrays(path) | {"about": np.asarray(10**12)})
+
+
+FOREIGN = [told(text) for text in ("[" * 100_000, '{"facts": {}, "facts": {}}', "[]", "3", '{"facts": 3}')]
 MISCOUNTS = [miscount(done) for done in (-4, 0, 4, 17, 19, 4.0, None)]
 
 
-@pytest.mark.parametrize("damage", [cut, flip, strip, shrink, lose, garble, poison, *MISCOUNTS])
+@pytest.mark.parametrize("damage", [cut, flip, strip, shrink, lose, garble, poison, enlarge, *FOREIGN, *MISCOUNTS])
 def test_a_damaged_file_is_refused_and_never_believed(damage: Any, tmp_path: Path) -> None:
     net, weights, data, loss, iota = problem()
     path = tmp_path / "sums.npz"
@@ -312,6 +327,33 @@ def test_a_damaged_file_is_refused_and_never_believed(damage: Any, tmp_path: Pat
     net.moments(weights, data, loss, **how)
     damage(path)
     with pytest.raises(FileFormatError, match=r"(?i)delete it"):
+        net.moments(weights, data, loss, **how)
+
+
+@pytest.mark.parametrize("text", ["1/0", "1e999999999", "nan", "-", "1" * 5000, "1/2/3", " 1"])
+def test_text_that_is_no_exact_number_is_refused(text: str, tmp_path: Path) -> None:
+    net, weights, data, loss, iota = problem(rational)
+    path = tmp_path / "sums.npz"
+    how: dict[str, Any] = {"chunk_size": CHUNK, "checkpoint": Checkpoint(path, iota)}
+    net.moments(weights, data, loss, **how)
+    arrays = read_arrays(path)
+    matrix = arrays["layer1.activations"].astype(f"U{len(text) + 20}")
+    matrix[0, 0] = text
+    write_arrays(path, arrays | {"layer1.activations": matrix})
+    with pytest.raises(FileFormatError, match="Delete it"):
+        net.moments(weights, data, loss, **how)
+
+
+@pytest.mark.parametrize("saved", [np.array(["a"]), np.array([True]), np.array([1e308, -1e308]), np.array([np.inf])])
+def test_probes_of_other_numbers_are_those_of_another_pass(saved: Any, tmp_path: Path) -> None:
+    net, weights, data, loss, iota = problem()
+    path = tmp_path / "sums.npz"
+    how: dict[str, Any] = {"chunk_size": CHUNK, "checkpoint": Checkpoint(path, iota)}
+    net.moments(weights, data, loss, **how)
+    arrays = read_arrays(path)
+    other = np.resize(saved, arrays["probe.outputs"].shape)
+    write_arrays(path, arrays | {"probe.outputs": other})
+    with pytest.raises(ValuesError, match="outputs of the first data: other numbers"):
         net.moments(weights, data, loss, **how)
 
 

@@ -213,6 +213,40 @@ def test_shapes_that_make_no_network_name_the_layer(tmp_path: Path, suffix: str,
     assert not (tmp_path / f"out{suffix}").exists()
 
 
+@SUFFIXES
+@pytest.mark.parametrize("chained", [True, False])
+def test_a_layer_without_units_is_refused_by_its_name(tmp_path: Path, suffix: str, chained: bool) -> None:
+    arrays = [np.ones(shape) for shape in [(0, 2), (0,), (2, 0), (2,)]]
+    names = ["one.weight", "one.bias", "two.weight", "two.bias"]
+    write_arrays(tmp_path / f"net{suffix}", dict(zip(names, arrays, strict=True)))
+    with pytest.raises(ShapeError, match="layer 'one' has no units"):
+        read_network(tmp_path / f"net{suffix}", chained=chained)
+    with pytest.raises(ShapeError, match="layer 'layer1' has no units"):
+        write_network(tmp_path / f"out{suffix}", arrays[::2], arrays[1::2], chained=chained)
+
+
+@SUFFIXES
+def test_layers_may_have_names_of_any_length_and_numbers_of_any_digits(tmp_path: Path, suffix: str) -> None:
+    ordered = ["2", "10", "9" * 5000, "1" + "0" * 5000, "x" * 30_000, "٣"]
+    arrays: dict[str, Any] = {}
+    for value in [3, 0, 5, 2, 4, 1]:
+        arrays |= {f"{ordered[value]}.weight": np.full((1, 1), float(value)), f"{ordered[value]}.bias": np.zeros(1)}
+    write_arrays(tmp_path / f"net{suffix}", arrays)
+    assert [w.item() for w in read_network(tmp_path / f"net{suffix}")[0]] == [0, 1, 2, 3, 4, 5]
+
+
+@SUFFIXES
+def test_a_message_about_many_long_names_stays_short(tmp_path: Path, suffix: str) -> None:
+    write_arrays(tmp_path / f"net{suffix}", {f"{k}{'x' * 1000}": np.ones(1) for k in range(100)})
+    with pytest.raises(FileFormatError, match="and 60 more") as refused:
+        read_network(tmp_path / f"net{suffix}")
+    assert len(str(refused.value)) < 10_000
+    write_arrays(tmp_path / f"net{suffix}", {"x" * 10_000 + ".weight": np.ones((1, 1))})
+    with pytest.raises(FileFormatError, match="go with the other array") as refused:
+        read_network(tmp_path / f"net{suffix}")
+    assert len(str(refused.value)) < 2_000
+
+
 def test_a_network_needs_as_many_biases_as_weights(tmp_path: Path) -> None:
     weights, biases = network()
     with pytest.raises(ShapeError, match="3 weights, 2 biases"):
@@ -262,6 +296,8 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest
 def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(FileFormatError, match="Python objects"):
         write_arrays(tmp_path / f"a{suffix}", {"a": np.asarray([None, 1])})
+    with pytest.raises(FileFormatError, match="no numbers"):
+        write_arrays(tmp_path / f"a{suffix}", {"a": np.zeros(2, "V3")})
     with pytest.raises(FileFormatError, match="cannot be written"):
         write_arrays(tmp_path / "nowhere" / f"a{suffix}", {"a": np.ones(1)})
     assert os.listdir(tmp_path) == []

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Any, final, get_args
 
 from geomkfac.audit.catalogues.entries import PACKAGES, Entry
-from geomkfac.audit.verdicts.report import with_floats
+from geomkfac.audit.verdicts.report import Verdict, with_floats
 from geomkfac.errors import FileFormatError
+from geomkfac.inputs import read_json
+from geomkfac.outputs import write_text
 
 FORMAT = 1
 COLUMNS = ("verdict", "first", "last", "floor", "condition", "growth", "slope", "exact", "hint")
@@ -102,19 +102,19 @@ class Catalogue:
         FileFormatError : it is something else, or of another format.
         """
         if not isinstance(data, Mapping) or data.get("format") != FORMAT or data.get("columns") != list(COLUMNS):
-            raise FileFormatError(
-                "this is no catalogue of this version of geomkfac.\n"
-                f"  required: format {FORMAT}, with the columns {', '.join(COLUMNS)}\n"
-                f"  came    : {data.get('format') if isinstance(data, Mapping) else type(data).__name__}\n"
-                "Name another file, and the catalogue is made anew."
-            )
+            came = data.get("format") if isinstance(data, Mapping) else type(data).__name__
+            raise _no_catalogue(f"format {FORMAT}, with the columns {', '.join(COLUMNS)}", str(came)[:80])
+        data = {"device": "cpu", **data}
+        wrong = next(_unfit(data, _CATALOGUE), None)
+        if wrong is not None:
+            raise _no_catalogue("what a catalogue holds, as Catalogue.to_json makes it", wrong)
         reports = {
             package: {name: _unpacked(one) for name, one in found.items()} for package, found in data["reports"].items()
         }
         unaudited = {package: dict(found) for package, found in data["unaudited"].items()}
         return cls(
             data["steps"], data["seed"], dict(data["versions"]), reports, unaudited, dict(data["missing"]),
-            data.get("device", "cpu"),
+            data["device"],
         )  # fmt: skip
 
     @classmethod
@@ -125,18 +125,67 @@ class Catalogue:
         ------
         FileFormatError : it is no JSON, or no catalogue.
         """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise FileFormatError(f"{os.fspath(path)!r} is no JSON file: {error}.") from error
-        return cls.from_json(data)
+        return cls.from_json(read_json(path))
 
     def write(self, path: str | Path) -> None:
-        """Into a file, which is never left half written: one line for every optimizer."""
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-        partial.write_text(_text(self.to_json()), encoding="utf-8")
-        partial.replace(target)
+        """Into a file, which is never left half written: one line for every optimizer; raises FileFormatError."""
+        write_text(path, _text(self.to_json()))
+
+
+def _is_number(value: Any) -> bool:
+    """Of a report: what is not finite is text."""
+    if type(value) is int:
+        return abs(value) < 2**53
+    return isinstance(value, float) or value in ("inf", "-inf", "nan")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+_TEXTS = {None: _is_text}
+_FINDING = [
+    lambda value: value in get_args(Verdict), *[_is_number] * 5, lambda value: value is None or _is_number(value),
+    lambda value: value in ("", "invariant", "broken"), _is_text,
+]  # fmt: skip
+_REPORT = {
+    "optimizer": _is_text, "network": _is_text, "how": _is_text, "rate": _is_number, "rounding": _is_number,
+    "steps": _is_count, "seed": _is_count, "networks": _is_count, "left_out": _TEXTS, "findings": {None: _FINDING},
+}  # fmt: skip
+_CATALOGUE = {
+    "steps": _is_count, "seed": _is_count, "device": _is_text, "versions": _TEXTS, "missing": _TEXTS,
+    "reports": {None: {None: _REPORT}}, "unaudited": {None: _TEXTS},
+}  # fmt: skip
+"""What plain data must be: a condition, a row of such, or names with what stands under them; None is any name."""
+
+
+def _unfit(value: Any, form: Any, place: str = "it") -> Iterator[str]:
+    """What in plain data has not its form: where, and what came."""
+    if isinstance(form, dict):
+        if not isinstance(value, Mapping) or (None not in form and not form.keys() <= value.keys()):
+            yield f"{place} is no object" + ("" if None in form else f" with {', '.join(form)}")
+            return
+        for name in value if None in form else form:
+            yield from _unfit(value[name], form.get(name, form.get(None)), str(name)[:80])
+    elif isinstance(form, list):
+        if not isinstance(value, list) or len(value) != len(form):
+            yield f"{place} is no row of {len(form)}"
+            return
+        for one, condition in zip(value, form, strict=True):
+            yield from _unfit(one, condition, place)
+    elif not form(value):
+        yield f"{place} holds {str(value)[:80]!r}"
+
+
+def _no_catalogue(required: str, came: str) -> FileFormatError:
+    return FileFormatError(
+        f"this is no catalogue of this version of geomkfac.\n  required: {required}\n  came    : {came}\n"
+        "Name another file, and the catalogue is made anew."
+    )
 
 
 def _packed(report: Mapping[str, Any]) -> dict[str, Any]:

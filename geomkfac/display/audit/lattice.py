@@ -18,6 +18,7 @@ from geomkfac.display.audit.order import Above, Order, Verdicts, checked_verdict
 from geomkfac.display.audit.profiles import Profile, profiles, standing
 from geomkfac.display.templates import rendered
 from geomkfac.errors import ValuesError
+from geomkfac.outputs import write_text
 
 Link: TypeAlias = Callable[[str], str]
 Cells: TypeAlias = Mapping[str, tuple[float, int]]
@@ -43,13 +44,13 @@ def draw_lattice(order: Above, verdicts: Mapping[str, Verdicts], path: str | Pat
 
     Raises
     ------
-    ValuesError, UnknownNameError
+    ValuesError, UnknownNameError, FileFormatError
     """
     target = Path(path)
     if target.suffix != ".svg":
         raise ValuesError(f"the picture of the lattice is an SVG file, not {target.suffix or 'one without a suffix'}: "
                           f"write it to {target.with_suffix('.svg').name!r}.")  # fmt: skip
-    target.write_text(lattice_svg(order, verdicts, title=title), encoding="utf-8")
+    write_text(target, lattice_svg(order, verdicts, title=title))
 
 
 def lattice_svg(

@@ -270,9 +270,11 @@ def _checked_lengths(lengths: Any, space: Space, count: int) -> tuple[int, ...]:
     grid: tuple[int, ...] = getattr(space, "grid", ())
     if len(grid) != 1:
         raise ShapeError(f"lengths are for sequences, points of a PowerSpace with one axis, not of {space!r}.")
-    values = tuple(lengths.tolist() if hasattr(lengths, "tolist") else lengths)
+    listed = lengths.tolist() if hasattr(lengths, "tolist") else lengths
+    values = tuple(listed) if isinstance(listed, Iterable) else ()
     if len(values) != count:
-        raise ShapeError(f"one length for every sequence is required: {count}; came {len(values)}.")
+        came = len(values) if isinstance(listed, Iterable) else repr(listed)
+        raise ShapeError(f"one length for every sequence is required: {count}; came {came}.")
     for index, length in enumerate(values):
         if not is_count(length) or length > grid[0]:
             raise ValuesError(
