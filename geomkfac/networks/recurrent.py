@@ -202,7 +202,7 @@ class RecurrentNetwork(Network):
         h, n, m = (int(space.dim) for space in (self.layers[0].domain, self.inputs.base, self.outputs))
         outputs = covectors * m * (math.prod(self.output_places) if lifted else 1)
         datum = self.steps * (6 * h + 2 * n + 3 * m) + 4 * outputs
-        return Demand(self._entries_of_sums, 0, datum, 4 * self._widest, itemsize)
+        return Demand(self._entries_of_sums(itemsize), 0, datum, 4 * self._widest, itemsize)
 
     def _start(self, layers: tuple[Layer, ...], points: Point) -> Point:
         """The initial state of every datum, (N,)."""

@@ -250,7 +250,7 @@ class HookedModule(LayeredFunction):
         # them unfolded, as PyTorch may do it; and covectors on the outputs.
         datum = 2 * -(-kept // itemsize) + 2 * (maps + unfolded + self._widest) + 4 * covectors * seen.outputs.numel()
         # Gradients at all layers; and those of one of them stacked, as rows, and in their product.
-        return Demand(self._entries_of_sums, aside, datum, given + 4 * self._widest, itemsize)
+        return Demand(self._entries_of_sums(itemsize), aside, datum, given + 4 * self._widest, itemsize)
 
     def _measured(self) -> tuple[Seen, int]:
         """A forward pass of one datum, and how many bytes it keeps for the way back.

@@ -55,11 +55,14 @@ class LayeredFunction(ABC):
     def _demand(self, covectors: int, lifted: bool, itemsize: int) -> Demand:
         """What a pass needs in memory; `lifted` where covectors at single places become covectors on all places."""
 
-    @property
-    def _entries_of_sums(self) -> int:
-        """Numbers in all factors, and once more in the largest, which is added to its sum."""
+    def _entries_of_sums(self, itemsize: int) -> int:
+        """Numbers of so many bytes in all factors, and once more in the largest, which is added to its sum.
+
+        In single precision sums are of double, and at the end the factors stand beside them.
+        """
         sides = [side for layer in self.layers for side in (layer.domain.dim + 1, layer.codomain.dim)]
-        return sum(side * side for side in sides) + max(side * side for side in sides)
+        copies = 1 if itemsize == 8 else 3
+        return copies * sum(side * side for side in sides) + max(side * side for side in sides)
 
     @property
     def _facts(self) -> dict[str, str]:

@@ -18,7 +18,7 @@ from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.running.layered_function import LayeredFunction
 from geomkfac.networks.running.memory_limit import AtOnce
-from geomkfac.networks.running.summing import Task
+from geomkfac.networks.running.summing import Task, itemsize_of
 from geomkfac.spaces import Chunk
 
 
@@ -109,8 +109,10 @@ class MomentsTask(Task[RunningMoments]):
         factors = [space.domain.dim + 1 for space in self.function.layers]
         factors += [space.codomain.dim for space in self.function.layers]
         totals = (*sums.activations, *sums.covectors)
-        begun = sum(n * n for n, total in zip(factors, totals, strict=True) if total.value is not None)
-        return self.function._entries_of_sums - begun
+        itemsize = itemsize_of(self.layers[0].omega.namespace)
+        wide = 8 // itemsize
+        begun = sum(wide * n * n for n, total in zip(factors, totals, strict=True) if total.value is not None)
+        return self.function._entries_of_sums(itemsize) - begun
 
     def moments(self, sums: RunningMoments) -> KfacMoments:
         """The sums, with the frames that they stand in.  The arrays are the sums' own, and change where these grow."""
