@@ -1,8 +1,8 @@
 """Try a built release, the wheel of which is installed: the archives hold every file, and every command runs elsewhere.
 
-    python .ci/outside.py DIST
+    python .ci/outside.py DIST SOURCE
 
-DIST is the folder with the source distribution and the wheel.  Run it in an environment that has nothing but the wheel
+DIST is the folder with the source distribution and the wheel, SOURCE the one that they were built in.  Run it in an environment that has nothing but the wheel
 and what the wheel requires: a dependency that is not declared, or a file left behind in the clone, is missing there.
 """
 
@@ -46,12 +46,11 @@ def compare(what: str, there: Iterable[str], wanted: Iterable[str]) -> None:
     print(f"{what}: all {len(there)} are there")
 
 
-def check_archives(dist: Path) -> None:
+def check_archives(dist: Path, folder: Path) -> None:
     """The source distribution holds the repository, and the wheel all of the package."""
     (source,), (wheel,) = dist.glob("*.tar.gz"), dist.glob("*.whl")
-    command = ["git", "-C", str(CLONE), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
-    files = {name for name in listed if name and (CLONE / name).exists()}
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    files = {name for name in found if ".egg-info/" not in name}
     with tarfile.open(source) as archive:
         names = [entry.name.partition("/")[2] for entry in archive if entry.isfile()]
     names = [name for name in names if name != "PKG-INFO" and ".egg-info/" not in name]
@@ -96,7 +95,7 @@ def try_commands() -> None:
 
 def main() -> None:
     """Check the archives, then leave the clone and try what is installed."""
-    check_archives(Path(sys.argv[1]))
+    check_archives(Path(sys.argv[1]), Path(sys.argv[2]))
     place = Path(geomkfac.__file__).resolve()
     if CLONE in place.parents:
         sys.exit(f"geomkfac is that of the clone ({place}): install the wheel, and leave PYTHONPATH empty")
