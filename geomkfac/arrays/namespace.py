@@ -167,25 +167,19 @@ class Namespace(ABC):
         return self.sum(x, axis=0)
 
     def rounding_of_sums(self, terms: int) -> float:
-        """What `gram`, `cross` and `row_sum` of `terms` rows may be off by, relative to the sum of what is added."""
+        """By how much `gram`, `cross` and `row_sum` of `terms` rows may be off, relative to what is added."""
         return 0.0
 
     @property
     def wide(self) -> Namespace:
-        """The namespace in which sums over data grow: of twice the precision where this one has few digits."""
+        """Where sums over data grow: the namespace of twice the precision, where this one has few digits."""
         return self
 
     def homogeneous_gram(self, x: Array, weights: Array | None = None) -> Array:
-        """``sum_n w_n [x_n; 1] [x_n; 1]ᵀ`` for `x` of shape (N, n) and `weights` (N,); shape (n + 1, n + 1).
-
-        As `gram` of the rows with a one appended, and without copying them.
-        """
+        """`gram` of rows (N, n) with a one appended, without copying them; shape (n + 1, n + 1)."""
         count, n = x.shape
-        if weights is None:
-            weighted, total = self.row_sum(x), self.scalar(count)
-        else:
-            weighted, total = self.row_sum(x * weights[:, None]), self.sum(weights)
-        column = self.reshape(weighted, (n, 1))
+        total = self.scalar(count) if weights is None else self.sum(weights)
+        column = self.reshape(self.row_sum(x if weights is None else x * weights[:, None]), (n, 1))
         top = self.concat([self.gram(x, weights), column], axis=1)
         bottom = self.concat([column.mT, self.reshape(total, (1, 1))], axis=1)
         return self.concat([top, bottom], axis=0)
@@ -396,10 +390,6 @@ class OrderedNamespace(Namespace):
 
     def random(self, rng: RandomSource, shape: tuple[int, ...]) -> Array:
         return self.cast_numpy(rng.standard_normal(shape))
-
-    @abstractmethod
-    def power_of_two(self, x: Array) -> Array:
-        """The largest power of two in each positive entry; 1 for others."""
 
     @abstractmethod
     def cast_numpy(self, x: Any) -> Array:

@@ -26,7 +26,7 @@ from geomkfac.errors import FileFormatError, KindError, ShapeError, ValuesError
 from geomkfac.inputs import parsed_json
 from geomkfac.interop.files import PathLike, read_arrays, write_arrays
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
-from geomkfac.networks.moments.reference import continued, frame_about, single
+from geomkfac.networks.moments.reference import continued, layer_frame_about, single
 from geomkfac.networks.moments.second_moments import RunningMoments
 from geomkfac.networks.running.summing import Keeper, Saving
 from geomkfac.networks.running.tasks import MomentsTask
@@ -239,7 +239,7 @@ class _SavedPass(Saving):
             first, second = terms[index]
             own = single(layer.space.domain).dim
             origin, per_unit, noise = (_vector(ns, named[name], own) for name in ("origin", "per_unit", "noise"))
-            frame = frame_about(ns, layer.space, iota[layer.space], origin, per_unit)
+            frame = layer_frame_about(layer.space, iota[layer.space], origin, per_unit)
             counts, doubt = (int(first), int(second)), None if doubts[index] is None else Doubt(*doubts[index])
             layers.append(LayerMoments(layer.space, frame, A, G, counts, places, noise, doubt))
         weight = _restored(ns.wide, arrays["weight"], ())

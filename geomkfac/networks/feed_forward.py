@@ -123,4 +123,5 @@ class FeedForward(Network):
             before, widest = after, max(widest, after)
         outputs = covectors * self.outputs.dim * math.prod(self.output_places)
         aside = WINDOWS_AT_ONCE if self._on_maps else 0
-        return Demand(self._entries_of_sums(itemsize), aside, kept + 4 * self._widest + 4 * outputs, 4 * widest, itemsize)
+        datum = kept + 4 * self._widest + 4 * outputs
+        return Demand(self._entries_of_sums(itemsize), aside, datum, 4 * widest, itemsize)

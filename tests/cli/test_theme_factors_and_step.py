@@ -202,7 +202,7 @@ def test_the_json_documents_have_these_keys(geomkfac: Run, files: Path) -> None:
         assert set(layer) == {"layer", "A", "G"}
         assert set(layer["A"]) == set(layer["G"]) == {"size", "rank", "condition", "condition_given"}
     lengths = {"predicted_decrease", "length_in_metric", "length_given"}
-    expected = shared | lengths | {"rate", "damping", "damping_kind", "loss_before", "loss_after"}
+    expected = shared | lengths | {"rate", "damping", "damping_kind", "loss_before", "loss_after", "loss_rose"}
     assert set(geomkfac("step", *words).json) == expected
 
 

@@ -119,10 +119,6 @@ class FloatingNamespace(OrderedNamespace):
         entries = np.asarray(x, dtype=dtype_name(self.dtype))
         return self.xp.asarray(entries, dtype=self.dtype, device=self.device)
 
-    def power_of_two(self, x: Array) -> Array:
-        host = self.to_numpy(x)
-        return self.cast_numpy(np.where(host > 0, np.ldexp(np.ones_like(host), np.frexp(host)[1] - 1), 1))
-
     def to_numpy(self, x: Array) -> Any:
         if array_api_compat.is_torch_array(x):
             return x.detach().cpu().numpy()

@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, final
 
 from geomkfac.arrays.array import Array
+from geomkfac.arrays.floats.units import powers_of_two
 from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.errors import ConditioningError
 from geomkfac.maps.affine import AffineMaps
 from geomkfac.networks.passes.layer_inputs import Use
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.spaces import BaseFrame, Frame, PowerSpace
-from geomkfac.spaces.frames.frame import derived_frame
+from geomkfac.spaces.frames.frame import derived_frame, frame_about
 from geomkfac.spaces.samples.rounding import Doubt, root_mean_square
 
 FIRST_DATA = 1000
@@ -177,7 +178,7 @@ class _Spread:
         odd = (deviation > ORDINARY) | ((deviation < 1 / ORDINARY) & (deviation > 0))
         if not wide.count((wide.abs(pivot + mean) > ns.epsilon**-FAR * deviation) | odd):
             return None
-        units = wide.power_of_two(deviation)
+        units = powers_of_two(wide, deviation)
         # A constant input is its own origin, exactly; of others the origin has few digits, in whatever order one adds.
         origin = wide.where(deviation > 0, wide.floor((pivot + mean) / units + 0.5) * units, pivot)
         ordinary = (units >= 1 / ORDINARY) & (units <= ORDINARY)
@@ -188,7 +189,8 @@ class _Spread:
         wide, pivot, mean, deviation = self._moments(ns)
         size = float(wide.max(wide.maximum(deviation, wide.abs(pivot + mean))))
         largest = float(ns.max(noise))
-        if largest > KNOWN * size:
+        # Where all are 0 exactly, what cancels is no matter of digits.
+        if size and largest > KNOWN * size:
             worst = int(ns.argmax(noise, axis=0))
             raise ConditioningError(
                 f"rounding in {ns.name} reaches the inputs of layer {index + 1}.\n"
@@ -234,10 +236,10 @@ def _about(
     if measured is not None:
         noise = ns.maximum(noise, measured)
     scaled = None if ns.equal(per_unit, ns.ones(per_unit.shape)) else per_unit
-    return Reference(frame_about(ns, space, own, rounded, scaled), rounded, scaled, noise * per_unit)
+    return Reference(layer_frame_about(space, own, rounded, scaled), rounded, scaled, noise * per_unit)
 
 
-def frame_about(ns: Namespace, space: AffineMaps, own: Frame, origin: Array | None, per_unit: Array | None) -> Frame:
+def layer_frame_about(space: AffineMaps, own: Frame, origin: Array | None, per_unit: Array | None) -> Frame:
     """The frame of a layer's weight space whose part on the inputs is ``(a - origin) * per_unit`` of its own one.
 
     Parameters
@@ -246,7 +248,7 @@ def frame_about(ns: Namespace, space: AffineMaps, own: Frame, origin: Array | No
     """
     if origin is None:
         return own
-    frame: Frame = _single(own).about(origin, per_unit)
+    frame: Frame = frame_about(_single(own), origin, per_unit)
     if isinstance(space.domain, PowerSpace):
         frame = derived_frame(space.domain, (frame,))
     return derived_frame(space, (frame, own.parts[1]))

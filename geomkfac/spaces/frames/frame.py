@@ -133,28 +133,6 @@ class BaseFrame(Frame):
         step = BaseChange(self.space.kind, dim, matrix, inverse, translation)
         return BaseFrame(self.space, f"{self.name}'" if name is None else name, self, step)
 
-    def about(self, origin: Array, per_unit: Array | None) -> BaseFrame:
-        """The frame in which ``y_new = (y_old - origin) * per_unit``, made once for equal numbers; floating point only.
-
-        Parameters
-        ----------
-        origin : array, shape (dim,), of any namespace
-        per_unit : array, shape (dim,), of powers of two; None for ones
-        """
-        ns = self.space.kind.default_namespace
-        origin, scales = ns.cast(origin), None if per_unit is None else ns.cast(per_unit)
-        digits = b"" if scales is None else scales.tobytes()
-        identity = hashlib.sha256(self._id.encode() + origin.tobytes() + digits).hexdigest()
-        return interned(_by_id, identity, lambda: self._made_about(origin, scales, identity))
-
-    def _made_about(self, origin: Array, scales: Array | None, identity: str) -> BaseFrame:
-        matrix = inverse = None
-        if scales is not None:
-            eye = self.space.kind.default_namespace.eye(self.space.dim)
-            matrix, inverse, origin = eye * scales, eye / scales, origin * scales
-        step = BaseChange(self.space.kind, self.space.dim, matrix, inverse, -origin)
-        return BaseFrame(self.space, f"{self.name}, about the data", self, step, identity)
-
     def change_from(self, other: BaseFrame) -> tuple[Array, Array]:
         """``(matrix, translation)`` with ``y_self = matrix @ y_other + translation``, float64 or exact."""
         if not isinstance(other, BaseFrame) or other.space is not self.space:
@@ -168,6 +146,30 @@ class BaseFrame(Frame):
         if self._parent is None:
             return _reference_frame, (self.space,)
         return _restore_frame, (self._id, self.space, self.name, self._parent, self._step)
+
+
+def frame_about(frame: BaseFrame, origin: Array, per_unit: Array | None) -> BaseFrame:
+    """The frame in which ``y_new = (y_old - origin) * per_unit``, made once for equal numbers; floating point only.
+
+    Parameters
+    ----------
+    origin : array, shape (dim,), of any namespace
+    per_unit : array, shape (dim,), of powers of two; None for ones
+    """
+    space = frame.space
+    ns, dim = space.kind.default_namespace, space.dim
+    origin, scales = ns.cast(origin), None if per_unit is None else ns.cast(per_unit)
+    digits = b"" if scales is None else scales.tobytes()
+    identity = hashlib.sha256(frame._id.encode() + origin.tobytes() + digits).hexdigest()
+
+    def made() -> BaseFrame:
+        matrix, inverse, moved = None, None, -origin
+        if scales is not None:
+            matrix, inverse, moved = ns.eye(dim) * scales, ns.eye(dim) / scales, moved * scales
+        step = BaseChange(space.kind, dim, matrix, inverse, moved)
+        return BaseFrame(space, f"{frame.name}, about the data", frame, step, identity)
+
+    return interned(_by_id, identity, made)
 
 
 def _reference_frame(space: BaseSpace) -> BaseFrame:
