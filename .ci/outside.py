@@ -3,8 +3,8 @@
     python .ci/outside.py DIST SOURCE
 
 DIST is the folder with the source distribution and the wheel, SOURCE the one that they were built in.  Run it in an
-environment that has nothing but the wheel and what the wheel requires: a dependency that is not declared, or a file left
-behind in the clone, is missing there.
+environment that has nothing but the wheel and what the wheel requires: a dependency that is not declared, or a file
+left behind in the clone, is missing there.
 """
 
 from __future__ import annotations

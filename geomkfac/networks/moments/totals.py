@@ -3,41 +3,60 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Self, final
 
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.array import Array
+from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import ValuesError
 from geomkfac.networks.moments.reference import Reference
 
 
 @final
-@dataclass(slots=True)
 class Total:
     """One sum, which grows in place where its arrays allow it.
 
-    Attributes
+    It is of twice the precision of what is added; where the library has no such numbers, what each addition rounds is
+    summed beside it.
+
+    Parameters
     ----------
     value : the sum, in the wide namespace of what is added; None of nothing.  A sum of lists is their concatenation
     terms : how many products were summed for an entry of it
     """
 
-    value: Array = None
-    terms: int = 0
+    __slots__ = ("_rounded", "_sum", "terms")
+
+    def __init__(self, value: Array = None, terms: int = 0) -> None:
+        self._sum, self._rounded, self.terms = value, None, terms
+
+    @property
+    def value(self) -> Array:
+        return self._sum if self._rounded is None else self._sum + self._rounded
 
     def add(self, part: Array, terms: int = 0) -> None:
         """Add what nobody else holds: it may become the sum itself."""
-        if self.value is None:
-            self.value = part if isinstance(part, list) else namespace_of(part).wide.cast(part)
-        else:
-            self.value += part
         self.terms += terms
+        if self._sum is None:
+            self._sum = part if isinstance(part, list) else namespace_of(part).wide.cast(part)
+        elif isinstance(part, list) or not _is_narrow(namespace_of(part)):
+            self._sum += part
+        else:
+            # Source: Knuth, The Art of Computer Programming 2, 4.2.2, theorem B.
+            total = self._sum + part
+            there = total - self._sum
+            lost = (self._sum - (total - there)) + (part - there)
+            self._sum, self._rounded = total, lost if self._rounded is None else self._rounded + lost
 
     def absorb(self, other: Total) -> None:
         """Add the sum over other data, which is lost."""
         if other.value is not None:
             self.add(other.value, other.terms)
+
+
+def _is_narrow(ns: Namespace) -> bool:
+    """Whether numbers have few digits, and none have more."""
+    return not ns.kind.is_exact and ns.wide is ns and ns.epsilon > 1e-10
 
 
 class Sums(ABC):
