@@ -18,8 +18,12 @@ PATIENCE = 120.0
 """Seconds until a test gives up.  Commands end in a hundredth of that, but the machine may be busy."""
 MARK = "GEOMKFAC_TEST_MARK"
 PROGRAM = "from geomkfac.cli import main; main()"
-HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-"""What runs in the background is born deaf to Ctrl-C."""
+HEARING = """import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+"""
+"""What runs in the background is born deaf to Ctrl-C, and what nohup runs to the end of its terminal."""
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:
