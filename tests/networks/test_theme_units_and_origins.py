@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, final
 
+import mpmath
 import numpy as np
 import pytest
 
 import geomkfac as gk
 from geomkfac.arrays import namespace_of
-from geomkfac.errors import ConditioningError
+from geomkfac.errors import ConditioningError, SingularMatrixError
 from geomkfac.spaces.frames.change import map_components
 
 COUNT = 600
@@ -178,6 +179,51 @@ def test_what_cannot_be_known_is_refused_with_where_and_what_to_do() -> None:
     net, weights, iota, data, loss = problem(case)
     with pytest.raises(ConditioningError, match=r"(?s)inputs of layer 2.*coordinate \d known to .*iota\.centered"):
         net.kfac_metric(weights, data, loss)
+
+
+FAR_OFF = [
+    ("float64", 1.7e9, 25000), ("float64", 1e6, 1), ("float64", 1e10, 1), ("float32", 280, 10), ("float32", 2007, 10),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["exact", "factored"])
+@pytest.mark.parametrize("basis", ["given", "centered"])
+@pytest.mark.parametrize("dtype, center, spread", FAR_OFF)
+def test_damping_and_eigenvalues_are_right_beside_any_norm(
+    dtype: str, center: float, spread: float, basis: str, kind: Any
+) -> None:
+    """Against 60 digits, of one layer with G the identity: to rounding, times the condition of what is solved with."""
+    rng, gamma, epsilon = np.random.default_rng(5), 0.01, float(np.finfo(dtype).eps)
+    X = (rng.standard_normal((100, 2)) * [spread, 1] + [center, 0]).astype(dtype)
+    y = rng.standard_normal((100, 2)).astype(dtype)
+    net, weights, iota = gk.MLP.from_arrays([np.zeros((2, 2), dtype)], [np.zeros(2, dtype)])
+    data, output = iota.sample(X, y), gk.Gaussian().on(iota)
+    g, dh = net.kfac_metric(weights, data, output), net.differential(weights, data, output)
+    inputs: Any = net.layers[0].domain
+    named = iota if basis == "given" else iota.centered(g)
+    norm, there = named.euclidean, named[inputs]
+    _, shift = there.change_from(iota[inputs])
+    with mpmath.workdps(60):
+        ones = [[*row, 1] for row in (mpmath.matrix(X.tolist()) + mpmath.matrix([shift.tolist()] * 100)).tolist()]
+        rows = mpmath.matrix(ones)
+        A, D = rows.T * rows / 100, mpmath.matrix((-y).tolist()).T * rows / 100
+        pi = mpmath.sqrt(sum(A[i, i] for i in range(3)) / 3)
+        added, divided = (gamma, 1) if kind == "exact" else (pi * gamma**0.5, 1 + gamma**0.5 / pi)
+        damped = A + added * mpmath.eye(3)
+        per_length = mpmath.diag([1 / mpmath.sqrt(damped[i, i]) for i in range(3)])
+        values = mpmath.eigsy(per_length * damped * per_length, eigvals_only=True)
+        condition = float(max(values) / min(values))
+        wanted = float(sum((D * mpmath.inverse(damped) * D.T)[i, i] for i in range(2)) / divided)
+        top = float(max(mpmath.eigsy(A, eigvals_only=True)))
+    (eigenvalues,) = g.eigenvalues(norm)
+    assert abs(float(eigenvalues[-1]) - top) <= 16 * 3 * epsilon * top
+    try:
+        step = g.damped(norm, gamma, kind).sharp(dh)
+    except SingularMatrixError:
+        # The damping is lost beside the largest eigenvalue.
+        assert kind == "exact" and gamma <= 3 * epsilon * top
+        return
+    assert abs(float(dh(step)) - wanted) <= 16 * 3 * epsilon * condition * wanted
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -353,8 +353,7 @@ class DenseTensor(MetricTensor):
 
     def eigenvalues(self, relative_to: Norm) -> Array:
         """Ascending, shape (dim,)."""
-        weight = self._as_tensor(relative_to).dense().components_in(self.storage_frame)
-        return relative_eigenvalues(self.namespace, self._one(), weight)
+        return relative_eigenvalues(self, self._as_tensor(relative_to).dense())
 
     def _euclidean_like(self, euclidean: Euclidean) -> MetricTensor:
         frame = euclidean.parameterization[self.space]
@@ -370,11 +369,14 @@ def _row_norms(ns: OrderedNamespace, x: Array) -> Array:
     return ns.sqrt(ns.sum(x * x, axis=-1))
 
 
-def relative_eigenvalues(ns: Namespace, form: Array, weight: Array) -> Array:
-    """Eigenvalues of `form` relative to a positive definite `weight`, ascending."""
-    ordered = ns.ordered("eigenvalues")
-    factor = ordered.cholesky(weight)
-    half = ordered.triangular_solve(factor, form)
+def relative_eigenvalues(form: DenseTensor, weight: DenseTensor) -> Array:
+    """Eigenvalues of `form` relative to a positive definite `weight`, ascending.
+
+    In the frame of the weight: in that of a form about far data its numbers would cancel.
+    """
+    ordered, frame = form.namespace.ordered("eigenvalues"), weight.storage_frame
+    factor = ordered.cholesky(weight._one())
+    half = ordered.triangular_solve(factor, form.components_in(frame))
     whitened = ordered.triangular_solve(factor, half.mT)
     return ordered.eigh((whitened + whitened.mT) / 2)[0]
 
