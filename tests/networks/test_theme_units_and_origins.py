@@ -280,3 +280,31 @@ def test_a_reference_is_taken_from_the_first_data_however_they_come() -> None:
     }
     assert len(frames) == 1
     assert net.differential(weights, data, loss).storage_frame.dual.parts[0].parts[0].parts[0] in frames
+
+
+@pytest.mark.parametrize("chunk_size", [None, 7])
+@pytest.mark.parametrize("scale, shift", [(1.0, -1.7e9), (1e30, 0.0)])
+def test_data_of_weight_0_do_not_choose_the_reference(scale: float, shift: float, chunk_size: int | None) -> None:
+    """More of them than data that are looked at, before the others and among them."""
+    case = CASES["timestamps beside N(0, 1)"]
+    net, weights, iota, _, loss = problem(case)
+    X, y = case.data(), np.random.default_rng(5).integers(0, 3, COUNT)
+    ghosts = X * scale + shift
+    rows = np.concatenate([ghosts, ghosts, np.stack([X, ghosts], axis=1).reshape(2 * COUNT, 2)])
+    labels = np.concatenate([y, y, np.repeat(y, 2)])
+    masses = np.concatenate([np.zeros(2 * COUNT), np.tile([1.0, 0.0], COUNT)])
+    one, other = (
+        step_of(net, weights, sample, loss, iota.euclidean)
+        for sample in (iota.sample(X, y), iota.sample(rows, labels, weights=masses))
+    )
+    assert other[0] == one[0] == [(3, 3), (4, 2)]
+    # Of the same numbers, which 1.7e9 leaves known to a rounding of it, as parts of their spread.
+    factors = net.kfac_metric(weights, iota.sample(X, y), loss).kronecker_factors()
+    condition = max(scaled_condition(h) * scaled_condition(k) for h, k in factors)
+    known = float(np.finfo(float).eps) * case.center[0] / case.spread[0]
+    assert np.allclose(other[1:], one[1:], rtol=16 * known * condition, atol=0)
+    frames = [
+        net.moments(weights, sample, loss, chunk_size=chunk_size).layers[0].frame.parts[0]
+        for sample in (iota.sample(X, y), iota.sample(rows, labels, weights=masses))
+    ]
+    assert frames[0] is frames[1]
