@@ -308,3 +308,20 @@ def test_data_of_weight_0_do_not_choose_the_reference(scale: float, shift: float
         for sample in (iota.sample(X, y), iota.sample(rows, labels, weights=masses))
     ]
     assert frames[0] is frames[1]
+
+
+@pytest.mark.parametrize("dtype, unit", [("float64", 1e-310), ("float32", 1e-40)])
+def test_a_column_of_subnormal_numbers_has_a_rank_and_a_damped_step(dtype: str, unit: float) -> None:
+    """One over their spread is no number; the step is the one without them, as they move no output."""
+    X = CASES["shifted by 1e6"].data() - 1e6
+    y = np.random.default_rng(5).integers(0, 3, COUNT)
+    found = []
+    for scale in (unit, 0.0):
+        rows = (X * [scale, 1]).astype(dtype)
+        net, weights, iota = gk.MLP.from_arrays([np.eye(3, 2, dtype=dtype)], [np.zeros(3, dtype)])
+        data, loss = iota.sample(rows, y), gk.Categorical().on(iota)
+        g, dh = net.kfac_metric(weights, data, loss), net.differential(weights, data, loss)
+        ((h, _),) = g.kronecker_factors()
+        assert h.rank == 2 + (scale > 0)
+        found.append(float(dh(g.damped(iota.euclidean, 0.1).sharp(dh))))
+    assert abs(found[0] - found[1]) <= 64 * float(np.finfo(dtype).eps) * found[1]

@@ -183,7 +183,8 @@ class _Spread:
         odd = (deviation > ORDINARY) | ((deviation < 1 / ORDINARY) & (deviation > 0))
         if not wide.count((wide.abs(pivot + mean) > ns.epsilon**-FAR * deviation) | odd):
             return None
-        units = wide.power_of_two(deviation)
+        # One over a unit is a number too.
+        units = wide.where(deviation > 0, wide.maximum(wide.power_of_two(deviation), smallest_unit(ns)), 1.0)
         # A constant input is its own origin, exactly; of others the origin has few digits, in whatever order one adds.
         origin = wide.where(deviation > 0, wide.floor((pivot + mean) / units + 0.5) * units, pivot)
         ordinary = (units >= 1 / ORDINARY) & (units <= ORDINARY)
@@ -203,6 +204,11 @@ class _Spread:
                 "spread, or the weights cancel\n"
                 "Move the origin of the data to their mean (iota.centered), or compute in float64."
             )
+
+
+def smallest_unit(ns: Namespace) -> float:
+    """The smallest power of two that, and one over which, are numbers of full precision."""
+    return 2.0 ** (-126 if ns.epsilon > 1e-10 else -1022)
 
 
 def continued(ns: Namespace, space: AffineMaps, own: Frame, saved: Taken) -> Reference:
