@@ -325,3 +325,17 @@ def test_a_column_of_subnormal_numbers_has_a_rank_and_a_damped_step(dtype: str, 
         assert h.rank == 2 + (scale > 0)
         found.append(float(dh(g.damped(iota.euclidean, 0.1).sharp(dh))))
     assert abs(found[0] - found[1]) <= 64 * float(np.finfo(dtype).eps) * found[1]
+
+
+def test_sums_and_multiples_of_forms_know_what_the_forms_know() -> None:
+    for case, frame in (("units 1 to 1e15", "given"), ("units 1 to 1e10", "random")):
+        net, weights, iota, data, loss = problem(CASES[case])
+        kappa = iota if frame == "given" else iota.random(np.random.default_rng(1))
+        g = net.kfac_metric(weights.expressed_in(kappa), data.expressed_in(kappa), loss)
+        h = g.kronecker_factors()[0][0]
+        for form in (h, 2.0 * h, h + h, 0.5 * h + 1.5 * h):
+            if frame == "given":
+                assert form.rank == 3
+                continue
+            with pytest.raises(ConditioningError, match="coordinate 0 of the data"):
+                _ = form.rank

@@ -343,13 +343,15 @@ class DenseTensor(MetricTensor):
 
     def _plus(self, other: MetricTensor) -> MetricTensor:
         second = other.dense()
-        total, label = (
-            self._matrix + second.components_in(self.storage_frame),
-            f"{self.provenance} + {other.provenance}",
-        )
+        total = self._matrix + second.components_in(self.storage_frame)
+        label = f"{self.provenance} + {other.provenance}"
+        noise, doubts = None, filter(None, (self._doubt, second._doubt))
+        if self._noise is not None and second._noise is not None and second.storage_frame is self.storage_frame:
+            noise = self._noise + second._noise
         return DenseTensor(
-            self.space, self.storage_frame, total, self.namespace, label, terms=max(self._terms, second._terms)
-        )
+            self.space, self.storage_frame, total, self.namespace, label, terms=max(self._terms, second._terms),
+            noise=noise, doubt=min(doubts, key=lambda doubt: doubt.seen, default=None),
+        )  # fmt: skip
 
     def eigenvalues(self, relative_to: Norm) -> Array:
         """Ascending, shape (dim,)."""
