@@ -180,6 +180,14 @@ def test_what_cannot_be_known_is_refused_with_where_and_what_to_do() -> None:
     with pytest.raises(ConditioningError, match=r"(?s)inputs of layer 2.*coordinate \d known to .*iota\.centered"):
         net.kfac_metric(weights, data, loss)
 
+    rng = np.random.default_rng(4)
+    Ws = [rng.standard_normal((3, 2)), rng.standard_normal((3, 3))]
+    net, weights, iota = gk.MLP.from_arrays(Ws, [np.zeros(3)] * 2)
+    data = iota.sample(1e-200 * rng.standard_normal((COUNT, 2)), rng.integers(0, 3, COUNT))
+    g = net.kfac_metric(weights, data, gk.Categorical().on(iota))
+    with pytest.raises(ConditioningError, match=r"(?s)cannot whiten.*AffineSpace.*units of one size"):
+        iota.whitened(g, norm=iota.euclidean)
+
 
 FAR_OFF = [
     ("float64", 1.7e9, 25000), ("float64", 1e6, 1), ("float64", 1e10, 1), ("float32", 280, 10), ("float32", 2007, 10),
