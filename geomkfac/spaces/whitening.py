@@ -12,7 +12,7 @@ from typing import final
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import OrderedNamespace
-from geomkfac.errors import ConditioningError, DegenerateMetricError
+from geomkfac.errors import ConditioningError, DegenerateMetricError, SingularMatrixError
 
 WHITE = 2.0**-10
 """A whitened form may be this far from 0 and 1."""
@@ -141,7 +141,10 @@ def _orthogonal_factor(ns: OrderedNamespace, x: Array, what: str) -> Array:
         return ns.eye(n)
     moved = x
     for _ in range(ITERATIONS):
-        inverse = ns.inverse(moved).mT
+        try:
+            inverse = ns.inverse(moved).mT
+        except SingularMatrixError:
+            break
         balance = (ns.norm(inverse) / ns.norm(moved)) ** 0.5
         following = (moved * balance + inverse / balance) / 2
         step, moved = ns.norm(following - moved), following

@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, final
 
+import mpmath
 import numpy as np
 import pytest
 
 import geomkfac as gk
 from geomkfac.arrays import namespace_of
-from geomkfac.errors import ConditioningError
+from geomkfac.errors import ConditioningError, SingularMatrixError
 from geomkfac.spaces.frames.change import map_components
 
 COUNT = 600
@@ -179,6 +180,59 @@ def test_what_cannot_be_known_is_refused_with_where_and_what_to_do() -> None:
     with pytest.raises(ConditioningError, match=r"(?s)inputs of layer 2.*coordinate \d known to .*iota\.centered"):
         net.kfac_metric(weights, data, loss)
 
+    rng = np.random.default_rng(4)
+    Ws = [rng.standard_normal((3, 2)), rng.standard_normal((3, 3))]
+    net, weights, iota = gk.MLP.from_arrays(Ws, [np.zeros(3)] * 2)
+    data = iota.sample(1e-200 * rng.standard_normal((COUNT, 2)), rng.integers(0, 3, COUNT))
+    g = net.kfac_metric(weights, data, gk.Categorical().on(iota))
+    with pytest.raises(ConditioningError, match=r"(?s)cannot whiten.*AffineSpace.*units of one size"):
+        iota.whitened(g, norm=iota.euclidean)
+
+
+FAR_OFF = [
+    ("float64", 1.7e9, 25000), ("float64", 1e6, 1), ("float64", 1e10, 1), ("float32", 280, 10), ("float32", 2007, 10),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["exact", "factored"])
+@pytest.mark.parametrize("basis", ["given", "centered"])
+@pytest.mark.parametrize("dtype, center, spread", FAR_OFF)
+def test_damping_and_eigenvalues_are_right_beside_any_norm(
+    dtype: str, center: float, spread: float, basis: str, kind: Any
+) -> None:
+    """Against 60 digits, of one layer with G the identity: to rounding, times the condition of what is solved with."""
+    rng, gamma, epsilon = np.random.default_rng(5), 0.01, float(np.finfo(dtype).eps)
+    X = (rng.standard_normal((100, 2)) * [spread, 1] + [center, 0]).astype(dtype)
+    y = rng.standard_normal((100, 2)).astype(dtype)
+    net, weights, iota = gk.MLP.from_arrays([np.zeros((2, 2), dtype)], [np.zeros(2, dtype)])
+    data, output = iota.sample(X, y), gk.Gaussian().on(iota)
+    g, dh = net.kfac_metric(weights, data, output), net.differential(weights, data, output)
+    inputs: Any = net.layers[0].domain
+    named = iota if basis == "given" else iota.centered(g)
+    norm, there = named.euclidean, named[inputs]
+    _, shift = there.change_from(iota[inputs])
+    with mpmath.workdps(60):
+        ones = [[*row, 1] for row in (mpmath.matrix(X.tolist()) + mpmath.matrix([shift.tolist()] * 100)).tolist()]
+        rows = mpmath.matrix(ones)
+        A, D = rows.T * rows / 100, mpmath.matrix((-y).tolist()).T * rows / 100
+        pi = mpmath.sqrt(sum(A[i, i] for i in range(3)) / 3)
+        added, divided = (gamma, 1) if kind == "exact" else (pi * gamma**0.5, 1 + gamma**0.5 / pi)
+        damped = A + added * mpmath.eye(3)
+        per_length = mpmath.diag([1 / mpmath.sqrt(damped[i, i]) for i in range(3)])
+        values = mpmath.eigsy(per_length * damped * per_length, eigvals_only=True)
+        condition = float(max(values) / min(values))
+        wanted = float(sum((D * mpmath.inverse(damped) * D.T)[i, i] for i in range(2)) / divided)
+        top = float(max(mpmath.eigsy(A, eigvals_only=True)))
+    (eigenvalues,) = g.eigenvalues(norm)
+    assert abs(float(eigenvalues[-1]) - top) <= 16 * 3 * epsilon * top
+    try:
+        step = g.damped(norm, gamma, kind).sharp(dh)
+    except SingularMatrixError:
+        # The damping is lost beside the largest eigenvalue.
+        assert kind == "exact" and gamma <= 3 * epsilon * top
+        return
+    assert abs(float(dh(step)) - wanted) <= 16 * 3 * epsilon * condition * wanted
+
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_number_of_data_changes_no_rank(dtype: str) -> None:
@@ -234,3 +288,62 @@ def test_a_reference_is_taken_from_the_first_data_however_they_come() -> None:
     }
     assert len(frames) == 1
     assert net.differential(weights, data, loss).storage_frame.dual.parts[0].parts[0].parts[0] in frames
+
+
+@pytest.mark.parametrize("chunk_size", [None, 7])
+@pytest.mark.parametrize("scale, shift", [(1.0, -1.7e9), (1e30, 0.0)])
+def test_data_of_weight_0_do_not_choose_the_reference(scale: float, shift: float, chunk_size: int | None) -> None:
+    """More of them than data that are looked at, before the others and among them."""
+    case = CASES["timestamps beside N(0, 1)"]
+    net, weights, iota, _, loss = problem(case)
+    X, y = case.data(), np.random.default_rng(5).integers(0, 3, COUNT)
+    ghosts = X * scale + shift
+    rows = np.concatenate([ghosts, ghosts, np.stack([X, ghosts], axis=1).reshape(2 * COUNT, 2)])
+    labels = np.concatenate([y, y, np.repeat(y, 2)])
+    masses = np.concatenate([np.zeros(2 * COUNT), np.tile([1.0, 0.0], COUNT)])
+    one, other = (
+        step_of(net, weights, sample, loss, iota.euclidean)
+        for sample in (iota.sample(X, y), iota.sample(rows, labels, weights=masses))
+    )
+    assert other[0] == one[0] == [(3, 3), (4, 2)]
+    # Of the same numbers, which 1.7e9 leaves known to a rounding of it, as parts of their spread.
+    factors = net.kfac_metric(weights, iota.sample(X, y), loss).kronecker_factors()
+    condition = max(scaled_condition(h) * scaled_condition(k) for h, k in factors)
+    known = float(np.finfo(float).eps) * case.center[0] / case.spread[0]
+    assert np.allclose(other[1:], one[1:], rtol=16 * known * condition, atol=0)
+    frames = [
+        net.moments(weights, sample, loss, chunk_size=chunk_size).layers[0].frame.parts[0]
+        for sample in (iota.sample(X, y), iota.sample(rows, labels, weights=masses))
+    ]
+    assert frames[0] is frames[1]
+
+
+@pytest.mark.parametrize("dtype, unit", [("float64", 1e-310), ("float32", 1e-40)])
+def test_a_column_of_subnormal_numbers_has_a_rank_and_a_damped_step(dtype: str, unit: float) -> None:
+    """One over their spread is no number; the step is the one without them, as they move no output."""
+    X = CASES["shifted by 1e6"].data() - 1e6
+    y = np.random.default_rng(5).integers(0, 3, COUNT)
+    found = []
+    for scale in (unit, 0.0):
+        rows = (X * [scale, 1]).astype(dtype)
+        net, weights, iota = gk.MLP.from_arrays([np.eye(3, 2, dtype=dtype)], [np.zeros(3, dtype)])
+        data, loss = iota.sample(rows, y), gk.Categorical().on(iota)
+        g, dh = net.kfac_metric(weights, data, loss), net.differential(weights, data, loss)
+        ((h, _),) = g.kronecker_factors()
+        assert h.rank == 2 + (scale > 0)
+        found.append(float(dh(g.damped(iota.euclidean, 0.1).sharp(dh))))
+    assert abs(found[0] - found[1]) <= 64 * float(np.finfo(dtype).eps) * found[1]
+
+
+def test_sums_and_multiples_of_forms_know_what_the_forms_know() -> None:
+    for case, frame in (("units 1 to 1e15", "given"), ("units 1 to 1e10", "random")):
+        net, weights, iota, data, loss = problem(CASES[case])
+        kappa = iota if frame == "given" else iota.random(np.random.default_rng(1))
+        g = net.kfac_metric(weights.expressed_in(kappa), data.expressed_in(kappa), loss)
+        h = g.kronecker_factors()[0][0]
+        for form in (h, 2.0 * h, h + h, 0.5 * h + 1.5 * h):
+            if frame == "given":
+                assert form.rank == 3
+                continue
+            with pytest.raises(ConditioningError, match="coordinate 0 of the data"):
+                _ = form.rank

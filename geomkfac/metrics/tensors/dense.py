@@ -343,18 +343,19 @@ class DenseTensor(MetricTensor):
 
     def _plus(self, other: MetricTensor) -> MetricTensor:
         second = other.dense()
-        total, label = (
-            self._matrix + second.components_in(self.storage_frame),
-            f"{self.provenance} + {other.provenance}",
-        )
+        total = self._matrix + second.components_in(self.storage_frame)
+        label = f"{self.provenance} + {other.provenance}"
+        noise, doubts = None, filter(None, (self._doubt, second._doubt))
+        if self._noise is not None and second._noise is not None and second.storage_frame is self.storage_frame:
+            noise = self._noise + second._noise
         return DenseTensor(
-            self.space, self.storage_frame, total, self.namespace, label, terms=max(self._terms, second._terms)
-        )
+            self.space, self.storage_frame, total, self.namespace, label, terms=max(self._terms, second._terms),
+            noise=noise, doubt=min(doubts, key=lambda doubt: doubt.seen, default=None),
+        )  # fmt: skip
 
     def eigenvalues(self, relative_to: Norm) -> Array:
         """Ascending, shape (dim,)."""
-        weight = self._as_tensor(relative_to).dense().components_in(self.storage_frame)
-        return relative_eigenvalues(self.namespace, self._one(), weight)
+        return relative_eigenvalues(self, self._as_tensor(relative_to).dense())
 
     def _euclidean_like(self, euclidean: Euclidean) -> MetricTensor:
         frame = euclidean.parameterization[self.space]
@@ -370,11 +371,14 @@ def _row_norms(ns: OrderedNamespace, x: Array) -> Array:
     return ns.sqrt(ns.sum(x * x, axis=-1))
 
 
-def relative_eigenvalues(ns: Namespace, form: Array, weight: Array) -> Array:
-    """Eigenvalues of `form` relative to a positive definite `weight`, ascending."""
-    ordered = ns.ordered("eigenvalues")
-    factor = ordered.cholesky(weight)
-    half = ordered.triangular_solve(factor, form)
+def relative_eigenvalues(form: DenseTensor, weight: DenseTensor) -> Array:
+    """Eigenvalues of `form` relative to a positive definite `weight`, ascending.
+
+    In the frame of the weight: in that of a form about far data its numbers would cancel.
+    """
+    ordered, frame = form.namespace.ordered("eigenvalues"), weight.storage_frame
+    factor = ordered.cholesky(weight._one())
+    half = ordered.triangular_solve(factor, form.components_in(frame))
     whitened = ordered.triangular_solve(factor, half.mT)
     return ordered.eigh((whitened + whitened.mT) / 2)[0]
 

@@ -194,10 +194,12 @@ class KroneckerTensor(LayerTensor[KroneckerProduct]):
                 f"a metric is damped by a nondegenerate one.\n  metric: {self!r}\n  damped by: {shown(other)}, "
                 f"which is degenerate; {other._decision}\nUse for example iota.euclidean."
             )
-        operator = self._operator(self.storage_frame).damped_by(other._operator(self.storage_frame), gamma, kind)
+        # In the other's frame: in this one, whose origin may lie far from that one's, its numbers may cancel.
+        frame = other.storage_frame
+        operator = self._operator(frame).damped_by(other._operator(frame), gamma, kind)
         if not isinstance(operator, KroneckerProduct):
             return DampedKroneckerTensor(self, other, gamma)
-        domain, codomain = self.storage_frame.parts
+        domain, codomain = frame.parts
         left, right = operator.factors
         h, k = self.domain_form, self.codomain_form
         # Semidefinite plus a positive multiple of what is nondegenerate, as was just seen.
@@ -213,16 +215,9 @@ class KroneckerTensor(LayerTensor[KroneckerProduct]):
     def eigenvalues(self, relative_to: Norm) -> Array:
         """Ascending products of the factors' relative eigenvalues, shape (dim,)."""
         other = self._as_kronecker(relative_to, "eigenvalues")
-        domain, codomain = self.storage_frame.parts
         ns = self.namespace
-        pairs = [
-            (self.domain_form, other.domain_form, domain.dual),
-            (self.codomain_form, other.codomain_form, codomain),
-        ]
-        left, right = (
-            relative_eigenvalues(ns, form.components_in(frame), weight.components_in(frame))
-            for form, weight, frame in pairs
-        )
+        left = relative_eigenvalues(self.domain_form, other.domain_form)
+        right = relative_eigenvalues(self.codomain_form, other.codomain_form)
         products = ns.reshape(left[:, None] * right[None, :], (self.space.dim,))
         return ns.ordered("eigenvalues").sort(products)
 
@@ -242,7 +237,7 @@ class DampedKroneckerTensor(LayerTensor[StructuredMatrix]):
         for form in (base, other):
             check_type("a term of a damped tensor product", form, KroneckerTensor)
         self.base, self.other, self.gamma = base, other, gamma
-        self.space, self.storage_frame, self.namespace = base.space, base.storage_frame, base.namespace
+        self.space, self.storage_frame, self.namespace = base.space, other.storage_frame, base.namespace
         self.provenance = f"{base.provenance} + {gamma} {other.provenance}"
         self._kept = Kept()
 

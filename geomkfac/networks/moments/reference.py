@@ -84,23 +84,29 @@ class Taken(Protocol):
 
 @final
 class FirstInputs:
-    """What the layers took of the first data: how far from their origins it lies, and how wide it is spread."""
+    """What the layers took of the first data: how far from their origins it lies, and how wide it is spread.
 
-    __slots__ = ("_layers", "_ns", "_spreads")
+    Data of weight 0 are none.
+
+    Attributes
+    ----------
+    count : data so far
+    """
+
+    __slots__ = ("_layers", "_ns", "_spreads", "count")
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._layers, self._ns = layers, layers[0].omega.namespace
-        self._spreads = [_Spread() for _ in layers]
+        self._spreads, self.count = [_Spread() for _ in layers], 0
 
-    def add(self, uses: Sequence[Use], first: int, count: int) -> None:
-        """Add what the layers took of a chunk of `count` data, of which the first has this number."""
-        ns, stop = self._ns.ordered("a reference point"), min(count, FIRST_DATA - first)
-        later = max(OF_FIRST, -(-first // EVERY) * EVERY) - first
-        parts = [part for part in (slice(0, min(OF_FIRST - first, stop)), slice(later, stop, EVERY)) if _any(part)]
+    def add(self, uses: Sequence[Use], data: Sequence[int]) -> None:
+        """Add what the layers took of a chunk, of which these `data` have weight."""
+        ns, numbered = self._ns.ordered("a reference point"), enumerate(data[: FIRST_DATA - self.count], self.count)
+        chosen = [index for number, index in numbered if number < OF_FIRST or number % EVERY == 0]
+        self.count += len(data)
         for layer, spread, use in zip(self._layers, self._spreads, uses, strict=True):
-            if parts and single(layer.space.domain).dim:
-                rows = [_inputs(ns, layer, use, part) for part in parts]
-                spread.add(ns, rows[0] if len(rows) == 1 else ns.concat(rows, axis=0))
+            if chosen and single(layer.space.domain).dim:
+                spread.add(ns, _inputs(ns, layer, use, chosen))
 
     def references(self, noise: Callable[[], Sequence[Array | None]]) -> tuple[Reference, ...]:
         """The reference of every layer.
@@ -178,7 +184,8 @@ class _Spread:
         odd = (deviation > ORDINARY) | ((deviation < 1 / ORDINARY) & (deviation > 0))
         if not wide.count((wide.abs(pivot + mean) > ns.epsilon**-FAR * deviation) | odd):
             return None
-        units = powers_of_two(wide, deviation)
+        # One over a unit is a number too.
+        units = wide.where(deviation > 0, wide.maximum(powers_of_two(wide, deviation), smallest_unit(ns)), 1.0)
         # A constant input is its own origin, exactly; of others the origin has few digits, in whatever order one adds.
         origin = wide.where(deviation > 0, wide.floor((pivot + mean) / units + 0.5) * units, pivot)
         ordinary = (units >= 1 / ORDINARY) & (units <= ORDINARY)
@@ -199,6 +206,11 @@ class _Spread:
                 "spread, or the weights cancel\n"
                 "Move the origin of the data to their mean (iota.centered), or compute in float64."
             )
+
+
+def smallest_unit(ns: Namespace) -> float:
+    """The smallest power of two that, and one over which, are numbers of full precision."""
+    return 2.0 ** (-126 if ns.epsilon > 1e-10 else -1022)
 
 
 def continued(ns: Namespace, space: AffineMaps, own: Frame, saved: Taken) -> Reference:
@@ -255,27 +267,28 @@ def layer_frame_about(space: AffineMaps, own: Frame, origin: Array | None, per_u
 
 
 def rounding(
-    ns: OrderedNamespace, layers: Sequence[Layer], uses: Sequence[Use], disturbed: Sequence[Use]
+    ns: OrderedNamespace, layers: Sequence[Layer], uses: Sequence[Use], disturbed: Sequence[Use], data: Sequence[int]
 ) -> list[Array]:
-    """For each layer what its inputs move, in the root mean square, where data move by one rounding, (n,)."""
+    """For each layer what its inputs move, in the root mean square over `data`, where these move by one rounding, (n,).
+
+    `disturbed` is of the first data of `uses`, moved so.
+    """
     found = []
     for layer, use, other in zip(layers, uses, disturbed, strict=True):
         if not single(layer.space.domain).dim:
             found.append(ns.zeros((0,)))
             continue
-        part = slice(0, other.count)
-        moved = _inputs(ns, layer, other, part) - _inputs(ns, layer, use, part)
+        moved = _inputs(ns, layer, other, data) - _inputs(ns, layer, use, data)
         found.append(2.0 * root_mean_square(ns, moved))
     return found
 
 
-def _any(part: slice) -> bool:
-    return bool(part.start < part.stop)
-
-
-def _inputs(ns: Namespace, layer: Layer, use: Use, part: slice) -> Array:
-    """Inputs of a part of the data, (rows, n), of a power of a space at single places."""
-    return ns.reshape(use.inputs(part), (-1, single(layer.space.domain).dim))
+def _inputs(ns: Namespace, layer: Layer, use: Use, data: Sequence[int]) -> Array:
+    """Inputs of some of the data, (rows, n), of a power of a space at single places."""
+    part = use.inputs(slice(data[0], data[-1] + 1))
+    if len(data) < part.shape[0]:
+        part = ns.take(part, [index - data[0] for index in data], 0)
+    return ns.reshape(part, (-1, single(layer.space.domain).dim))
 
 
 def single(space: Any) -> Any:

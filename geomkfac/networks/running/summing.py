@@ -124,17 +124,19 @@ class Task(ABC, Generic[S]):
         ns = self.layers[0].omega.namespace
         if ns.kind.is_exact:
             return tuple(Reference(layer.frame) for layer in self.layers)
-        inputs, first = FirstInputs(self.layers), None
+        inputs, first, doubt, data = FirstInputs(self.layers), None, None, None
         for chunk, run in passes:
-            first = (chunk, run) if first is None else first
-            inputs.add(run.uses(), chunk.first, chunk.count)
-            if chunk.first + chunk.count >= FIRST_DATA:
+            if chunk.rounded is not None:
+                doubt, data = chunk.rounded.doubt, single(chunk.points.space)
+            if first is None and chunk.weighted:
+                first = (chunk, run)
+            inputs.add(run.uses(), chunk.weighted)
+            if inputs.count >= FIRST_DATA:
                 break
         found = inputs.references(lambda: self._rounding(first))
-        if first is None or first[0].rounded is None or first[0].rounded.doubt is None:
+        if doubt is None:
             return found
         # The doubt is of the data, which some layers take.
-        doubt, data = first[0].rounded.doubt, single(first[0].points.space)
         return tuple(
             replace(reference, doubt=doubt) if single(layer.space.domain) is data else reference
             for layer, reference in zip(self.layers, found, strict=True)
@@ -145,9 +147,10 @@ class Task(ABC, Generic[S]):
         ns, (chunk, run) = self.layers[0].omega.namespace.ordered("rounding"), first
         if not isinstance(chunk.points, Point):  # Of a module, which takes tensors.
             return [None] * len(self.layers)
-        few = chunk.part(0, min(DISTURBED, chunk.count))
+        data = chunk.weighted[:DISTURBED]
+        few = chunk.part(0, data[-1] + 1)
         moved = replace(few, points=disturbed(few.points, None if few.rounded is None else few.rounded.noise))
-        return rounding(ns, self.layers, run.uses(), self.function._pass_of(self.layers, moved).uses())
+        return rounding(ns, self.layers, run.uses(), self.function._pass_of(self.layers, moved).uses(), data)
 
     def sums_of(self, piece: Piece) -> S:
         """The sums over one piece of the data: what a worker does."""
@@ -242,7 +245,7 @@ def summed(task: Task[S], sample: Sample, running: Running, saving: Saving | Non
     done = resumed = 0 if saving is None else saving.resume(sums)
     if resumed:
         task = replace(task, references=sums.references)  # type: ignore[type-var]
-    elif executor is not None or sample.streamed or task.at_once.data < FIRST_DATA:
+    elif executor is not None or sample.streamed or sample.weights is not None or task.at_once.data < FIRST_DATA:
         # Else the first chunk holds the data that choose them.
         task = task.referred(sample)
         sums.references = task.references

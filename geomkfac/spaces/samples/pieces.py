@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, final
 
 from geomkfac.arrays.array import Array
+from geomkfac.arrays.dispatch import namespace_of
 from geomkfac.arrays.mapped import read_rows, rows_of
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.spaces.element import Point
@@ -43,6 +44,13 @@ class Chunk:
     def count(self) -> int:
         """The number of data."""
         return self.points.batch_shape[0]
+
+    @property
+    def weighted(self) -> Sequence[int]:
+        """Which of the data have a weight other than 0, counted within this chunk."""
+        if self.weights is None:
+            return range(self.count)
+        return [index for index, weight in enumerate(namespace_of(self.weights).to_numpy(self.weights)) if weight]
 
     def part(self, start: int, stop: int) -> Chunk:
         """The data from `start` up to `stop`, counted within this chunk."""
