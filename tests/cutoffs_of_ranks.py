@@ -118,9 +118,7 @@ def told(ns: Any, n: int, times: float) -> bool:
 
 
 def _spread(ns: Any, rows: Any) -> _Spread:
-    spread = _Spread()
-    spread.add(ns, ns.cast_numpy(rows))
-    return spread
+    return _Spread(ns, ns.cast_numpy(rows))
 
 
 def far(ns: Any, n: int, times: float) -> bool:

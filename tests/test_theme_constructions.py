@@ -152,7 +152,7 @@ PROPERTIES: dict[str, dict[str, str]] = {
         "test_random_weights_have_variance_one_over_the_number_of_inputs_and_biases_are_zero": "Network.random_weights",
         "test_predictions_are_those_of_the_family_at_the_outputs_place_by_place": "Network.predictions",
     },
-    "networks/running/test_theme_progress.py": {"test_at_a_steady_rate_the_estimate_is_right": "Progress"},
+    "networks/running/test_progress.py": {"test_at_a_steady_rate_the_estimate_is_right": "Progress"},
     "operators/test_operator.py": {
         "test_the_dense_matrix_is_the_oracle": (
             "DenseMatrix KroneckerProduct BlockDiagonal DiagonalInKroneckerBasis DualBases "

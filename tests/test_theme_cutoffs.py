@@ -34,6 +34,7 @@ NONE_THERE = {
     "audit/": "verdicts have tests of their own, tests/audit",
     "maps/activations/self_gated.py": "a grid on which numbers are split exactly",
     "metrics/families/heteroscedastic.py": "how precisely numbers are drawn",
+    "networks/moments/totals.py": "whether numbers have few digits",
     "networks/running/summing.py": "how many bytes a number has",
     "theorems/engine/world.py": "a change of the last digit",
     "theorems/instances/symmetry_condition.py": "an error bar: tests/theorems/instances/test_lie_algebra.py",

@@ -10,7 +10,8 @@ from geomkfac.networks.mlp import MLP
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
 from geomkfac.networks.network import Network
 from geomkfac.networks.recurrent import RecurrentNetwork
-from geomkfac.networks.running.summing import Progress, Running, worker_processes
+from geomkfac.networks.running.progress import Progress
+from geomkfac.networks.running.summing import Running, worker_processes
 
 __all__ = [  # noqa: RUF022 - in the order in which the docs teach them
     "Network",

@@ -132,7 +132,7 @@ class Network(LayeredFunction):
         **running : how the pass is run, as `Running` has it: chunk_size, memory_limit, executor, progress
         """
         layers = self._layers(weights)
-        sums = self._summed(layers, sample, output, running, differentials=False)
+        sums = self._summed(weights, layers, sample, output, running, differentials=False)
         return layers[0].omega.namespace.cast(sums.mean(sums.loss))
 
     def predictions(self, weights: Point, points: Point, output: PlacedFamily) -> Array:
@@ -152,25 +152,29 @@ class Network(LayeredFunction):
         Source: LG (2.1), 2.2.4.
         """
         layers = self._layers(weights)
-        return self._differential(layers, self._summed(layers, sample, output, running, losses=False))
+        return self._differential(layers, self._summed(weights, layers, sample, output, running, losses=False))
 
     def loss_and_differential(
         self, weights: Point, sample: Sample, output: OutputModel, **running: Unpack[Running]
     ) -> tuple[Array, Vector]:
         """The mean loss and its differential, from one pass; see `loss` and `differential`."""
         layers = self._layers(weights)
-        sums = self._summed(layers, sample, output, running)
+        sums = self._summed(weights, layers, sample, output, running)
         return layers[0].omega.namespace.cast(sums.mean(sums.loss)), self._differential(layers, sums)
 
     def _summed(
-        self, layers: tuple[Layer, ...], sample: Sample, output: OutputModel, running: Running,
+        self, weights: Point, layers: tuple[Layer, ...], sample: Sample, output: OutputModel, running: Running,
         *, losses: bool = True, differentials: bool = True,
     ) -> LossSums:  # fmt: skip
         """Losses and their differentials, each if they are asked for."""
         own, count = self._own_loss(output), self._own_sample(sample).count
         much = at_once(self, layers, count, 1, running)
-        task = LossTask(self, layers, much, own if losses else None, own if differentials else None)
-        return summed(task, sample, running)
+        known = sample._known_at(weights, self)
+        task = LossTask(self, layers, much, own if losses else None, own if differentials else None, known)
+        sums = summed(task, sample, running)
+        if sums.chosen is not None:
+            sample._keep_at(weights, self, sums.chosen)
+        return sums
 
     def _differential(self, layers: tuple[Layer, ...], sums: LossSums) -> Vector:
         direction = self.weight_space.direction
@@ -243,8 +247,12 @@ class Network(LayeredFunction):
         layers, metric = self._layers(weights), self._metric(output, fisher, samples, seed)
         count, covectors = self._own_sample(sample).count, metric.covectors(self._output_entries)
         much = at_once(self, layers, count, covectors, running, lifted=sharing == "reduce")
-        task = MomentsTask(self, layers, much, checked_output(output) if with_loss else None, metric, sharing)
-        return task.moments(summed(task, sample, running, saving_of(checkpoint, task, sample, weights)))
+        losses = checked_output(output) if with_loss else None
+        task = MomentsTask(self, layers, much, losses, metric, sharing, sample._known_at(weights, self))
+        sums = summed(task, sample, running, saving_of(checkpoint, task, sample, weights))
+        if sums.chosen is not None:
+            sample._keep_at(weights, self, sums.chosen)
+        return task.moments(sums)
 
     def fisher_metric(
         self,

@@ -347,3 +347,34 @@ def test_sums_and_multiples_of_forms_know_what_the_forms_know() -> None:
                 continue
             with pytest.raises(ConditioningError, match="coordinate 0 of the data"):
                 _ = form.rank
+
+
+def test_data_that_are_written_over_choose_another_reference() -> None:
+    """What was chosen is kept with the sample for the next pass, as long as the data are the same."""
+    net, weights, iota, _, loss = problem(CASES["timestamps beside N(0, 1)"])
+    X, y = np.random.default_rng(0).standard_normal((COUNT, 2)), np.zeros(COUNT, int)
+    first, data, frames = X.copy(), iota.sample(X, y), []
+    for shift in (0.0, 1e9, 1e9, -1e9):
+        X[...] = first + shift
+        frames.append(net.moments(weights, data, loss).layers[0].frame)
+        # Of the differential as of the moments.
+        assert net.differential(weights, data, loss).storage_frame.dual.parts[0] is frames[-1].linear, shift
+    assert frames[1] is frames[2]
+    assert len(set(frames)) == 3
+
+
+@pytest.mark.parametrize("chunk_size", [None, 100])
+@pytest.mark.parametrize("place", [0, 1700, 2999])
+def test_a_datum_that_hides_the_others_is_seen_wherever_it_stands(place: int, chunk_size: int | None) -> None:
+    """One far off, in a basis that mixes its coordinate with others: what these say is lost to second moments there."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3000, 2))
+    X[place, 0] = 1e9
+    net, iota = gk.MLP.from_widths([2, 3, 3])
+    weights, loss = net.random_weights(rng, iota), gk.Categorical().on(iota)
+    data, kappa = iota.sample(X, rng.integers(0, 3, 3000)), iota.random(np.random.default_rng(1))
+    g = net.kfac_metric(weights, data, loss, chunk_size=chunk_size)
+    assert g.parts[0].domain_form.rank == 3
+    there = net.kfac_metric(weights.expressed_in(kappa), data.expressed_in(kappa), loss, chunk_size=chunk_size)
+    with pytest.raises(ConditioningError, match="coordinate 1 of the data"):
+        assert there.parts[0].domain_form.rank

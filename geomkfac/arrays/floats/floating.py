@@ -66,7 +66,7 @@ class FloatingKind(Kind):
 class FloatingNamespace(OrderedNamespace):
     """Floating point of one array library `xp`, dtype and device.  Interned: from `floating.namespace_of`."""
 
-    __slots__ = ("_integer", "_wide", "epsilon", "kind", "name", "place")
+    __slots__ = ("_integer", "_rows_at_once", "_wide", "epsilon", "kind", "name", "place")
 
     def __init__(self, xp: Any, dtype: Any, device: Any) -> None:
         self.kind = floating
@@ -75,6 +75,7 @@ class FloatingNamespace(OrderedNamespace):
         self.device = device
         self._wide: FloatingNamespace | None = None
         self.epsilon = float(xp.finfo(dtype).eps)
+        self._rows_at_once = _ROWS if self.epsilon < _FEW_DIGITS else _ROWS_OF_FEW_DIGITS
         # JAX has none of 64 bits unless they are switched on.
         self._integer = xp.asarray(np.zeros(0, dtype=np.int64), device=device).dtype
         self.place = device_name(device)
@@ -215,20 +216,23 @@ class FloatingNamespace(OrderedNamespace):
         return self._pairwise(self.linalg.homogeneous_gram, x)
 
     def cross(self, x: Array, y: Array) -> Array:
-        return self._pairwise(lambda a, b: self.matmul(a.mT, b), x, y)
+        return self._pairwise(self._cross, x, y)
+
+    def _cross(self, x: Array, y: Array) -> Array:
+        return self.linalg.matmul(x.mT, y)
 
     def row_sum(self, x: Array) -> Array:
         # A product is faster than a sum, and does not add row by row, where equal rows all round the same way.
+        if x.ndim == 2:
+            return self._pairwise(self._sum_of_rows, x)
         flat = self.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
-        total = self._pairwise(lambda rows: self.matmul(self.ones((rows.shape[0],)), rows), flat)
-        return self.reshape(total, tuple(x.shape[1:]))
+        return self.reshape(self._pairwise(self._sum_of_rows, flat), tuple(x.shape[1:]))
+
+    def _sum_of_rows(self, x: Array) -> Array:
+        return self.linalg.matmul(self.ones((x.shape[0],)), x)
 
     def rounding_of_sums(self, terms: int) -> float:
         return min(terms, self._rows_at_once) * self.epsilon
-
-    @property
-    def _rows_at_once(self) -> int:
-        return _ROWS if self.epsilon < _FEW_DIGITS else _ROWS_OF_FEW_DIGITS
 
     def _pairwise(self, sum_of: Callable[..., Array], *rows: Array) -> Array:
         """A sum over rows (N, ...) by halves, so that what rounds does not grow with their number."""

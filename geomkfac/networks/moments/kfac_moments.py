@@ -26,7 +26,7 @@ from geomkfac.networks.moments.reference import carried
 from geomkfac.networks.moments.second_moments import Sharing, divisors
 from geomkfac.networks.moments.totals import nonzero
 from geomkfac.spaces import Frame, Hull, Span
-from geomkfac.spaces.samples.rounding import Doubt
+from geomkfac.spaces.samples.rounding import Doubt, least_seen
 
 
 @final
@@ -95,7 +95,7 @@ class LayerMoments:
             terms=(self.terms[0] + other.terms[0], self.terms[1] + other.terms[1]),
             places=self.places + other.places,
             noise=_larger(ns, self.noise, there.noise),
-            doubt=min(filter(None, (self.doubt, other.doubt)), key=lambda doubt: doubt.seen, default=None),
+            doubt=least_seen(self.doubt, other.doubt),
         )
 
     def stored_in(self, frame: Frame, ns: Namespace) -> LayerMoments:

@@ -28,7 +28,7 @@ from geomkfac.spaces.samples.rounding import Doubt, root_mean_square
 FIRST_DATA = 1000
 """Among so many data the reference points are chosen; among all, where there are fewer."""
 
-EVERY, OF_FIRST = 8, 64
+EVERY, OF_FIRST = 8, 128
 """Of these, the very first and then every eighth are looked at, by their number: chunks play no part."""
 
 FAR = 1 / 6
@@ -93,20 +93,20 @@ class FirstInputs:
     count : data so far
     """
 
-    __slots__ = ("_layers", "_ns", "_spreads", "count")
+    __slots__ = ("_inputs", "_layers", "_ns", "count")
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._layers, self._ns = layers, layers[0].omega.namespace
-        self._spreads, self.count = [_Spread() for _ in layers], 0
+        self._inputs: list[list[Array]] = [[] for _ in layers]
+        self.count = 0
 
     def add(self, uses: Sequence[Use], data: Sequence[int]) -> None:
         """Add what the layers took of a chunk, of which these `data` have weight."""
-        ns, numbered = self._ns.ordered("a reference point"), enumerate(data[: FIRST_DATA - self.count], self.count)
-        chosen = [index for number, index in numbered if number < OF_FIRST or number % EVERY == 0]
+        chosen = _looked_at(data[: FIRST_DATA - self.count], self.count)
         self.count += len(data)
-        for layer, spread, use in zip(self._layers, self._spreads, uses, strict=True):
+        for layer, inputs, use in zip(self._layers, self._inputs, uses, strict=True):
             if chosen and single(layer.space.domain).dim:
-                spread.add(ns, _inputs(ns, layer, use, chosen))
+                inputs.append(_inputs(self._ns, layer, use, chosen))
 
     def references(self, noise: Callable[[], Sequence[Array | None]]) -> tuple[Reference, ...]:
         """The reference of every layer.
@@ -122,14 +122,18 @@ class FirstInputs:
         """
         ns = self._ns.ordered("a reference point")
         wide = ns.wide.ordered("a reference point")
-        found = [spread.found(ns) if spread.count else None for spread in self._spreads]
+        inputs = [(one[0] if len(one) == 1 else ns.concat(one, axis=0)) if one else None for one in self._inputs]
+        if all(_are_near(ns, rows) for rows in _side_by_side(ns, inputs)):
+            return tuple(Reference(layer.frame) for layer in self._layers)
+        spreads = [None if rows is None else _Spread(ns, rows) for rows in inputs]
+        found = [None if spread is None else spread.found(ns) for spread in spreads]
         if not any(found):
             return tuple(Reference(layer.frame) for layer in self._layers)
         made = []
         for index, (layer, spread, own, measured) in enumerate(
-            zip(self._layers, self._spreads, found, noise(), strict=True)
+            zip(self._layers, spreads, found, noise(), strict=True)
         ):
-            if measured is not None and spread.count:
+            if measured is not None and spread is not None:
                 spread.require_known(ns, measured, index)
             if own is None or not isinstance(_single(layer.frame), BaseFrame):
                 made.append(Reference(layer.frame, noise=measured))
@@ -142,45 +146,63 @@ class FirstInputs:
         return tuple(made)
 
 
+def _looked_at(data: Sequence[int], first: int) -> Sequence[int]:
+    """Of data, of which the first has this number, those that are looked at."""
+    if len(data) + first <= OF_FIRST:
+        return data
+    return [index for number, index in enumerate(data, first) if number < OF_FIRST or number % EVERY == 0]
+
+
+def _side_by_side(ns: Namespace, inputs: Sequence[Array]) -> list[Array]:
+    """Inputs (rows, n) of all layers, those of equally many rows in one array."""
+    groups: dict[int, list[Array]] = {}
+    for rows in inputs:
+        if rows is not None:
+            groups.setdefault(rows.shape[0], []).append(rows)
+    return [group[0] if len(group) == 1 else ns.concat(group, axis=1) for group in groups.values()]
+
+
+def _are_near(ns: OrderedNamespace, rows: Array) -> bool:
+    """Whether the origin is surely near enough to all inputs (N, n), and their units are ordinary; in few operations.
+
+    By squares about the origin: where that is far they cancel, and show too little variance.
+    """
+    count = rows.shape[0]
+    if not ns.norm(rows) < ORDINARY:
+        return False
+    ones = ns.ones((count,))
+    sums, squares = ns.matmul(ones, rows), ns.matmul(ones, rows * rows)
+    # With mean and variance m and v, count^2 m^2 and count^2 (v + m^2).
+    far, all_of_it = sums * sums, squares * count
+    # Half as far as what gets a frame of its own counts as far here, as rounding may hide as much.
+    is_far = far * (1.0 + 4.0 * ns.epsilon ** (2 * FAR)) > all_of_it
+    is_narrow = all_of_it - far < (2 * count / ORDINARY) ** 2
+    return not ns.count((is_far | is_narrow) & ((squares > 0) | (sums != 0)))
+
+
 @final
 class _Spread:
-    """The first inputs of one layer, as deviations from the very first."""
+    """The first inputs of one layer, (N, n), as deviations from the very first."""
 
-    __slots__ = ("count", "pivot", "sizes", "sums")
+    __slots__ = ("deviation", "mean", "pivot")
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.pivot: Array = None
-        self.sizes: Array = None
-        self.sums: Array = None
-
-    def add(self, ns: OrderedNamespace, rows: Array) -> None:
-        """Add inputs (N, n)."""
+    def __init__(self, ns: OrderedNamespace, rows: Array) -> None:
         wide: Any = ns.wide
-        if self.pivot is None:
-            self.pivot = ns.copy(rows[0, ...])
-        deviations = wide.cast(rows - self.pivot)
-        if self.sizes is None:
-            # Squares are of numbers near 1, whatever the unit.
-            largest = wide.max(wide.abs(deviations), axis=0)
-            self.sizes = wide.where(largest > 0, largest, 1.0)
-        deviations = deviations / self.sizes
-        # The sums of deviations, and of their squares.
-        sums = wide.row_sum(wide.concat([deviations, deviations * deviations], axis=1))
-        self.sums = sums if self.sums is None else self.sums + sums
-        self.count += int(rows.shape[0])
-
-    def _moments(self, ns: OrderedNamespace) -> tuple[Any, Array, Array, Array]:
-        """The wide namespace; pivot, mean deviation from it, and standard deviation, all (n,)."""
-        wide: Any = ns.wide
-        n, means = self.pivot.shape[0], self.sums / self.count
-        mean, square = means[:n], means[n:]
-        deviation = wide.sqrt(wide.maximum(square - mean * mean, 0.0))
-        return wide, wide.cast(self.pivot), mean * self.sizes, deviation * self.sizes
+        self.pivot = wide.cast(ns.copy(rows[0, ...]))
+        deviations = wide.cast(rows - rows[0, ...])
+        # Squares are of numbers near 1, whatever the unit.
+        largest = wide.max(wide.abs(deviations), axis=0)
+        sizes = wide.where(largest > 0, largest, 1.0)
+        deviations = deviations / sizes
+        mean = wide.row_sum(deviations) / rows.shape[0]
+        square = wide.row_sum(deviations * deviations) / rows.shape[0]
+        self.mean = mean * sizes
+        self.deviation = wide.sqrt(wide.maximum(square - mean * mean, 0.0)) * sizes
 
     def found(self, ns: OrderedNamespace) -> tuple[Array, Array, Array] | None:
         """Origin, units and deviation (n,); None where the layer's own frame is as good."""
-        wide, pivot, mean, deviation = self._moments(ns)
+        wide: Any = ns.wide
+        pivot, mean, deviation = self.pivot, self.mean, self.deviation
         odd = (deviation > ORDINARY) | ((deviation < 1 / ORDINARY) & (deviation > 0))
         if not wide.count((wide.abs(pivot + mean) > ns.epsilon**-FAR * deviation) | odd):
             return None
@@ -193,8 +215,8 @@ class _Spread:
 
     def require_known(self, ns: OrderedNamespace, noise: Array, index: int) -> None:
         """Refuse inputs that are mostly rounding."""
-        wide, pivot, mean, deviation = self._moments(ns)
-        size = float(wide.max(wide.maximum(deviation, wide.abs(pivot + mean))))
+        wide: Any = ns.wide
+        size = float(wide.max(wide.maximum(self.deviation, wide.abs(self.pivot + self.mean))))
         largest = float(ns.max(noise))
         # Where all are 0 exactly, what cancels is no matter of digits.
         if size and largest > KNOWN * size:
@@ -288,7 +310,8 @@ def _inputs(ns: Namespace, layer: Layer, use: Use, data: Sequence[int]) -> Array
     part = use.inputs(slice(data[0], data[-1] + 1))
     if len(data) < part.shape[0]:
         part = ns.take(part, [index - data[0] for index in data], 0)
-    return ns.reshape(part, (-1, single(layer.space.domain).dim))
+    n = single(layer.space.domain).dim
+    return part if part.ndim == 2 and part.shape[1] == n else ns.reshape(part, (-1, n))
 
 
 def single(space: Any) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Self, final
+from typing import Any, Self, final
 
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import ValuesError
 from geomkfac.networks.moments.reference import Reference
+from geomkfac.spaces.samples.rounding import Doubt
 
 
 @final
@@ -25,10 +26,11 @@ class Total:
     terms : how many products were summed for an entry of it
     """
 
-    __slots__ = ("_rounded", "_sum", "terms")
+    __slots__ = ("_narrow", "_rounded", "_sum", "terms")
 
     def __init__(self, value: Array = None, terms: int = 0) -> None:
         self._sum, self._rounded, self.terms = value, None, terms
+        self._narrow = value is not None and _is_narrow(namespace_of(value))
 
     @property
     def value(self) -> Array:
@@ -38,8 +40,13 @@ class Total:
         """Add what nobody else holds: it may become the sum itself."""
         self.terms += terms
         if self._sum is None:
-            self._sum = part if isinstance(part, list) else namespace_of(part).wide.cast(part)
-        elif isinstance(part, list) or not _is_narrow(namespace_of(part)):
+            self._sum = part
+            if not isinstance(part, list):
+                ns = namespace_of(part)
+                self._narrow = _is_narrow(ns)
+                if ns.wide is not ns:
+                    self._sum = ns.wide.cast(part)
+        elif not self._narrow:
             self._sum += part
         else:
             # Source: Knuth, The Art of Computer Programming 2, 4.2.2, theorem B.
@@ -56,7 +63,7 @@ class Total:
 
 def _is_narrow(ns: Namespace) -> bool:
     """Whether numbers have few digits, and none have more."""
-    return not ns.kind.is_exact and ns.wide is ns and ns.epsilon > 1e-10
+    return ns.wide is ns and ns.epsilon > 1e-10
 
 
 class Sums(ABC):
@@ -67,19 +74,28 @@ class Sums(ABC):
     weight : of the weights w of the data
     loss : of w L; of nothing where it is not asked for
     references : where the sums of every layer are taken; None where none was chosen yet, or none is needed
+    chosen : the data that chose them, in short, and the references; None where these came from elsewhere
+    doubt : the space of the data, and the coordinate of them that second moments see least of; None where they see all
     """
 
-    __slots__ = ("loss", "references", "weight")
+    __slots__ = ("chosen", "doubt", "loss", "references", "weight")
 
     def __init__(self) -> None:
         self.weight, self.loss = Total(), Total()
         self.references: tuple[Reference, ...] | None = None
+        self.chosen: tuple[bytes, tuple[Reference, ...]] | None = None
+        self.doubt: tuple[Any, Doubt] | None = None
 
     def reference(self, index: int) -> Reference:
         """Where the sums of one layer are taken."""
         if self.references is None:
             raise RuntimeError("a reference is chosen before data are added")
         return self.references[index]
+
+    def doubt_of(self, space: Any, doubt: Doubt | None) -> None:
+        """Take note of a doubt about data of a space."""
+        if doubt is not None and (self.doubt is None or doubt.seen < self.doubt[1].seen):
+            self.doubt = space, doubt
 
     @property
     @abstractmethod
@@ -95,6 +111,8 @@ class Sums(ABC):
         theirs = (others.weight, others.loss, *others.more)
         for mine, other in zip((self.weight, self.loss, *self.more), theirs, strict=True):
             mine.absorb(other)
+        if others.doubt is not None:
+            self.doubt_of(*others.doubt)
 
 
 def nonzero(weight: Array) -> Array:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.floats.memory import in_hand
@@ -20,13 +20,14 @@ from geomkfac.arrays.namespace import Namespace
 from geomkfac.counts import checked_count
 from geomkfac.errors import KindError, ValuesError
 from geomkfac.metrics.families.output_family import OutputModel
-from geomkfac.networks.moments.reference import FIRST_DATA, FirstInputs, Reference, rounding, single
+from geomkfac.networks.moments.reference import FIRST_DATA, FirstInputs, Reference, rounding
 from geomkfac.networks.moments.totals import Sums
 from geomkfac.networks.passes.at_places import losses
 from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
 from geomkfac.networks.running.layered_function import LayeredFunction
 from geomkfac.networks.running.memory_limit import AtOnce, at_once_within, bytes_of
+from geomkfac.networks.running.progress import Progress
 from geomkfac.required import shown
 from geomkfac.spaces import Chunk, Piece, Point, Sample
 from geomkfac.spaces.samples.pieces import chunk_weights
@@ -57,6 +58,7 @@ class Task(ABC, Generic[S]):
     at_once : how many data are taken at a time, and how many covectors of each are pulled back together
     losses : whose losses are summed as well; None for none
     references : where the sums of every layer are taken; None to choose them from the first data
+    known : `Sums.chosen` of the last pass at the same weights over the same sample; None where there was none
     about_data : whether there are such sums
     """
 
@@ -67,6 +69,7 @@ class Task(ABC, Generic[S]):
     at_once: AtOnce
     losses: OutputModel | None
     references: tuple[Reference, ...] | None
+    known: tuple[bytes, tuple[Reference, ...]] | None
     about_data: bool
 
     @abstractmethod
@@ -99,11 +102,23 @@ class Task(ABC, Generic[S]):
             chunk = piece.load()
             run, weights = self.function._pass_of(self.layers, chunk), chunk_weights(chunk, ns)
             if self.about_data and sums.references is None:
-                sums.references = self._chosen([(chunk, run)])
+                self._choose(sums, chunk, run)
+            if chunk.rounded is not None:
+                sums.doubt_of(chunk.points.space, chunk.rounded.doubt)
             sums.weight.add(ns.sum(weights))
             if self.losses is not None:
                 sums.loss.add(ns.sum(weights * losses(self.losses, run, chunk)))
             self.add(sums, chunk, run, weights)
+
+    def _choose(self, sums: S, chunk: Chunk, run: Pass) -> None:
+        """Choose the references of sums from the first chunk, or take those of the last pass over the same data."""
+        data = chunk.ends
+        if data is not None and self.known is not None and self.known[0] == data:
+            sums.references = self.known[1]
+        else:
+            sums.references = self._chosen([(chunk, run)])
+        if data is not None:
+            sums.chosen = data, sums.references
 
     def referred(self, sample: Sample) -> Self:
         """The same task, its references chosen from the first data of a sample."""
@@ -124,23 +139,14 @@ class Task(ABC, Generic[S]):
         ns = self.layers[0].omega.namespace
         if ns.kind.is_exact:
             return tuple(Reference(layer.frame) for layer in self.layers)
-        inputs, first, doubt, data = FirstInputs(self.layers), None, None, None
+        inputs, first = FirstInputs(self.layers), None
         for chunk, run in passes:
-            if chunk.rounded is not None:
-                doubt, data = chunk.rounded.doubt, single(chunk.points.space)
             if first is None and chunk.weighted:
                 first = (chunk, run)
             inputs.add(run.uses(), chunk.weighted)
             if inputs.count >= FIRST_DATA:
                 break
-        found = inputs.references(lambda: self._rounding(first))
-        if doubt is None:
-            return found
-        # The doubt is of the data, which some layers take.
-        return tuple(
-            replace(reference, doubt=doubt) if single(layer.space.domain) is data else reference
-            for layer, reference in zip(self.layers, found, strict=True)
-        )
+        return inputs.references(lambda: self._rounding(first))
 
     def _rounding(self, first: Any) -> Sequence[Array | None]:
         """What rounding does to the inputs of every layer, measured on the first data moved by as much."""
@@ -349,48 +355,3 @@ def saving_of(keeper: Any, task: Task[Any], sample: Sample, weights: Point | Non
     if not isinstance(keeper, Keeper | None):
         raise KindError(f"checkpoint must be a geomkfac.interop.Checkpoint(path, iota).\n  came: {shown(keeper)}")
     return None if keeper is None else keeper.of(task, sample, weights)
-
-
-# -- and told of -------------------------------------------------------------------------------------------------
-@final
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a pass over data has come; ``print`` shows it as one line.
-
-    Attributes
-    ----------
-    done : data that are done
-    total : all data; None where they are streamed, and nobody has counted
-    seconds : since this run began
-    resumed : how many of `done` an earlier run had done
-
-    Examples
-    --------
-    >>> print(Progress(done=3000, total=12000, seconds=20.0))
-    3,000 of 12,000 data; 20 s, about 60 s left
-    """
-
-    done: int
-    total: int | None
-    seconds: float
-    resumed: int = 0
-
-    @property
-    def remaining(self) -> float | None:
-        """Seconds until the end, at the rate of this run; None where the total or the rate is not known."""
-        fresh = self.done - self.resumed
-        if self.total is None or fresh <= 0:
-            return None
-        return (self.total - self.done) * self.seconds / fresh
-
-    def __str__(self) -> str:
-        of = "" if self.total is None else f" of {self.total:,}"
-        left = "" if self.remaining is None else f", about {_duration(self.remaining)} left"
-        return f"{self.done:,}{of} data; {_duration(self.seconds)}{left}"
-
-
-def _duration(seconds: float) -> str:
-    """In seconds below two minutes, in minutes below two hours, else in hours."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

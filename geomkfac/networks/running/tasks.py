@@ -10,7 +10,7 @@ from geomkfac.arrays.array import Array
 from geomkfac.metrics.families.output_family import OutputModel
 from geomkfac.names import check_word
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
-from geomkfac.networks.moments.reference import Reference, continued
+from geomkfac.networks.moments.reference import Reference, continued, single
 from geomkfac.networks.moments.second_moments import RunningMoments, Sharing
 from geomkfac.networks.moments.totals import Sums, Total
 from geomkfac.networks.passes.at_places import OutputMetric, differentials
@@ -20,6 +20,7 @@ from geomkfac.networks.running.layered_function import LayeredFunction
 from geomkfac.networks.running.memory_limit import AtOnce
 from geomkfac.networks.running.summing import Task, itemsize_of
 from geomkfac.spaces import Chunk
+from geomkfac.spaces.samples.rounding import Doubt, least_seen
 
 
 @final
@@ -52,6 +53,7 @@ class LossTask(Task[LossSums]):
     at_once: AtOnce
     losses: OutputModel | None
     differentials: OutputModel | None
+    known: tuple[bytes, tuple[Reference, ...]] | None = None
     references: tuple[Reference, ...] | None = None
 
     @property
@@ -92,6 +94,7 @@ class MomentsTask(Task[RunningMoments]):
     losses: OutputModel | None
     metric: OutputMetric
     sharing: Sharing
+    known: tuple[bytes, tuple[Reference, ...]] | None = None
     references: tuple[Reference, ...] | None = None
     about_data: bool = True
 
@@ -126,12 +129,18 @@ class MomentsTask(Task[RunningMoments]):
                 (A.terms, G.terms),
                 places.value,
                 sums.reference(index).noise,
-                sums.reference(index).doubt,
+                least_seen(sums.reference(index).doubt, self._doubt_of(sums, layer)),
             )
             for index, (layer, A, G, places) in parts
         )
         ns, output = self.layers[0].omega.namespace, self.function.output_layer
         return KfacMoments(layers, sums.weight.value, sums.known, ns, output, self.sharing, sums.loss.value)
+
+    def _doubt_of(self, sums: RunningMoments, layer: Layer) -> Doubt | None:
+        """The doubt about the data, where these are what a layer takes."""
+        if sums.doubt is None or single(layer.space.domain) is not single(sums.doubt[0]):
+            return None
+        return sums.doubt[1]
 
     def resume(self, sums: RunningMoments, moments: KfacMoments) -> None:
         """Put moments into empty sums, which go on in the frames of these."""
@@ -173,6 +182,7 @@ class GatheringTask(Task[Gathered]):
     make: Callable[[Chunk, Any, Array], Any]
     losses: None = None
     references: None = None
+    known: None = None
     about_data: bool = False
 
     def empty(self) -> Gathered:

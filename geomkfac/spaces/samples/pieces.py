@@ -12,8 +12,9 @@ from geomkfac.arrays.dispatch import namespace_of
 from geomkfac.arrays.mapped import read_rows, rows_of
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.spaces.element import Point
+from geomkfac.spaces.frames.change import map_components
 from geomkfac.spaces.frames.frame import Frame
-from geomkfac.spaces.samples.rounding import DISTURBED, Rounded, rounding_in
+from geomkfac.spaces.samples.rounding import Rounded, extremes, rounding_in
 from geomkfac.spaces.samples.targets import map_targets, slice_targets
 
 
@@ -29,8 +30,7 @@ class Chunk:
     targets : array whose first axis has length N, a tuple or dict of such, or None
     weights : array (N,), not normalised, or None for ones
     lengths : integers (N,), how many steps of each sequence count, or None for all
-    rounded : what storing the points in their frame did to them; known of the first data of a sample, None where that
-        is one rounding
+    rounded : what storing the points in their frame did to them; None where that is one rounding
     """
 
     first: int
@@ -52,6 +52,16 @@ class Chunk:
             return range(self.count)
         return [index for index, weight in enumerate(namespace_of(self.weights).to_numpy(self.weights)) if weight]
 
+    @property
+    def ends(self) -> bytes | None:
+        """The numbers of the first and of the last datum, where these are on the host: other data have others."""
+        points: Any = self.points
+        components = getattr(points, "_components", None)
+        if not self.count or not hasattr(components, "tobytes"):
+            return None
+        rows: Any = components
+        return bytes(rows[0, ...].tobytes() + rows[-1, ...].tobytes())
+
     def part(self, start: int, stop: int) -> Chunk:
         """The data from `start` up to `stop`, counted within this chunk."""
         rows = slice(start, stop)
@@ -69,12 +79,14 @@ class Chunk:
 
         Raises
         ------
-        ConditioningError : these are the first data of a sample, and in that frame they would lose what they say.
+        ConditioningError : in that frame the first of them, or the largest, would lose what they say.
         """
-        rounded = None
-        if self.first == 0 and not self.points.kind.is_exact:
-            rounded = rounding_in(self.points[: min(DISTURBED, self.count)], self.rounded, frame)
-        return replace(self, points=self.points.expressed_in(frame), rounded=rounded)
+        there, rounded = self.points.expressed_in(frame), None
+        if not self.points.kind.is_exact:
+            ns, numbers = self.points.namespace, extremes(there, frame)
+            looked_at = map_components(lambda x: ns.take(x, numbers, 0), self.points._components)
+            rounded = rounding_in(self.points.with_components(looked_at), self.rounded, frame)
+        return replace(self, points=there, rounded=rounded)
 
 
 @final

@@ -45,6 +45,11 @@ class Doubt:
     why: str
 
 
+def least_seen(*doubts: Doubt | None) -> Doubt | None:
+    """Of several doubts the gravest."""
+    return min(filter(None, doubts), key=lambda doubt: doubt.seen, default=None)
+
+
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Rounded:
@@ -121,7 +126,23 @@ def rounding_in(points: Point, before: Rounded | None, frame: Frame) -> Rounded:
     map_components(compare, *seen, known)
     moved = [p.components_in(frame) for p in (there, other)]
     noise = map_components(lambda x, y: 2 * root_mean_square(ns, y - x), *moved)
-    return Rounded(noise, min(doubts, key=lambda doubt: doubt.seen, default=None))
+    return Rounded(noise, least_seen(*doubts))
+
+
+def extremes(points: Point, frame: Frame) -> list[int]:
+    """Numbers of points (N,) that are the largest in some coordinate in `frame`, and of the first of all; few."""
+    ns = points.namespace.ordered("rounding")
+    found = set(range(min(DISTURBED, points.batch_shape[0])))
+
+    def look(x: Array) -> Array:
+        flat = ns.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
+        if flat.shape[0] and flat.shape[1]:
+            largest = ns.to_numpy(ns.argmax(ns.abs(flat), axis=0)).tolist()
+            found.update(largest[:: -(-len(largest) // DISTURBED)])
+        return x
+
+    map_components(look, points.components_in(frame.structured))
+    return sorted(found)
 
 
 def _shaken(ns: OrderedNamespace, points: Point, frame: Frame) -> Components:

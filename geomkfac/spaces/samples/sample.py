@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
+from weakref import ref
 
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.mapped import is_mapped, mapped_again, read_rows, rows_of
 from geomkfac.counts import checked_count, is_count
 from geomkfac.errors import KindError, ShapeError, ValuesError
+from geomkfac.kept import Kept
 from geomkfac.required import check_pickles, check_type, shown
 from geomkfac.spaces.element import Point
 from geomkfac.spaces.frames.frame import Frame
@@ -36,7 +38,7 @@ class Sample:
     weights, lengths : of all data, where they are not streamed; None for ones, and for all steps
     """
 
-    __slots__ = ("_pieces", "count", "lengths", "space", "streamed", "weights")
+    __slots__ = ("_kept", "_pieces", "count", "lengths", "space", "streamed", "weights")
 
     def __init__(
         self,
@@ -48,7 +50,7 @@ class Sample:
         lengths: tuple[int, ...] | None = None,
         streamed: bool = False,
     ) -> None:
-        self.space, self._pieces, self.count = space, pieces, count
+        self.space, self._pieces, self.count, self._kept = space, pieces, count, Kept()
         self.weights, self.lengths, self.streamed = weights, lengths, streamed
 
     @staticmethod
@@ -119,6 +121,15 @@ class Sample:
         if size is not None:
             checked_count("the chunk size", size)
         return self._pieces(size)
+
+    def _known_at(self, weights: Point, network: Any) -> Any:
+        """What was kept of the last pass at these weights of a network; None where the last one was another."""
+        found = self._kept.get("pass")
+        return found[2] if found is not None and found[0]() is weights and found[1]() is network else None
+
+    def _keep_at(self, weights: Point, network: Any, known: Any) -> None:
+        """Keep something of a pass, as long as its weights and network are there, and no other pass is kept."""
+        self._kept["pass"] = ref(weights), ref(network), known
 
     def chunks(self, size: int | None = None) -> Iterator[Chunk]:
         """Walk through the data in chunks of at most `size`; None for chunks as they are stored."""
