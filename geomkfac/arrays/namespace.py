@@ -179,7 +179,7 @@ class Namespace(ABC):
         """`gram` of rows (N, n) with a one appended, without copying them; shape (n + 1, n + 1)."""
         count, n = x.shape
         total = self.scalar(count) if weights is None else self.sum(weights)
-        column = self.reshape(self.row_sum(x if weights is None else x * weights[:, None]), (n, 1))
+        column = self.reshape(self.row_sum(x), (n, 1)) if weights is None else self.cross(x, weights[:, None])
         top = self.concat([self.gram(x, weights), column], axis=1)
         bottom = self.concat([column.mT, self.reshape(total, (1, 1))], axis=1)
         return self.concat([top, bottom], axis=0)

@@ -31,6 +31,9 @@ FIRST_DATA = 1000
 EVERY, OF_FIRST = 8, 128
 """Of these, the very first and then every eighth are looked at, by their number: chunks play no part."""
 
+OF_PLACES = 16
+"""At so many places, at most, inputs are looked at, evenly over all."""
+
 FAR = 1 / 6
 """An origin is far from the data from epsilon ** -FAR standard deviations on: a third of the digits of a square."""
 
@@ -306,12 +309,15 @@ def rounding(
 
 
 def _inputs(ns: Namespace, layer: Layer, use: Use, data: Sequence[int]) -> Array:
-    """Inputs of some of the data, (rows, n), of a power of a space at single places."""
+    """Inputs of some of the data, (rows, n), at some of the places, of a power of a space at single ones."""
     part = use.inputs(slice(data[0], data[-1] + 1))
     if len(data) < part.shape[0]:
         part = ns.take(part, [index - data[0] for index in data], 0)
     n = single(layer.space.domain).dim
-    return part if part.ndim == 2 and part.shape[1] == n else ns.reshape(part, (-1, n))
+    if part.ndim == 2 and part.shape[1] == n:
+        return part
+    places = ns.reshape(part, (part.shape[0], -1, n))
+    return ns.reshape(places[:, :: -(-places.shape[1] // OF_PLACES), :], (-1, n))
 
 
 def single(space: Any) -> Any:

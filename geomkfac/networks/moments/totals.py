@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Self, final
+from typing import Any, Self, TypeAlias, final
 
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.array import Array
 from geomkfac.arrays.namespace import Namespace
 from geomkfac.errors import ValuesError
 from geomkfac.networks.moments.reference import Reference
+from geomkfac.spaces import Frame
 from geomkfac.spaces.samples.rounding import Doubt
 
 
@@ -66,6 +67,10 @@ def _is_narrow(ns: Namespace) -> bool:
     return ns.wide is ns and ns.epsilon > 1e-10
 
 
+Chosen: TypeAlias = tuple[bytes, list[Frame], tuple[Reference, ...]]
+"""The data, in short, and the frames of the layers for which references were chosen, and these."""
+
+
 class Sums(ABC):
     """What is summed in one pass over data.
 
@@ -74,7 +79,7 @@ class Sums(ABC):
     weight : of the weights w of the data
     loss : of w L; of nothing where it is not asked for
     references : where the sums of every layer are taken; None where none was chosen yet, or none is needed
-    chosen : the data that chose them, in short, and the references; None where these came from elsewhere
+    chosen : what chose them, and the references; None where these came from elsewhere
     doubt : the space of the data, and the coordinate of them that second moments see least of; None where they see all
     """
 
@@ -83,7 +88,7 @@ class Sums(ABC):
     def __init__(self) -> None:
         self.weight, self.loss = Total(), Total()
         self.references: tuple[Reference, ...] | None = None
-        self.chosen: tuple[bytes, tuple[Reference, ...]] | None = None
+        self.chosen: Chosen | None = None
         self.doubt: tuple[Any, Doubt] | None = None
 
     def reference(self, index: int) -> Reference:

@@ -21,7 +21,7 @@ from geomkfac.counts import checked_count
 from geomkfac.errors import KindError, ValuesError
 from geomkfac.metrics.families.output_family import OutputModel
 from geomkfac.networks.moments.reference import FIRST_DATA, FirstInputs, Reference, rounding
-from geomkfac.networks.moments.totals import Sums
+from geomkfac.networks.moments.totals import Chosen, Sums
 from geomkfac.networks.passes.at_places import losses
 from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
@@ -69,7 +69,7 @@ class Task(ABC, Generic[S]):
     at_once: AtOnce
     losses: OutputModel | None
     references: tuple[Reference, ...] | None
-    known: tuple[bytes, tuple[Reference, ...]] | None
+    known: Chosen | None
     about_data: bool
 
     @abstractmethod
@@ -112,13 +112,13 @@ class Task(ABC, Generic[S]):
 
     def _choose(self, sums: S, chunk: Chunk, run: Pass) -> None:
         """Choose the references of sums from the first chunk, or take those of the last pass over the same data."""
-        data = chunk.ends
-        if data is not None and self.known is not None and self.known[0] == data:
-            sums.references = self.known[1]
+        data, frames = chunk.ends, [layer.frame for layer in self.layers]
+        if data is not None and self.known is not None and self.known[:2] == (data, frames):
+            sums.references = self.known[2]
         else:
             sums.references = self._chosen([(chunk, run)])
         if data is not None:
-            sums.chosen = data, sums.references
+            sums.chosen = data, frames, sums.references
 
     def referred(self, sample: Sample) -> Self:
         """The same task, its references chosen from the first data of a sample."""
@@ -142,21 +142,24 @@ class Task(ABC, Generic[S]):
         inputs, first = FirstInputs(self.layers), None
         for chunk, run in passes:
             if first is None and chunk.weighted:
-                first = (chunk, run)
+                first = chunk
             inputs.add(run.uses(), chunk.weighted)
             if inputs.count >= FIRST_DATA:
                 break
+            # Before the next one is made.
+            del chunk, run
         return inputs.references(lambda: self._rounding(first))
 
-    def _rounding(self, first: Any) -> Sequence[Array | None]:
+    def _rounding(self, chunk: Any) -> Sequence[Array | None]:
         """What rounding does to the inputs of every layer, measured on the first data moved by as much."""
-        ns, (chunk, run) = self.layers[0].omega.namespace.ordered("rounding"), first
+        ns = self.layers[0].omega.namespace.ordered("rounding")
         if not isinstance(chunk.points, Point):  # Of a module, which takes tensors.
             return [None] * len(self.layers)
         data = chunk.weighted[:DISTURBED]
         few = chunk.part(0, data[-1] + 1)
         moved = replace(few, points=disturbed(few.points, None if few.rounded is None else few.rounded.noise))
-        return rounding(ns, self.layers, run.uses(), self.function._pass_of(self.layers, moved).uses(), data)
+        uses, others = (self.function._pass_of(self.layers, some).uses() for some in (few, moved))
+        return rounding(ns, self.layers, uses, others, data)
 
     def sums_of(self, piece: Piece) -> S:
         """The sums over one piece of the data: what a worker does."""

@@ -12,7 +12,7 @@ from geomkfac.names import check_word
 from geomkfac.networks.moments.kfac_moments import KfacMoments, LayerMoments
 from geomkfac.networks.moments.reference import Reference, continued, single
 from geomkfac.networks.moments.second_moments import RunningMoments, Sharing
-from geomkfac.networks.moments.totals import Sums, Total
+from geomkfac.networks.moments.totals import Chosen, Sums, Total
 from geomkfac.networks.passes.at_places import OutputMetric, differentials
 from geomkfac.networks.passes.chain_pass import Pass
 from geomkfac.networks.passes.layers import Layer
@@ -53,7 +53,7 @@ class LossTask(Task[LossSums]):
     at_once: AtOnce
     losses: OutputModel | None
     differentials: OutputModel | None
-    known: tuple[bytes, tuple[Reference, ...]] | None = None
+    known: Chosen | None = None
     references: tuple[Reference, ...] | None = None
 
     @property
@@ -94,7 +94,7 @@ class MomentsTask(Task[RunningMoments]):
     losses: OutputModel | None
     metric: OutputMetric
     sharing: Sharing
-    known: tuple[bytes, tuple[Reference, ...]] | None = None
+    known: Chosen | None = None
     references: tuple[Reference, ...] | None = None
     about_data: bool = True
 
