@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors import deserialize
+from safetensors import SafetensorError, deserialize
 
 from geomkfac.arrays import namespace_of
 from geomkfac.errors import FileFormatError, KindError
@@ -33,7 +33,12 @@ def test_every_dtype_is_read_as_the_library_of_the_format_reads_it(tmp_path: Pat
     size = np.dtype(DTYPES[code]).itemsize
     numbers = (np.arange(6 * size) % (2 if code == "BOOL" else 251)).astype(np.uint8).tobytes()
     path = made(tmp_path / "a.safetensors", {"a": entry(code, [2, 3], 0, 6 * size)}, numbers)
-    ((name, reference),) = deserialize(path.read_bytes())
+    try:
+        ((name, reference),) = deserialize(path.read_bytes())
+    except SafetensorError:
+        # An early version of the library knows fewer.
+        assert code == "C64"
+        pytest.skip("this version of safetensors has no complex numbers")
     array = read_arrays(path, widen=code == "BF16")[name]
     assert (array.shape, reference["dtype"]) == ((2, 3), code)
     kept = array.view(np.uint16)[..., 1::2] if code == "BF16" else array
