@@ -100,21 +100,17 @@ def _in_processes(
     statements: Sequence[Statement], options: RunOptions, jobs: int
 ) -> Generator[Report, None, None]:
     """The reports as they come in."""
-    with Processes(jobs) as pool:
-        waiting: dict[Future[tuple[Evidence, ...]], Statement] = {
-            pool.submit(_results, statement.id, options): statement for statement in statements
-        }
-        while waiting:
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                statement = waiting.pop(future)
-                asked = replace(statement, checks=()) if options.mutants_only else statement
-                yield Report(asked, _received(future), options.trials, options.seed)
-
-
-def _received(future: Future[tuple[Evidence, ...]]) -> tuple[Evidence, ...]:
     try:
-        return future.result()
+        with Processes(jobs) as pool:
+            waiting: dict[Future[tuple[Evidence, ...]], Statement] = {
+                pool.submit(_results, statement.id, options): statement for statement in statements
+            }
+            while waiting:
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    statement = waiting.pop(future)
+                    asked = replace(statement, checks=()) if options.mutants_only else statement
+                    yield Report(asked, future.result(), options.trials, options.seed)
     except BrokenExecutor as error:
         raise WorkerError(
             f"a process that ran statements has died ({error}).\n"

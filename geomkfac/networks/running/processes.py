@@ -71,10 +71,15 @@ class Processes(Executor):
     def __init__(self, count: int) -> None:
         self._max_workers = count
         self._broken = False
-        self._workers = [_Worker() for _ in range(count)]
+        self._workers: list[_Worker] = []
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
-        for worker in self._workers:
-            self._idle.put(worker)
+        for _ in range(count):
+            try:
+                self._workers.append(_Worker())
+            except BrokenPipeError as error:
+                self._kill()
+                raise BrokenProcessPool("a process has ended while it was being started.") from error
+            self._idle.put(self._workers[-1])
         # A thread for each: it hands over a call, and waits for the result.
         self._threads = ThreadPoolExecutor(count)
 

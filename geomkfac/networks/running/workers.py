@@ -214,7 +214,13 @@ def _end(executor: Executor) -> None:
 
 
 def _made(make: Any) -> Executor:
-    made = make() if callable(make) else make
+    try:
+        made = make() if callable(make) else make
+    except BrokenExecutor as error:
+        raise WorkerError(
+            f"the workers do not start: {error}\n  required: processes that live until there is work for them\n"
+            "If they ran out of memory, take fewer."
+        ) from error
     if not isinstance(made, Executor):
         raise KindError(
             "executor must be an Executor of concurrent.futures, or a callable that makes one.\n"

@@ -9,7 +9,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -268,3 +268,12 @@ def test_threads_that_ask_at_once_get_one_and_the_same_space_and_frame(request: 
             thread.join()
         assert len(found) == 4
         assert all(one is other for answer in found for one, other in zip(answer, found[0], strict=True))
+
+
+def test_workers_that_die_while_they_are_started_are_told_of() -> None:
+    def broken() -> Any:
+        raise BrokenExecutor("a process has ended while it was being started.")
+
+    net, weights, data, loss, _ = problem()
+    with pytest.raises(WorkerError, match="do not start"):
+        net.moments(weights, data, loss, executor=broken)
