@@ -11,7 +11,7 @@ from typing import final
 
 from geomkfac.arrays import namespace_of
 from geomkfac.arrays.array import Array
-from geomkfac.arrays.namespace import OrderedNamespace
+from geomkfac.arrays.namespace import Namespace, OrderedNamespace
 from geomkfac.errors import ConditioningError, DegenerateMetricError, SingularMatrixError
 
 WHITE = 2.0**-10
@@ -47,7 +47,12 @@ def centering(mean: Array) -> Array:
 
 def contragredient(matrix: Array) -> Array:
     """The inverse transpose (n, n)."""
-    return namespace_of(matrix).inverse(matrix).mT
+    return _inverse(namespace_of(matrix), matrix).mT
+
+
+def _inverse(ns: Namespace, matrix: Array) -> Array:
+    """The inverse, which mostly is that of the identity: a norm's own frame is that of the form."""
+    return matrix if ns.equal(matrix, ns.eye(matrix.shape[0])) else ns.inverse(matrix)
 
 
 def split_moments(second_moment: Array, places: int) -> tuple[Array, Array]:
@@ -112,14 +117,14 @@ def root_of(form: Array, null: Array, outward: Array, kind: str, degenerate_allo
         turn, triangle = ns.qr(ns.matmul(outward, inner).mT)
         turn = turn * ns.sign(ns.diagonal(triangle))[None, :]
         lower = ns.cumulative_sum(ns.eye(n), axis=0)
-        change = ns.matmul(ns.triangular_solve(inner, turn, transpose=True).mT, ns.inverse(outward)) * lower
+        change = ns.matmul(ns.triangular_solve(inner, turn, transpose=True).mT, _inverse(ns, outward)) * lower
         return Root(ns.matmul(change, outward), ns.eye(n))
     if nullity == known and known:
         vectors = ns.concat([directions, vectors[:, known:]], axis=1)
     # Functionals on which the form is 1, and those on which it is 0; in the norm's coordinates, these orthonormal and
     # those orthogonal to them.
     rows = vectors.mT / lengths[None, :]
-    inward = ns.inverse(outward)
+    inward = _inverse(ns, outward)
     zero, one = rows[:nullity, :], rows[nullity:, :] / ns.sqrt(values[nullity:])[:, None]
     if nullity:
         basis, triangle = ns.qr(ns.matmul(zero, inward).mT)
