@@ -5,7 +5,9 @@ What rounding may do is not guessed: it is what roundings of the numbers that ar
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import mpmath
@@ -363,9 +365,12 @@ def test_data_that_are_written_over_choose_another_reference() -> None:
     assert len(set(frames)) == 3
 
 
-@pytest.mark.parametrize("chunk_size", [None, 100])
+@pytest.mark.parametrize(
+    "how", [{}, {"chunk_size": 100}, {"chunk_size": 100, "executor": partial(ThreadPoolExecutor, 2)}],
+    ids=["whole", "chunks", "workers"],
+)  # fmt: skip
 @pytest.mark.parametrize("place", [0, 1700, 2999])
-def test_a_datum_that_hides_the_others_is_seen_wherever_it_stands(place: int, chunk_size: int | None) -> None:
+def test_a_datum_that_hides_the_others_is_seen_wherever_it_stands(place: int, how: Any) -> None:
     """One far off, in a basis that mixes its coordinate with others: what these say is lost to second moments there."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((3000, 2))
@@ -373,8 +378,8 @@ def test_a_datum_that_hides_the_others_is_seen_wherever_it_stands(place: int, ch
     net, iota = gk.MLP.from_widths([2, 3, 3])
     weights, loss = net.random_weights(rng, iota), gk.Categorical().on(iota)
     data, kappa = iota.sample(X, rng.integers(0, 3, 3000)), iota.random(np.random.default_rng(1))
-    g = net.kfac_metric(weights, data, loss, chunk_size=chunk_size)
+    g = net.kfac_metric(weights, data, loss, **how)
     assert g.parts[0].domain_form.rank == 3
-    there = net.kfac_metric(weights.expressed_in(kappa), data.expressed_in(kappa), loss, chunk_size=chunk_size)
+    there = net.kfac_metric(weights.expressed_in(kappa), data.expressed_in(kappa), loss, **how)
     with pytest.raises(ConditioningError, match="coordinate 1 of the data"):
         assert there.parts[0].domain_form.rank
