@@ -97,7 +97,7 @@ def step(
         "notes": degeneracies(metric, asked.output, problem.net.output_layer),
         "out": out,
     }
-    report["choice"] = _choice(report)
+    report["choice"] = _choice(report, metric.nullity > 0)
     if as_json:
         print_json(report)
     else:
@@ -158,13 +158,13 @@ def _length(vector: Vector, frame: Parameterization) -> float:
     return math.sqrt(sum(float(namespace_of(part).sum(part * part)) for part in parts))
 
 
-def _choice(report: dict[str, Any]) -> str:
+def _choice(report: dict[str, Any], degenerate: bool) -> str:
     """What decided the step in null directions of the metric, and by whom it was chosen."""
     if report["damping_kind"] is not None:
         said = DAMPED[report["damping_kind"]].format(**report)
         idle = report["norm"] != "none" and report["basis"] != "whitened"
         return f"{said} It is nondegenerate: the norm that you named was not needed." if idle else said
-    if not report["notes"]:
+    if not degenerate:
         return "The metric is nondegenerate: it alone decides the step."
     return (
         f"Of all solutions, the one smallest in the norm that you named: {report['norm']}, the Euclidean norm of the "

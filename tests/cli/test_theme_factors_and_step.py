@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geomkfac.interop import read_arrays, read_data, read_network, write_arrays, write_network
+from geomkfac.interop import read_arrays, read_data, read_network, write_arrays, write_data, write_network
 
 CATEGORICAL = ("--activation", "tanh", "--output", "categorical")
 Run = Callable[..., Any]
@@ -240,3 +240,19 @@ def test_results_keep_the_dtype_of_the_network(geomkfac: Run, files: Path, dtype
         name, *more = command
         assert geomkfac(name, files / "n.npz", files / "d.npz", *CATEGORICAL, *more, "--out", out).status == 0
         assert {str(array.dtype) for key, array in read_arrays(out).items() if "layer" in key} == {dtype}
+
+
+def test_a_rank_that_is_not_clear_cut_is_told_and_is_no_degenerate_metric(
+    geomkfac, tmp_path, monkeypatch
+):
+    """Two inputs that agree to 3e-7: their difference has the square 2e-14, above the cut of some 1e-15 and near it."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(200)
+    X = np.stack([x, x + 3e-7 * rng.standard_normal(200)], axis=1)
+    write_network("near.npz", [rng.standard_normal((2, 2))], [np.zeros(2)])
+    write_data("near_data.npz", X, rng.standard_normal((200, 2)))
+    finished = geomkfac("step", "near.npz", "near_data.npz", "--activation", "tanh", "--output", "gaussian", "--json")
+    assert finished.status == 0
+    assert any("not clear-cut" in note for note in finished.json["notes"])
+    assert "nondegenerate" in finished.json["choice"]

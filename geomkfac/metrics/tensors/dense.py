@@ -23,6 +23,7 @@ from geomkfac.metrics.tensors.degenerate import (
 from geomkfac.metrics.tensors.metric_tensor import MetricTensor, Norm
 from geomkfac.operators import DenseMatrix
 from geomkfac.operators.cholesky_solver import CholeskySolver
+from geomkfac.operators.square_matrix import exceeds_noise
 from geomkfac.required import shown
 from geomkfac.spaces import Euclidean, Frame, LinearSpace, Span, Subspace, Vector
 from geomkfac.spaces.batches import rows_times
@@ -211,21 +212,20 @@ class DenseTensor(MetricTensor):
 
     @property
     def gap(self) -> tuple[float, float] | None:
-        """The largest eigenvalue that counts as zero, and the smallest that does not, scaled to unit diagonal.
-
-        None where no rank had to be decided: over exact kinds, and where none is near zero or provenance knows.
-        """
+        """The largest eigenvalue that counts as zero, and the smallest that does not; None where none was computed."""
         null = self._null()
         return None if null.zero is None or null.nonzero is None else (abs(null.zero), null.nonzero)
 
     @property
     def is_clear(self) -> bool:
-        """Whether the rank is clear-cut: what counts is larger than what may be rounding by a factor of 100.
-
-        That is what a change of basis of condition 10 makes of it; where it is not, another basis may decide otherwise.
-        """
+        """Whether what counts exceeds what may be rounding by 100, which a basis of condition 10 may take of it."""
         null = self._null()
-        return null.nonzero is None or null.nonzero > CLEAR * null.cut
+        if null.nonzero is not None:
+            return null.nonzero > CLEAR * null.cut
+        if self.kind.is_exact or self._positive or null.dim or not self.space.dim:
+            return True
+        ns, matrix = self.namespace.ordered("rank"), self._one()
+        return exceeds_noise(ns, matrix, ns.cholesky(matrix), CLEAR * null.cut)
 
     @property
     def radical(self) -> Subspace:
